@@ -50,53 +50,71 @@ var systemResources = map[string]bool{
 }
 
 // ParseKey takes apart an etcd key under prefix. It fails on keys that stand
-// outside prefix and on such that have too few or too many segments.
+// outside prefix and on such that have too few or too many segments. It does
+// not allocate, since a pass over a database calls it for every record: the
+// Key's strings are parts of path.
 func ParseKey(prefix, path string) (Key, error) {
-	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(prefix, "/")+"/")
-	if !ok {
-		return Key{}, fmt.Errorf("key %q does not stand under %q", path, prefix)
+	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(prefix, "/"))
+	if !ok || !strings.HasPrefix(rest, "/") {
+		return Key{}, &KeyError{path, "does not stand under " + prefix}
+	}
+	rest = rest[1:]
+	if strings.HasPrefix(rest, "/") || strings.HasSuffix(rest, "/") || strings.Contains(rest, "//") {
+		return Key{}, &KeyError{path, "has an empty segment"}
 	}
 	k := Key{Path: path}
-	seg := strings.Split(rest, "/")
-	for _, s := range seg {
-		if s == "" {
-			return Key{}, fmt.Errorf("key %q has an empty segment", path)
-		}
-	}
+	first, tail, _ := strings.Cut(rest, "/")
 	switch {
-	case systemResources[seg[0]]:
-		k.System, k.Plural, k.Name = true, seg[0], strings.Join(seg[1:], "/")
+	case systemResources[first]:
+		k.System, k.Plural, k.Name = true, first, tail
 		return k, nil
-	case strings.Contains(seg[0], "."):
-		if len(seg) < 2 {
-			return Key{}, fmt.Errorf("key %q names no resource", path)
+	case strings.Contains(first, "."):
+		k.Group = first
+		k.Plural, tail, _ = strings.Cut(tail, "/")
+	case first == "services":
+		second, rest, ok := strings.Cut(tail, "/")
+		if !ok {
+			return Key{}, &KeyError{path, "names no object"}
 		}
-		k.Group, k.Plural, seg = seg[0], seg[1], seg[2:]
-	case len(seg) > 1 && oldNames[seg[0]+"/"+seg[1]] != (schema.GroupResource{}):
-		gr := oldNames[seg[0]+"/"+seg[1]]
-		k.Group, k.Plural, seg = gr.Group, gr.Resource, seg[2:]
+		switch second {
+		case "specs":
+			k.Plural, tail = "services", rest
+		case "endpoints":
+			k.Plural, tail = "endpoints", rest
+		default:
+			return Key{}, &KeyError{path, "is neither services/specs nor services/endpoints"}
+		}
 	default:
-		gr := builtinResource(seg[0])
-		k.Group, k.Plural, seg = gr.Group, gr.Resource, seg[1:]
+		gr, ok := oldNames[first]
+		if !ok {
+			gr = builtinResource(first)
+		}
+		k.Group, k.Plural = gr.Group, gr.Resource
 	}
-	switch len(seg) {
-	case 1:
-		k.Name = seg[0]
-	case 2:
-		k.Namespace, k.Name = seg[0], seg[1]
-	default:
-		return Key{}, fmt.Errorf("key %q does not end in [namespace/]name", path)
+	if tail == "" {
+		return Key{}, &KeyError{path, "names no object"}
+	}
+	k.Name = tail
+	if ns, name, ok := strings.Cut(tail, "/"); ok {
+		if strings.Contains(name, "/") {
+			return Key{}, &KeyError{path, "does not end in [namespace/]name"}
+		}
+		k.Namespace, k.Name = ns, name
 	}
 	return k, nil
 }
 
-// oldNames are the resources whose keys do not start with their plural
-// (kubernetes pkg/kubeapiserver/default_storage_factory_builder.go,
+// KeyError tells why an etcd key is not one of a Kubernetes object.
+type KeyError struct{ Path, Why string }
+
+func (e *KeyError) Error() string { return fmt.Sprintf("key %q %s", e.Path, e.Why) }
+
+// oldNames are the resources whose keys start with another word than their
+// plural; services and endpoints, which share their first segment, are
+// ParseKey's own (kubernetes pkg/kubeapiserver/default_storage_factory_builder.go,
 // SpecialDefaultResourcePrefixes).
 var oldNames = map[string]schema.GroupResource{
-	"controllers":        {Resource: "replicationcontrollers"},
-	"services/endpoints": {Resource: "endpoints"},
-	"services/specs":     {Resource: "services"},
-	"minions":            {Resource: "nodes"},
-	"ingress":            {Group: "networking.k8s.io", Resource: "ingresses"},
+	"controllers": {Resource: "replicationcontrollers"},
+	"minions":     {Resource: "nodes"},
+	"ingress":     {Group: "networking.k8s.io", Resource: "ingresses"},
 }
