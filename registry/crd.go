@@ -60,7 +60,10 @@ func fromV1(spec apiextensionsv1.CustomResourceDefinitionSpec) CustomResource {
 			Status: v.Subresources != nil && v.Subresources.Status != nil,
 		}
 		for _, col := range v.AdditionalPrinterColumns {
-			version.Columns = append(version.Columns, CustomColumn(col))
+			version.Columns = append(version.Columns, CustomColumn{
+				Name: col.Name, Type: col.Type, Format: col.Format, Description: col.Description,
+				JSONPath: col.JSONPath, Priority: col.Priority,
+			})
 		}
 		c.Versions = append(c.Versions, version)
 	}
