@@ -1,0 +1,280 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+)
+
+// invocation is a command line, understood: which command, and what it is
+// given. args is in the one order that urfave/cli v2 parses: the command, its
+// flags as --name=value, "--", the arguments. (By itself the library stops at
+// the first argument and drops the flags after it without a word, so that
+// `restore x --dry-run` would run for real: urfave/cli#976, #1177.)
+type invocation struct {
+	path []*cli.Command // from the verb down; empty when there was none
+	args []string
+	help bool // -h or --help stood somewhere
+}
+
+// permute reads args (without the program's name). Flags may stand anywhere,
+// also before the verb, as with kubectl. "--" ends them; "-" is an argument.
+// Short flags that take no value may be joined (-Ah), the last may carry its
+// value (-nprod). It refuses what it does not know, a flag given twice, and a
+// value that looks like a flag: `--to --dry-run` is a slip, not a folder.
+func permute(app *cli.App, args []string) (invocation, error) {
+	p := parser{app: app, arity: flagArity(app), rest: args}
+	p.read()
+	switch {
+	case p.help || slices.ContainsFunc(p.rest, isHelp):
+		// Whoever asks for help gets it, whatever else is wrong with the line.
+		return invocation{path: p.path, help: true}, nil
+	case p.err != nil:
+		return invocation{}, p.err
+	}
+	return p.finish()
+}
+
+func isHelp(arg string) bool { return arg == "-h" || arg == "--help" }
+
+// parser is a permute on its way through the arguments.
+type parser struct {
+	app   *cli.App
+	arity map[string]bool // every command's flags, by name: does it take a value
+
+	rest  []string // not looked at yet
+	path  []*cli.Command
+	given []givenFlag
+	words []string
+	help  bool
+
+	wantsValue bool  // the arguments ended where a flag's value should stand
+	err        error // ends the reading
+}
+
+type givenFlag struct{ typed, value string }
+
+// read takes the arguments apart, up to the first error.
+func (p *parser) read() {
+	for len(p.rest) > 0 && p.err == nil {
+		arg := p.rest[0]
+		p.rest = p.rest[1:]
+		switch {
+		case arg == "--":
+			for _, word := range p.rest {
+				p.word(word)
+			}
+			p.rest = nil
+		case arg == "-" || !strings.HasPrefix(arg, "-"):
+			p.word(arg)
+		case strings.HasPrefix(arg, "--"):
+			p.long(arg[2:])
+		default:
+			p.short(arg[1:])
+		}
+	}
+}
+
+// flagArity says of each flag of each command whether it takes a value. A name
+// means the same everywhere (TestFlagsAgree), which is what makes a flag
+// readable before its verb is known.
+func flagArity(app *cli.App) map[string]bool {
+	arity := map[string]bool{"h": false, "help": false, "version": false}
+	var walk func([]*cli.Command)
+	walk = func(cmds []*cli.Command) {
+		for _, cmd := range cmds {
+			for _, flag := range cmd.Flags {
+				for _, name := range flag.Names() {
+					arity[name] = takesValue(flag)
+				}
+			}
+			walk(cmd.Subcommands)
+		}
+	}
+	walk(app.Commands)
+	return arity
+}
+
+func takesValue(flag cli.Flag) bool {
+	doc, ok := flag.(cli.DocGenerationFlag)
+	return ok && doc.TakesValue()
+}
+
+// below are the commands that the next word may name.
+func (p *parser) below() []*cli.Command {
+	if len(p.path) == 0 {
+		return p.app.Commands
+	}
+	return p.path[len(p.path)-1].Subcommands
+}
+
+func (p *parser) word(word string) {
+	cmds := p.below()
+	if len(cmds) == 0 {
+		p.words = append(p.words, word)
+		return
+	}
+	var names []string
+	for _, cmd := range cmds {
+		if cmd.HasName(word) {
+			p.path = append(p.path, cmd)
+			return
+		}
+		if !cmd.Hidden {
+			names = append(names, cmd.Name)
+		}
+	}
+	p.fail(didYouMean(word, names, "", "lifeboat help"), "unknown command %q", word)
+}
+
+func (p *parser) long(arg string) {
+	name, value, hasValue := strings.Cut(arg, "=")
+	takes, known := p.arity[name]
+	switch {
+	case !known || utf8.RuneCountInString(name) == 1:
+		p.unknownFlag("--" + name)
+	case hasValue:
+		p.add(name, value)
+	case takes:
+		p.addNext(name, "--"+name)
+	default:
+		p.add(name, "true")
+	}
+}
+
+func (p *parser) short(letters string) {
+	if name, _, _ := strings.Cut(letters, "="); len(name) > 1 {
+		if _, long := p.arity[name]; long {
+			p.fail("write --"+name, "unknown flag -%s", name)
+			return
+		}
+	}
+	for len(letters) > 0 && p.err == nil {
+		_, size := utf8.DecodeRuneInString(letters)
+		name, rest := letters[:size], letters[size:]
+		takes, known := p.arity[name]
+		value, hasValue := strings.CutPrefix(rest, "=")
+		switch {
+		case !known:
+			p.unknownFlag("-" + name)
+			return
+		case hasValue || (takes && rest != ""):
+			p.add(name, value)
+			return
+		case takes:
+			p.addNext(name, "-"+name)
+			return
+		}
+		p.add(name, "true")
+		letters = rest
+	}
+}
+
+func (p *parser) add(name, value string) {
+	switch name {
+	case "h", "help":
+		p.help = true
+	case "version":
+		if len(p.path) == 0 {
+			p.word("version")
+			return
+		}
+		fallthrough
+	default:
+		p.given = append(p.given, givenFlag{name, value})
+	}
+}
+
+// addNext takes the next argument as the value of the flag.
+func (p *parser) addNext(name, typed string) {
+	if len(p.rest) == 0 {
+		p.wantsValue = true
+		p.fail("", "flag %s needs a value", typed)
+		return
+	}
+	next := p.rest[0]
+	if strings.HasPrefix(next, "-") && next != "-" {
+		p.fail("if "+next+" is the value, write "+dashed(name)+"="+next, "flag %s needs a value, and %q looks like a flag", typed, next)
+		return
+	}
+	p.rest = p.rest[1:]
+	p.add(name, next)
+}
+
+// finish checks the flags against the command that was found.
+func (p *parser) finish() (invocation, error) {
+	if len(p.path) == 0 || len(p.below()) > 0 {
+		return invocation{}, withHint(usagef("no command given"), "see "+commandName(p.path)+" --help")
+	}
+	cmd := p.path[len(p.path)-1]
+	call := invocation{path: p.path}
+	for _, c := range p.path {
+		call.args = append(call.args, c.Name)
+	}
+	seen := map[string]bool{}
+	for _, given := range p.given {
+		flag := flagNamed(cmd, given.typed)
+		if flag == nil {
+			p.unknownFlag(dashed(given.typed))
+			return invocation{}, p.err
+		}
+		name := flag.Names()[0]
+		if slice, ok := flag.(cli.DocGenerationSliceFlag); seen[name] && (!ok || !slice.IsSliceFlag()) {
+			return invocation{}, usagef("flag --%s is given twice", name)
+		}
+		seen[name] = true
+		call.args = append(call.args, "--"+name+"="+given.value)
+	}
+	call.args = append(append(call.args, "--"), p.words...)
+	return call, nil
+}
+
+// flagNamed gives cmd's flag of that name, long or short; nil when it has none.
+func flagNamed(cmd *cli.Command, name string) cli.Flag {
+	i := slices.IndexFunc(cmd.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i < 0 {
+		return nil
+	}
+	return cmd.Flags[i]
+}
+
+// dashed is a flag as it is typed.
+func dashed(name string) string {
+	if utf8.RuneCountInString(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+func (p *parser) unknownFlag(typed string) {
+	if len(p.path) == 0 || len(p.below()) > 0 {
+		var names []string
+		for name := range p.arity {
+			names = append(names, name)
+		}
+		p.fail(didYouMean(strings.TrimLeft(typed, "-"), names, "--", "lifeboat help"), "unknown flag %s", typed)
+		return
+	}
+	cmd := p.path[len(p.path)-1]
+	var names []string
+	for _, flag := range cmd.Flags {
+		names = append(names, flag.Names()[0])
+	}
+	full := commandName(p.path)
+	p.fail(didYouMean(strings.TrimLeft(typed, "-"), names, "--", full+" --help"), "unknown flag %s for %q", typed, full)
+}
+
+func (p *parser) fail(hint, message string, args ...any) {
+	p.err = withHint(usagef(message, args...), hint)
+}
+
+// commandName is what has to be typed to run the command at the end of path.
+func commandName(path []*cli.Command) string {
+	words := []string{"lifeboat"}
+	for _, cmd := range path {
+		words = append(words, cmd.Name)
+	}
+	return strings.Join(words, " ")
+}

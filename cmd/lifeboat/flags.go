@@ -1,0 +1,78 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+)
+
+// defaultMaxSize bounds what SRC may unpack to. etcd warns above 8 GiB, so a
+// larger archive is a mistake or a bomb.
+const defaultMaxSize = "64GiB"
+
+// spoolMode says where plaintext stands that has to be read out of order.
+type spoolMode string
+
+const (
+	spoolAuto spoolMode = "auto" // in memory while it fits a quarter of what is free
+	spoolMem  spoolMode = "mem"
+	spoolDisk spoolMode = "disk"
+)
+
+// sourceOptions are the flags of sourceFlags, read.
+type sourceOptions struct {
+	Identities       []string // files with age or ssh private keys
+	PassphraseFile   string
+	EncryptionConfig string
+	EtcdPrefix       string // "" means: what the backup's kube-apiserver manifest says, else /registry
+	Spool            spoolMode
+	MaxSize          int64 // bytes
+}
+
+// sourceFlags stand wherever SRC stands. Secrets are named by file, never
+// given as a value: values end up in the process list and in the history.
+func sourceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "`FILE` with an age or ssh private key; repeatable"},
+		&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of SRC or of an identity"},
+		&cli.StringFlag{Name: "encryption-config", Usage: "EncryptionConfiguration `FILE`, if the backup's own will not do"},
+		&cli.StringFlag{Name: "etcd-prefix", Usage: "kube-apiserver's --etcd-prefix `P`, if the backup does not say"},
+		&cli.StringFlag{Name: "spool", Value: string(spoolAuto), Usage: "`WHERE` the database is unpacked: auto, mem or disk"},
+		&cli.StringFlag{Name: "max-size", Value: defaultMaxSize, Usage: "refuse to unpack more than `SIZE`"},
+	}
+}
+
+// sourceOptionsOf reads sourceFlags.
+func sourceOptionsOf(c *cli.Context) (sourceOptions, error) {
+	o := sourceOptions{
+		Identities:       c.StringSlice("identity"),
+		PassphraseFile:   c.String("passphrase-file"),
+		EncryptionConfig: c.String("encryption-config"),
+		EtcdPrefix:       c.String("etcd-prefix"),
+		Spool:            spoolMode(c.String("spool")),
+	}
+	if !slices.Contains([]spoolMode{spoolAuto, spoolMem, spoolDisk}, o.Spool) {
+		return o, usagef("unknown --spool %q: it is auto, mem or disk", o.Spool)
+	}
+	if o.EtcdPrefix != "" && !strings.HasPrefix(o.EtcdPrefix, "/") {
+		return o, usagef("--etcd-prefix %q does not start with a slash", o.EtcdPrefix)
+	}
+	size, err := parseSize(c.String("max-size"))
+	if err != nil {
+		return o, usagef("reading --max-size: %w", err)
+	}
+	o.MaxSize = size
+	return o, nil
+}
+
+// parseSize reads 512MiB, 64GB, 64Gi or a number of bytes.
+func parseSize(text string) (int64, error) {
+	size, err := humanize.ParseBytes(text)
+	if err != nil || size == 0 || size > math.MaxInt64 {
+		return 0, usagef("%q is no size; write 64GiB or 500MB", text)
+	}
+	return int64(size), nil
+}
