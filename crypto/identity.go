@@ -1,0 +1,138 @@
+package crypto
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"golang.org/x/crypto/ssh"
+)
+
+// IdentityFile is what a file of private keys holds.
+type IdentityFile struct {
+	Path       string
+	Identities []age.Identity
+
+	// Warnings are for the operator: they hold no part of a key.
+	Warnings []string
+}
+
+// maxIdentityFile is age's own limit for such files.
+const maxIdentityFile = 16 << 20
+
+// ReadIdentities reads a file of private keys, as age's -i does:
+//
+//   - AGE-SECRET-KEY-1… and AGE-SECRET-KEY-PQ-1…, one a line, # for comments;
+//   - such a file encrypted by age with a passphrase, binary or armored;
+//   - an SSH private key, Ed25519 or RSA, maybe locked with a passphrase.
+//
+// A locked file is unlocked only when an archive needs it, and ask is called
+// then; nil means that there is no passphrase. A file that others may read is
+// a warning, not an error. No error shows a part of the file.
+func ReadIdentities(path string, ask Passphrase) (*IdentityFile, error) {
+	data, mode, err := readSmall(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading identities: %w", err)
+	}
+	file := &IdentityFile{Path: path}
+	if mode.IsRegular() && mode.Perm()&0o077 != 0 {
+		file.Warnings = append(file.Warnings, fmt.Sprintf(
+			"%q can be read by others (mode %04o): chmod 600 it", path, mode.Perm()))
+	}
+	if file.Identities, err = parseIdentities(path, data, ask); err != nil {
+		return nil, fmt.Errorf("reading identities from %q: %w", path, err)
+	}
+	return file, nil
+}
+
+// readSmall reads a file that may be a pipe, but not one without an end.
+func readSmall(path string) ([]byte, os.FileMode, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	stat, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxIdentityFile+1))
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(data) > maxIdentityFile {
+		return nil, 0, fmt.Errorf("%q is longer than 16 MiB", path)
+	}
+	return data, stat.Mode(), nil
+}
+
+// parseIdentities tells the three kinds of file by their first bytes.
+func parseIdentities(path string, data []byte, ask Passphrase) ([]age.Identity, error) {
+	start := bytes.TrimLeft(data, " \t\r\n\v\f")
+	switch {
+	case bytes.HasPrefix(data, []byte("age-encryption.org/")), bytes.HasPrefix(start, []byte(armorStart)):
+		return []age.Identity{&lockedFile{path: path, data: data, ask: ask}}, nil
+	case bytes.HasPrefix(start, []byte("-----BEGIN")):
+		id, err := parseSSH(path, start, ask)
+		if err != nil {
+			return nil, err
+		}
+		return []age.Identity{id}, nil
+	case bytes.HasPrefix(start, []byte("age1")), bytes.HasPrefix(start, []byte("ssh-")):
+		return nil, errors.New("this is a public key (a recipient), opening needs the private one")
+	}
+	return parseNative(data)
+}
+
+// parseNative reads age's own keys. age keeps key material out of its errors
+// from 1.3.2 on.
+func parseNative(data []byte) ([]age.Identity, error) {
+	for i, line := range strings.Split(string(data), "\n") {
+		if strings.HasPrefix(line, "AGE-PLUGIN-") {
+			return nil, fmt.Errorf("line %d: the key of a plugin, which is another program: not supported", i+1)
+		}
+	}
+	return age.ParseIdentities(bytes.NewReader(data))
+}
+
+// parseSSH reads an SSH private key. Its errors are restated: those of
+// x/crypto come from many decoders.
+func parseSSH(path string, data []byte, ask Passphrase) (age.Identity, error) {
+	id, err := agessh.ParseIdentity(data)
+	var missing *ssh.PassphraseMissingError
+	switch {
+	case err == nil:
+		return id, nil
+	case !errors.As(err, &missing):
+		return nil, errors.New("not an SSH private key of type Ed25519 or RSA, or a damaged one")
+	}
+	public := missing.PublicKey
+	if public == nil { // the older PEM format does not hold it in the clear
+		if public, err = readPublic(path + ".pub"); err != nil {
+			return nil, fmt.Errorf("finding the public half of a locked SSH key: %w", err)
+		}
+	}
+	locked := &lockedSSH{path: path, ask: ask}
+	locked.key, err = agessh.NewEncryptedSSHIdentity(public, data, locked.passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return locked, nil
+}
+
+func readPublic(path string) (ssh.PublicKey, error) {
+	data, _, err := readSmall(path)
+	if err != nil {
+		return nil, err
+	}
+	public, _, _, _, err := ssh.ParseAuthorizedKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not an SSH public key", path)
+	}
+	return public, nil
+}
