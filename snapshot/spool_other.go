@@ -1,0 +1,14 @@
+//go:build !linux
+
+package snapshot
+
+import (
+	"errors"
+	"os"
+)
+
+// Other systems spool to an unlinked file.
+
+func memoryFile() (*os.File, error)            { return nil, errors.ErrUnsupported }
+func unnamedFile(dir string) (*os.File, error) { return nil, errors.ErrUnsupported }
+func freeMemory() int64                        { return 0 }
