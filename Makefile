@@ -1,0 +1,99 @@
+# Lifeboat's targets. `make` alone lists them. On a fresh machine with Go, git
+# and make, `make demo` and `make test` do everything that matters.
+
+GOLANGCI_VERSION := v2.15.0
+FUZZTIME         ?= 30s
+BENCHTIME        ?= 1s
+
+# One set of flags for every build and test, so that they share Go's build
+# cache: a cold build of the dependencies takes minutes. -trimpath and
+# -buildvcs=false also make the binary the same wherever it is built.
+export CGO_ENABLED := 0
+export GOFLAGS     := -trimpath -buildvcs=false
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -buildid= -X main.linkedVersion=$(VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test short race lint fmt fuzz bench soak cross interop golden tidy-check cover clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/lifeboat, static
+	go build -ldflags '$(LDFLAGS)' -o bin/lifeboat ./cmd/lifeboat
+
+demo: build ## one lost namespace out of the backup in testdata, into demo/restored
+	@rm -rf demo && mkdir demo
+	bin/lifeboat extract testdata/harbour/kube-backup.tar.gz -n infra-production --to demo/restored
+	@echo && echo "The files it made:" && cd demo && find restored -type f | LC_ALL=C sort
+	@echo && echo "One of them, $$(cd demo && find restored -name 'deployments_*' | LC_ALL=C sort | head -n 1):"
+	@cat "$$(find demo/restored -name 'deployments_*' | LC_ALL=C sort | head -n 1)"
+
+test: ## all tests; needs nothing but Go
+	go test ./...
+
+short: ## the quick tests only
+	go test -short ./...
+
+race: ## all tests under the race detector; needs a C compiler
+	@command -v gcc >/dev/null || command -v cc >/dev/null || { echo "make race needs a C compiler: the race detector is linked with cgo (apt-get install gcc)"; exit 1; }
+	CGO_ENABLED=1 go test -race ./...
+
+bin/golangci-lint-$(GOLANGCI_VERSION):
+	@echo "Installing golangci-lint $(GOLANGCI_VERSION) into bin/; about five minutes from cold on two cores."
+	@mkdir -p bin
+	cd / && GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv bin/golangci-lint $@
+
+lint: bin/golangci-lint-$(GOLANGCI_VERSION) ## golangci-lint over the tree; installs it into bin/ first
+	$< run ./...
+
+fmt: bin/golangci-lint-$(GOLANGCI_VERSION) ## format the tree as lint wants it
+	$< fmt ./...
+
+fuzz: ## every fuzz target for FUZZTIME=30s
+	@set -e; for pkg in $$(go list ./...); do \
+	  targets=$$(go test -list '^Fuzz' $$pkg); \
+	  for target in $$(echo "$$targets" | grep '^Fuzz' || true); do \
+	    echo "fuzzing $$pkg $$target for $(FUZZTIME)"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+bench: ## benchmarks, each for BENCHTIME=1s
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+# LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
+soak: ## random tests 20 times as long, race, cross builds, interop; needs a C compiler
+	LIFEBOAT_SOAK=20 go test -timeout 3h ./...
+	$(MAKE) race cross interop
+
+cross: ## compile for every platform that is released
+	GOOS=linux GOARCH=amd64 go build -o /dev/null ./cmd/lifeboat
+	GOOS=linux GOARCH=arm64 go build -o /dev/null ./cmd/lifeboat
+	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/lifeboat
+
+interop: ## nested modules in testdata that test against other programs (they install those)
+	@set -e; found=; for mod in $$(find testdata -name go.mod | LC_ALL=C sort); do \
+	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -timeout 1h ./...); \
+	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
+
+golden: ## rewrite the golden files and scripts; read the diff before you commit it
+	@set -e; for pkg in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
+	  if grep -qs 'flag.Bool("update"' $$(go list -f '{{.Dir}}' $$pkg)/*_test.go; then \
+	    echo "go test $$pkg -update"; go test $$pkg -update; \
+	  fi; \
+	done
+	git --no-pager diff --stat
+
+tidy-check: ## go.mod and go.sum say what the code needs
+	go mod tidy -diff
+	go mod verify
+
+cover: ## coverage of every package, as a total per function in coverage.out
+	go test -coverprofile=coverage.out ./...
+	go tool cover -func=coverage.out | tail -n 1
+
+clean: ## remove what make made, but not the tools it installed
+	rm -rf bin/lifeboat demo coverage.out
