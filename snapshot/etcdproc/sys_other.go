@@ -1,0 +1,16 @@
+//go:build !linux
+
+package etcdproc
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+)
+
+func executable() (string, error) { return os.Executable() }
+
+// childAttr: the end of its standard input is all that tells the child.
+func childAttr() *syscall.SysProcAttr { return nil }
+
+func fdPath(fd int) string { return "/dev/fd/" + strconv.Itoa(fd) }
