@@ -3,110 +3,224 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"iter"
+	"fmt"
+	"math"
 	"os"
+
+	bolt "go.etcd.io/bbolt"
 )
 
-// DB is an etcd database opened for reading.
-type DB struct{}
+// DB is an etcd database opened for reading. It may be used by several
+// goroutines at once; Close has to come after all of them.
+type DB struct {
+	name     string
+	bolt     *bolt.DB
+	tx       *bolt.Tx // the one transaction; what it hands out is valid until Close
+	keys     *bolt.Bucket
+	region   region
+	meta     meta
+	fileSize int64
+	usage    usage
+
+	revision  int64 // newest main revision
+	scheduled int64 // compactions asked for and done, 0 for never
+	finished  int64
+	compacted int64 // the effective one, -1 for never
+}
 
 var _ Reader = (*DB)(nil)
 
-// Open opens the database at path.
-func Open(path string) (*DB, error) { return nil, errors.ErrUnsupported }
+// Open opens the database at path, with or without a sha256 trailer (which it
+// does not check, see TrailerHash). It reads the headers of all pages; ctx
+// ends that early.
+//
+// The errors are those of the operating system, ErrInUse, ErrNotDatabase,
+// ErrNotEtcd and ErrDamaged.
+func Open(ctx context.Context, path string) (*DB, error) {
+	// Opening a FIFO would wait for its writer.
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("opening database %q: no regular file: %w", path, ErrNotDatabase)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening database: %w", err)
+	}
+	return OpenFile(ctx, f)
+}
 
-// OpenFile takes over f.
-func OpenFile(f *os.File) (*DB, error) { return nil, errors.ErrUnsupported }
+// OpenFile is Open for a file that is open already and may have no name any
+// more: a memfd, an unlinked file. It takes f over: Close closes it, and so
+// does OpenFile itself when it fails.
+func OpenFile(ctx context.Context, f *os.File) (*DB, error) {
+	name := f.Name()
+	db, err := openFile(ctx, f)
+	if err != nil {
+		return nil, fmt.Errorf("opening database %q: %w", name, err)
+	}
+	return db, nil
+}
 
-// Close closes the file; every KeyValue that At yielded ends with it.
-func (db *DB) Close() error { return nil }
+func openFile(ctx context.Context, f *os.File) (*DB, error) {
+	db, err := inspect(ctx, f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	db.bolt, err = bolt.Open(db.name, 0, &bolt.Options{
+		ReadOnly: true,
+		Timeout:  lockTimeout,
+		OpenFile: func(string, int, os.FileMode) (*os.File, error) { return f, nil },
+	})
+	if err != nil {
+		return nil, err // bbolt has closed f
+	}
+	db.region.start = db.bolt.Info().Data
+	if err := db.region.guarded(db.begin); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
 
-// Revision is the newest revision of the keyspace.
-func (db *DB) Revision() int64 { return 0 }
+// inspect takes the lock and makes sure that bbolt can be let at the file: that
+// it is a database, that it is all there, and that its page graph is sound.
+func inspect(ctx context.Context, f *os.File) (*DB, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("no regular file: %w", ErrNotDatabase)
+	}
+	if info.Size() == 0 {
+		return nil, fmt.Errorf("empty file: %w", ErrNotDatabase)
+	}
+	if err := lockShared(f); err != nil {
+		return nil, err
+	}
+	// A writer may have changed the size before it let the lock go.
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	m, err := readMeta(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSize(m, info.Size()); err != nil {
+		return nil, err
+	}
+	pages, err := mapFile(f, int64(m.pages)*m.pageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer pages.close()
 
-// CompactRevision is the compacted revision, -1 when nothing was compacted.
-func (db *DB) CompactRevision() int64 { return 0 }
+	db := &DB{name: f.Name(), meta: m, fileSize: info.Size(), region: pages.region(m.pageSize)}
+	err = db.region.guarded(func() (err error) {
+		db.usage, err = checkStructure(ctx, pages.data, m)
+		return err
+	})
+	return db, err
+}
 
-// At meets Reader.
-func (db *DB) At(ctx context.Context, rev int64, match func(key []byte) bool) iter.Seq2[KeyValue, error] {
+// checkSize makes sure that the file holds all pages. Reading a mapped page
+// beyond the end of the file would raise SIGBUS.
+func checkSize(m meta, size int64) error {
+	if m.pages < 3 || m.pages > uint64(math.MaxInt64/m.pageSize) {
+		return damaged("meta page counts %d pages of %d bytes", m.pages, m.pageSize)
+	}
+	if want := int64(m.pages) * m.pageSize; size < want {
+		return &DamagedError{Page: size / m.pageSize, Offset: size, What: fmt.Sprintf(
+			"the file ends here, but its %d pages of %d bytes take %d bytes: %d are missing",
+			m.pages, m.pageSize, want, want-size)}
+	}
 	return nil
 }
 
-// HashKV is the hash of `etcdctl endpoint hashkv`.
-func (db *DB) HashKV(ctx context.Context, rev int64) (Hash, error) {
-	return Hash{}, errors.ErrUnsupported
+// begin starts the one transaction and reads what every question needs.
+func (db *DB) begin() (err error) {
+	if db.tx, err = db.bolt.Begin(false); err != nil {
+		return err
+	}
+	if uint64(db.tx.ID()) != db.meta.txid || db.tx.Size() != int64(db.meta.pages)*db.meta.pageSize {
+		return damaged("the meta page changed while the database was being opened")
+	}
+	if db.keys = db.tx.Bucket([]byte(keyBucket)); db.keys == nil {
+		if name, _ := db.tx.Cursor().First(); name == nil {
+			return fmt.Errorf("a new database in which no bucket was ever made: %w", ErrNotEtcd)
+		}
+		return fmt.Errorf("no bucket %q: %w", keyBucket, ErrNotEtcd)
+	}
+	return db.readRevisions()
 }
 
-// Check looks for what Open lets pass.
-func (db *DB) Check(ctx context.Context) ([]Problem, error) { return nil, errors.ErrUnsupported }
-
-// Info answers the columns of `etcdctl endpoint status`.
-func (db *DB) Info(ctx context.Context) (Info, error) { return Info{}, errors.ErrUnsupported }
-
-// Members returns the members and the ids of those removed.
-func (db *DB) Members() (members []Member, removed []uint64, err error) {
-	return nil, nil, errors.ErrUnsupported
+// readRevisions finds the newest and the compacted revision as etcd does when
+// it starts on the file (etcd server/storage/mvcc/kvstore.go restore).
+func (db *DB) readRevisions() error {
+	db.revision, db.compacted = 1, -1
+	if key, _ := db.keys.Cursor().Last(); key != nil {
+		newest, err := parseRevision(key)
+		if err != nil {
+			return damaged("%v", err)
+		}
+		db.revision = max(db.revision, newest.main)
+	}
+	for name, rev := range map[string]*int64{"scheduledCompactRev": &db.scheduled, "finishedCompactRev": &db.finished} {
+		value := db.get("meta", name)
+		if value == nil {
+			continue
+		}
+		r, err := parseRevision(value)
+		if err != nil {
+			return damaged("meta key %q: %v", name, err)
+		}
+		*rev = r.main
+		db.compacted = max(db.compacted, r.main)
+	}
+	// A compaction may have deleted all the newest revisions.
+	db.revision = max(db.revision, db.compacted)
+	return nil
 }
 
-// Alarms returns the raised alarms.
-func (db *DB) Alarms() ([]Alarm, error) { return nil, errors.ErrUnsupported }
-
-// Hash is the answer of `etcdctl endpoint hashkv`, under the same names.
-type Hash struct {
-	Hash            uint32 `json:"hash"`
-	HashRevision    int64  `json:"hash_revision"`
-	CompactRevision int64  `json:"compact_revision"` // -1: nothing was compacted
+// get returns the value of a key, nil when it or its bucket is not there.
+func (db *DB) get(bucket, key string) []byte {
+	b := db.tx.Bucket([]byte(bucket))
+	if b == nil {
+		return nil
+	}
+	return b.Get([]byte(key))
 }
 
-// Problem is something that reading survives and an operator has to know.
-type Problem struct {
-	Code   ProblemCode `json:"code"`
-	Detail string      `json:"detail"`
+// Close closes the file. Every Key and Value that At yielded ends with it.
+func (db *DB) Close() error {
+	var errs []error
+	if db.tx != nil {
+		errs = append(errs, db.tx.Rollback())
+	}
+	if err := errors.Join(append(errs, db.bolt.Close())...); err != nil {
+		return fmt.Errorf("closing database %q: %w", db.name, err)
+	}
+	return nil
 }
 
-// ProblemCode is the kind of a Problem, stable for machines.
-type ProblemCode string
+// Revision is the newest revision that the keyspace holds, at least 1.
+func (db *DB) Revision() int64 { return db.revision }
 
-// Info is what the file says of itself. A field that the writing etcd did not
-// know yet stays empty.
-type Info struct {
-	Size          int64 `json:"dbSize"`      // bytes of all pages, as etcdctl counts them
-	SizeInUse     int64 `json:"dbSizeInUse"` // Size less the free pages
-	FileSize      int64 `json:"fileSize"`    // bytes on disk, with preallocated space and trailer
-	PageSize      int64 `json:"pageSize"`
-	Pages         int64 `json:"pages"`
-	FreePages     int64 `json:"freePages"`
-	OnlyValidMeta bool  `json:"onlyValidMeta,omitempty"` // the other of the two meta pages is invalid: no older state to fall back to
+// CompactRevision is the revision up to which the history was compacted or was
+// about to be; -1 when it never was. The keyspace can be read from this
+// revision on.
+func (db *DB) CompactRevision() int64 { return db.compacted }
 
-	Revision         int64 `json:"revision"`
-	CompactRevision  int64 `json:"compactRevision"`            // -1: nothing was compacted
-	ScheduledCompact int64 `json:"scheduledCompact,omitempty"` // newest compaction asked for
-	FinishedCompact  int64 `json:"finishedCompact,omitempty"`  // newest compaction carried out
-
-	Records    int64 `json:"records"`    // revisions stored, tombstones included
-	Tombstones int64 `json:"tombstones"` // of them, deletions
-	LiveKeys   int64 `json:"liveKeys"`   // keys alive at Revision
-
-	RaftIndex      uint64 `json:"raftIndex"`
-	RaftTerm       uint64 `json:"raftTerm,omitempty"`       // since etcd 3.5
-	ClusterVersion string `json:"clusterVersion,omitempty"` // since etcd 3.5
-	StorageVersion string `json:"storageVersion,omitempty"` // since etcd 3.6
-
-	Leases      int64 `json:"leases"`
-	AuthEnabled bool  `json:"authEnabled"`
-}
-
-// Member is a member of the cluster, as `etcdctl member list` shows it.
-type Member struct {
-	ID         uint64   `json:"ID"`
-	Name       string   `json:"name"` // "" until the member has started once
-	PeerURLs   []string `json:"peerURLs"`
-	ClientURLs []string `json:"clientURLs"`
-	IsLearner  bool     `json:"isLearner,omitempty"`
-}
-
-// Alarm is a raised alarm, as `etcdctl alarm list` shows it.
-type Alarm struct {
-	MemberID uint64 `json:"memberID"`
-	Alarm    string `json:"alarm"` // NOSPACE, CORRUPT, or a number that the linked etcd does not know
+// checkRevision returns the revision that is meant by rev, or why it cannot be
+// read; the rule is that of etcd server/storage/mvcc/kvstore_txn.go rangeKeys.
+func (db *DB) checkRevision(rev int64) (int64, error) {
+	switch {
+	case rev < 0:
+		return 0, fmt.Errorf("revision %d is negative", rev)
+	case rev == 0:
+		return db.revision, nil
+	case rev > db.revision:
+		return 0, fmt.Errorf("revision %d: %w (the newest is %d)", rev, ErrFutureRevision, db.revision)
+	case rev < db.compacted:
+		return 0, fmt.Errorf("revision %d: %w (compacted at %d)", rev, ErrCompacted, db.compacted)
+	}
+	return rev, nil
 }
