@@ -1,0 +1,107 @@
+// Package archive reads kube-backup archives: a tar file, mostly compressed,
+// that holds an etcd snapshot and a copy of /etc/kubernetes.
+//
+//	r, err := archive.NewReader(src, archive.Limits{})
+//	for {
+//		entry, err := r.Next()
+//		if err == io.EOF {
+//			break // only now is everything read before known to be whole
+//		}
+//		...
+//		io.Copy(dst, r) // the entry's content
+//	}
+//
+// Archives are told by their bytes, never by a name: Detect says what a stream
+// is, Entry.Kind what an entry is. The snapshot is the entry that begins as an
+// etcd database does, under whatever name.
+//
+// Reading to tar's end proves nothing: the checksums stand behind it. Next
+// therefore gives io.EOF only after each layer was read to its end: tar's two
+// zero blocks and nothing but zeros after them, gzip's CRC and length or
+// zstd's checksum, and io.EOF of src itself, which for an age file is the
+// authentication of its last chunk.
+//
+// An archive may come from anyone who knows a public key. What could do harm
+// (names that leave the archive or write to a terminal, devices, duplicate
+// names, bombs) is refused with a *PolicyError; links are never followed, and
+// reported as a Fact.
+package archive
+
+import (
+	"io/fs"
+	"time"
+)
+
+// Limits bound what reading may cost. A zero field takes its default. They
+// are absolute: a ratio would refuse a snapshot full of zero pages and admit a
+// large bomb.
+type Limits struct {
+	MaxBytes   int64 // sum of everything unpacked, tar's own blocks included; 64 GiB
+	MaxEntries int   // 16384
+}
+
+// The bounds that nobody had to change yet. Window is the zstd window, and
+// with it the memory that decompression takes; zstd's own tool refuses more
+// than 128 MiB as well unless it is told otherwise.
+const (
+	defaultMaxBytes   = 64 << 30
+	defaultMaxEntries = 16384
+	maxWindow         = 128 << 20
+	maxName           = 1024    // bytes of an entry's name
+	maxDepth          = 32      // folders in it: each is remembered
+	maxHeaders        = 4 << 20 // bytes of tar headers before one entry
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.MaxBytes <= 0 {
+		l.MaxBytes = defaultMaxBytes
+	}
+	if l.MaxEntries <= 0 {
+		l.MaxEntries = defaultMaxEntries
+	}
+	return l
+}
+
+// Kind is the part that an entry plays in a backup.
+type Kind string
+
+// The kinds of entries. A database is a Snapshot wherever it stands.
+const (
+	Snapshot   Kind = "snapshot"   // begins as an etcd database
+	Kubernetes Kind = "kubernetes" // a file under kubernetes/
+	Other      Kind = "other"      // any other file
+	Directory  Kind = "directory"
+)
+
+// Entry is one file or folder of an archive.
+type Entry struct {
+	Name   string // cleaned, relative, slashes: "kubernetes/pki/ca.crt"
+	Kind   Kind
+	Format Format // what the content is, told by its first bytes; "" for a Directory
+
+	Size     int64       // bytes of content
+	Mode     fs.FileMode // as in the archive
+	ModTime  time.Time   // zero when it lies outside of the years 1 to 9999
+	Number   int         // position in the archive, from 1
+	Offset   int64       // of its header in the unpacked tar stream
+	Typeflag byte        // archive/tar's
+}
+
+// Fact is something about an archive that the operator has to know and that
+// does not stop the reading.
+type Fact struct {
+	Code   FactCode `json:"code"`
+	Entry  string   `json:"entry"` // cleaned name; escape it before it reaches a terminal
+	Number int      `json:"number"`
+	Offset int64    `json:"offset"`
+	Detail string   `json:"detail"` // for people; holds no content of the entry
+}
+
+// FactCode is the kind of a Fact, stable for machines.
+type FactCode string
+
+// The facts that reading can find.
+const (
+	SkippedLink  FactCode = "skipped-link"   // a symbolic or hard link: not followed
+	NotADatabase FactCode = "not-a-database" // named like a snapshot, and something else
+)

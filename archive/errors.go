@@ -1,0 +1,125 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// What can be wrong with an archive, for errors.Is.
+var (
+	ErrDamaged    = errors.New("damaged")
+	ErrPolicy     = errors.New("refused")
+	ErrNotArchive = errors.New("not an archive")
+
+	// ErrNoEnd is wrapped by the DamagedError of an archive that lacks tar's
+	// end: all entries before it were read in full.
+	ErrNoEnd = errors.New("ends without tar's two zero blocks")
+
+	// ErrTrailing is wrapped by the errors for bytes after an end.
+	ErrTrailing = errors.New("trailing data")
+
+	ErrNoSnapshot    = errors.New("no etcd snapshot in the archive")
+	ErrManySnapshots = errors.New("more than one etcd snapshot in the archive")
+)
+
+// DamagedError says which layer of the archive is not what was written.
+// errors.Is(err, ErrDamaged) holds.
+type DamagedError struct {
+	Layer  string // "gzip", "zstd" or "tar"
+	Entry  string // name of the entry being read, "" outside of one
+	Number int    // and its position, from 1
+
+	// Offset counts bytes: of the compressed stream for gzip and zstd (how far
+	// it had been read), of the unpacked stream for tar.
+	Offset int64
+	Err    error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%s layer damaged at offset %d%s: %v", e.Layer, e.Offset, inEntry(e.Entry, e.Number), e.Err)
+}
+
+func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
+func (e *DamagedError) Unwrap() error        { return e.Err }
+
+// PolicyError says that an archive was refused, though it might be read.
+// errors.Is(err, ErrPolicy) holds.
+type PolicyError struct {
+	Entry  string // name as in the archive, "" for the archive as a whole
+	Number int    // its position, from 1
+	Offset int64  // of its header in the unpacked tar stream
+	Reason string
+	Err    error // or nil
+}
+
+func (e *PolicyError) Error() string {
+	return fmt.Sprintf("refusing the archive at offset %d%s: %s", e.Offset, inEntry(e.Entry, e.Number), e.Reason)
+}
+
+func (e *PolicyError) Is(target error) bool { return target == ErrPolicy }
+func (e *PolicyError) Unwrap() error        { return e.Err }
+
+// inEntry names an entry for an error: names come from the archive, so they
+// are escaped and kept short.
+func inEntry(name string, number int) string {
+	if number == 0 {
+		return ""
+	}
+	const most = 200
+	if len(name) > most {
+		name = name[:most] + "…"
+	}
+	return fmt.Sprintf(", entry %d %q", number, name)
+}
+
+// NotArchiveError says what was found in the place of an archive.
+// errors.Is(err, ErrNotArchive) holds.
+type NotArchiveError struct {
+	Outer  Format // the compression around it, "" for none
+	Format Format
+}
+
+func (e *NotArchiveError) Error() string {
+	if e.Outer != "" {
+		return fmt.Sprintf("not an archive: %s, and in it %s, no tar", e.Outer.article(), e.Format.article())
+	}
+	return "not an archive: " + e.Format.article()
+}
+
+func (e *NotArchiveError) Is(target error) bool { return target == ErrNotArchive }
+
+// SnapshotError says that an archive does not hold exactly one snapshot.
+// errors.Is finds ErrNoSnapshot or ErrManySnapshots.
+type SnapshotError struct {
+	Found    []string // names of the snapshots
+	Suspects []Fact   // entries named like a snapshot that are something else
+}
+
+func (e *SnapshotError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.sentinel().Error())
+	for i, name := range e.Found {
+		fmt.Fprintf(&b, "%s %q", separator(i), name)
+	}
+	for i, f := range e.Suspects {
+		fmt.Fprintf(&b, "%s %q %s", separator(i), f.Entry, f.Detail)
+	}
+	return b.String()
+}
+
+func separator(i int) string {
+	if i == 0 {
+		return ":"
+	}
+	return ","
+}
+
+func (e *SnapshotError) Is(target error) bool { return target == e.sentinel() }
+
+func (e *SnapshotError) sentinel() error {
+	if len(e.Found) == 0 {
+		return ErrNoSnapshot
+	}
+	return ErrManySnapshots
+}
