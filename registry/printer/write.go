@@ -1,0 +1,169 @@
+package printer
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Options say how a Writer sets its tables. The zero value is that of
+// `kubectl get KIND -n NAMESPACE`.
+type Options struct {
+	Wide      bool // -o wide: all columns
+	Namespace bool // -A: a column NAMESPACE first, for namespaced kinds
+	Kind      bool // several kinds were asked for: names as kind.group/name
+	NoHeaders bool
+}
+
+// A Writer sets rows as kubectl does: upper-case headers, columns at least six
+// wide and three apart, a blank line between kinds (k8s.io/cli-runtime
+// pkg/printers). It holds a few hundred rows at a time: in a longer table a
+// wider cell further down widens its column from there on.
+type Writer struct {
+	out    *bufio.Writer
+	opts   Options
+	kind   string     // the resource of the table under way
+	lines  [][]string // of this table, not yet written
+	widths []int      // of this table, by column
+	tables int
+}
+
+// chunk is the number of lines whose widths are taken together.
+const chunk = 500
+
+// NewWriter returns a Writer to out.
+func NewWriter(out io.Writer, opts Options) *Writer {
+	return &Writer{out: bufio.NewWriter(out), opts: opts}
+}
+
+// Write adds a row. A row of another resource than the one before starts a new
+// table.
+func (w *Writer) Write(row Row) error {
+	if kind := row.Resource.String(); kind != w.kind || w.tables == 0 {
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		w.start(row, kind)
+	}
+	w.lines = append(w.lines, w.line(row, row.Cells))
+	if len(w.lines) >= chunk {
+		return w.flushLines()
+	}
+	return nil
+}
+
+// Flush writes what is held back. A row after it goes on with the same table.
+func (w *Writer) Flush() error {
+	if err := w.flushLines(); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}
+
+func (w *Writer) start(row Row, kind string) {
+	if w.tables > 0 && !w.opts.NoHeaders {
+		w.out.WriteByte('\n') // bufio keeps its first error for Flush
+	}
+	w.kind, w.widths = kind, nil
+	w.tables++
+	if w.opts.NoHeaders {
+		return
+	}
+	headers := make([]string, 0, len(row.Columns)+1)
+	for _, c := range row.Columns {
+		if w.opts.Wide || !c.Wide {
+			headers = append(headers, escape(strings.ToUpper(c.Name)))
+		}
+	}
+	if w.opts.Namespace && row.Resource.Namespaced {
+		headers = slices.Insert(headers, 0, "NAMESPACE")
+	}
+	w.lines = append(w.lines, headers)
+}
+
+// line is a row as it stands in the table: columns chosen, name prefixed.
+func (w *Writer) line(row Row, cells []string) []string {
+	line := make([]string, 0, len(cells)+1)
+	if w.opts.Namespace && row.Resource.Namespaced {
+		line = append(line, escape(row.Namespace))
+	}
+	for i, c := range row.Columns {
+		if c.Wide && !w.opts.Wide {
+			continue
+		}
+		cell := firstLine(cells[i])
+		if c.Kind && w.opts.Kind {
+			cell = Reference(row.Resource.GroupKind().String(), cell)
+		}
+		line = append(line, escape(cell))
+	}
+	return line
+}
+
+// Reference names an object as `-o name` does: "deployment.apps/supercronic".
+// kind is schema.GroupKind's String.
+func Reference(kind, name string) string { return strings.ToLower(kind) + "/" + name }
+
+func (w *Writer) flushLines() error {
+	const minimum, padding = 6, 3 // kubectl's tab writer
+	for _, line := range w.lines {
+		for len(w.widths) < len(line) {
+			w.widths = append(w.widths, minimum)
+		}
+		for i, cell := range line {
+			w.widths[i] = max(w.widths[i], utf8.RuneCountInString(cell)+padding)
+		}
+	}
+	for _, line := range w.lines {
+		for i, cell := range line {
+			w.out.WriteString(cell)
+			if i < len(line)-1 {
+				for range w.widths[i] - utf8.RuneCountInString(cell) {
+					w.out.WriteByte(' ')
+				}
+			}
+		}
+		w.out.WriteByte('\n')
+	}
+	w.lines = w.lines[:0]
+	if w.out.Buffered() == 0 {
+		return nil
+	}
+	return w.out.Flush()
+}
+
+// firstLine cuts a cell at its first line break and says so, as kubectl does.
+func firstLine(cell string) string {
+	if i := strings.IndexAny(cell, "\f\n\r"); i >= 0 {
+		return cell[:i] + "..."
+	}
+	return cell
+}
+
+// escape keeps what a file says from steering the terminal: kubectl writes ESC
+// as ^[, and so are all other control characters written here.
+func escape(s string) string {
+	if !strings.ContainsFunc(s, unprintable) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case !unprintable(r):
+			b.WriteRune(r)
+		case r < 0x20:
+			b.WriteString("^" + string(r+'@'))
+		default:
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	return b.String()
+}
+
+func unprintable(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError
+}
