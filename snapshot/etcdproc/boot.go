@@ -2,10 +2,14 @@ package etcdproc
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-semver/semver"
@@ -18,6 +22,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/schema"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 const memberName = "lifeboat"
@@ -29,6 +35,39 @@ var peerURL = url.URL{Scheme: "unix", Host: "nobody"}
 // walSegment is the size of the WAL segments: two are allocated at once, and
 // all that is ever written to them is a few membership entries.
 const walSegment = 1 << 20
+
+// check looks for what etcd would follow blindly, because bbolt trusts its
+// file: pages that lead in a circle, and a freelist by which the boot's own
+// writes would land on pages of the keyspace.
+func check() error {
+	fd, err := syscall.Open(fdPath(fdDatabase), syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("open", err)
+	}
+	db, err := snapshot.OpenFile(context.Background(), os.NewFile(uintptr(fd), databaseName()))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	problems, err := db.Check(context.Background())
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		if p.Code == snapshot.BadFreelist {
+			return fmt.Errorf("%s: %w", p.Detail, snapshot.ErrDamaged)
+		}
+	}
+	return nil
+}
+
+// databaseName is what the parent calls the database.
+func databaseName() string {
+	if len(os.Args) > 1 {
+		return os.Args[1]
+	}
+	return "database"
+}
 
 // restore makes a data dir of a single new member from the database at path,
 // as `etcdutl snapshot restore` does. The member's cluster is new, the
@@ -135,7 +174,7 @@ func boot(lg *zap.Logger) (*etcdserver.EtcdServer, error) {
 	case <-e.Server.ReadyNotify():
 		return e.Server, nil
 	case <-e.Server.StopNotify():
-		return nil, fmt.Errorf("etcd stopped before it was ready")
+		return nil, errors.New("etcd stopped before it was ready")
 	}
 }
 

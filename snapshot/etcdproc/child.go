@@ -47,6 +47,8 @@ func runChild() int {
 	// that died must not end the child at its next line of log either.
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 
+	syscall.Umask(0o077) // etcd writes its .snap files for everybody to read
+
 	s, err := adoptScratch(os.NewFile(fdOwner, ownerFile))
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s is set, but this is no child of lifeboat: %v\n", childEnv, err)
@@ -113,6 +115,7 @@ func serve(socket *os.File, say *json.Encoder) (<-chan struct{}, error) {
 		phase string
 		do    func() error
 	}{
+		{"checking the database", check},
 
 		{"restoring", func() error { return restore(lg, fdPath(fdDatabase)) }},
 		{"quieting the copy", func() error { return quiet(filepath.Join(dataDir, "member", "snap", "db")) }},

@@ -116,7 +116,7 @@ func (p *Proc) spawn(ctx context.Context, db *os.File) (<-chan message, error) {
 
 	said, log := &wire{messages: make(chan message, 1)}, &logTail{}
 	cmd := exec.CommandContext(ctx, exe)
-	cmd.Args = []string{childName}
+	cmd.Args = []string{childName, db.Name()}
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	cmd.Dir = p.scratch.dir
 	cmd.Stdout, cmd.Stderr = said, log

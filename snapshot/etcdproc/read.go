@@ -34,7 +34,11 @@ func (p *Proc) Revision() int64 { return p.hello.Revision }
 // those that match.
 func (p *Proc) At(ctx context.Context, rev int64, match func(key []byte) bool) iter.Seq2[snapshot.KeyValue, error] {
 	return func(yield func(snapshot.KeyValue, error) bool) {
-		if rev == 0 {
+		switch {
+		case rev < 0: // etcd would take it for the newest
+			yield(snapshot.KeyValue{}, fmt.Errorf("revision %d is negative", rev))
+			return
+		case rev == 0:
 			rev = p.hello.Revision
 		}
 		for run, err := range p.runs(ctx, rev, match) {
@@ -45,7 +49,7 @@ func (p *Proc) At(ctx context.Context, rev int64, match func(key []byte) bool) i
 				}
 			}
 			if err != nil {
-				yield(snapshot.KeyValue{}, fmt.Errorf("reading revision %d from etcd: %w", rev, p.explain(ctx, err)))
+				yield(snapshot.KeyValue{}, p.explain(ctx, rev, err))
 				return
 			}
 		}
@@ -148,25 +152,24 @@ func (p *Proc) stream(ctx context.Context, req *pb.RangeRequest) iter.Seq2[snaps
 
 // explain puts an error of the API into the terms of package snapshot, and
 // looks behind the one that says only that nobody is there any more.
-func (p *Proc) explain(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
+func (p *Proc) explain(ctx context.Context, rev int64, err error) error {
 	switch rpctypes.Error(err) {
 	case rpctypes.ErrCompacted:
-		return snapshot.ErrCompacted
+		return fmt.Errorf("revision %d: %w (compacted at %d)", rev, snapshot.ErrCompacted, p.hello.First)
 	case rpctypes.ErrFutureRev:
-		return snapshot.ErrFutureRevision
+		return fmt.Errorf("revision %d: %w (the newest is %d)", rev, snapshot.ErrFutureRevision, p.hello.Revision)
 	}
-	if status.Code(err) != codes.Unavailable {
-		return err
+	if status.Code(err) == codes.Unavailable { // the child is gone, or about to be
+		select {
+		case <-p.done:
+			err = p.exit
+		case <-ctx.Done():
+		}
 	}
-	select {
-	case <-p.done:
-		return p.exit
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
 	}
+	return fmt.Errorf("reading revision %d from etcd: %w", rev, err)
 }
 
 // dial returns a client over the one connection that there is: a connection
