@@ -36,7 +36,7 @@ func (e *NoKeyError) Error() string {
 	case e.Identities == 0:
 		b.WriteString("no identity was given")
 	default:
-		fmt.Fprintf(&b, "tried %d identities", e.Identities)
+		fmt.Fprintf(&b, "identities tried: %d", e.Identities)
 	}
 	if e.Err != nil {
 		fmt.Fprintf(&b, ": %s", clip(e.Err))

@@ -114,8 +114,18 @@ func (l *lockedSSH) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 		return fileKey, err
 	case l.err != nil:
 		return nil, &lockedError{fmt.Errorf("asking for the passphrase of %q: %w", l.path, l.err)}
-	case l.asked:
+	case l.asked && !l.unlocked(stanzas):
 		return nil, locked(l.path, stanzas, l.ask != nil)
 	}
 	return nil, err
+}
+
+// unlocked tells whether the passphrase was right and the stanza is what did
+// not open: an unlocked key does not ask again.
+func (l *lockedSSH) unlocked(stanzas []*age.Stanza) bool {
+	ask := l.ask
+	l.ask, l.asked = nil, false
+	_, _ = l.key.Unwrap(stanzas)
+	l.ask = ask
+	return !l.asked
 }
