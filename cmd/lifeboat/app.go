@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	env := newEnvironment(stdin, stdout, stderr)
 	env.format = formatWanted(args) // so that a usage error is printed in it, too
 	env.progress.program = env.format == formatJSON
-	err := runCommand(ctx, env, args)
+	err := runCommand(ctx, env, newApp(env, verbs(env)), args[1:])
 	if err != nil && ctx.Err() != nil {
 		err = errors.Join(context.Canceled, err)
 	}
@@ -66,9 +66,8 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-func runCommand(ctx context.Context, env *environment, args []string) error {
-	app := newApp(env)
-	call, err := permute(app, args[1:])
+func runCommand(ctx context.Context, env *environment, app *cli.App, args []string) error {
+	call, err := permute(app, args)
 	switch {
 	case err != nil:
 		return err
@@ -78,9 +77,9 @@ func runCommand(ctx context.Context, env *environment, args []string) error {
 	return app.RunContext(ctx, append([]string{app.Name}, call.args...))
 }
 
-// newApp builds the command tree. Help, exit codes and error printing are
-// ours: the library's would print to stdout and end the process by itself.
-func newApp(env *environment) *cli.App {
+// newApp builds the command tree over cmds. Help, exit codes and error printing
+// are ours: the library's would print to stdout and end the process by itself.
+func newApp(env *environment, cmds []*cli.Command) *cli.App {
 	app := &cli.App{
 		Name:                      "lifeboat",
 		Usage:                     "offline disaster recovery for Kubernetes control planes",
@@ -91,7 +90,7 @@ func newApp(env *environment) *cli.App {
 		ErrWriter:                 env.stderr,
 		ExitErrHandler:            func(*cli.Context, error) {},
 		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
-		Commands:                  verbs(env),
+		Commands:                  cmds,
 	}
 	app.Commands = append(app.Commands, helpCommand(env, app), completeCommand(env, app))
 	for _, cmd := range app.Commands {
@@ -106,6 +105,11 @@ func prepare(env *environment, cmd *cli.Command) {
 	cmd.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError(err) }
 	if len(cmd.Subcommands) == 0 {
 		cmd.Flags = append(slices.Clip(cmd.Flags), progressFlag(env))
+	}
+	for _, flag := range cmd.Flags {
+		if slice, ok := flag.(*cli.StringSliceFlag); ok {
+			slice.KeepSpace = true // else "key " would open the file "key"
+		}
 	}
 	for _, sub := range cmd.Subcommands {
 		prepare(env, sub)

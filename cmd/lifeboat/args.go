@@ -25,7 +25,7 @@ type invocation struct {
 // value (-nprod). It refuses what it does not know, a flag given twice, and a
 // value that looks like a flag: `--to --dry-run` is a slip, not a folder.
 func permute(app *cli.App, args []string) (invocation, error) {
-	p := parser{app: app, arity: flagArity(app), rest: args}
+	p := argParser{app: app, arity: flagArity(app), rest: args}
 	p.read()
 	switch {
 	case p.help || slices.ContainsFunc(p.rest, isHelp):
@@ -39,8 +39,8 @@ func permute(app *cli.App, args []string) (invocation, error) {
 
 func isHelp(arg string) bool { return arg == "-h" || arg == "--help" }
 
-// parser is a permute on its way through the arguments.
-type parser struct {
+// argParser is a permute on its way through the arguments.
+type argParser struct {
 	app   *cli.App
 	arity map[string]bool // every command's flags, by name: does it take a value
 
@@ -57,7 +57,7 @@ type parser struct {
 type givenFlag struct{ typed, value string }
 
 // read takes the arguments apart, up to the first error.
-func (p *parser) read() {
+func (p *argParser) read() {
 	for len(p.rest) > 0 && p.err == nil {
 		arg := p.rest[0]
 		p.rest = p.rest[1:]
@@ -103,14 +103,14 @@ func takesValue(flag cli.Flag) bool {
 }
 
 // below are the commands that the next word may name.
-func (p *parser) below() []*cli.Command {
+func (p *argParser) below() []*cli.Command {
 	if len(p.path) == 0 {
 		return p.app.Commands
 	}
 	return p.path[len(p.path)-1].Subcommands
 }
 
-func (p *parser) word(word string) {
+func (p *argParser) word(word string) {
 	cmds := p.below()
 	if len(cmds) == 0 {
 		p.words = append(p.words, word)
@@ -129,7 +129,7 @@ func (p *parser) word(word string) {
 	p.fail(didYouMean(word, names, "", "lifeboat help"), "unknown command %q", word)
 }
 
-func (p *parser) long(arg string) {
+func (p *argParser) long(arg string) {
 	name, value, hasValue := strings.Cut(arg, "=")
 	takes, known := p.arity[name]
 	switch {
@@ -144,7 +144,7 @@ func (p *parser) long(arg string) {
 	}
 }
 
-func (p *parser) short(letters string) {
+func (p *argParser) short(letters string) {
 	if name, _, _ := strings.Cut(letters, "="); len(name) > 1 {
 		if _, long := p.arity[name]; long {
 			p.fail("write --"+name, "unknown flag -%s", name)
@@ -172,7 +172,7 @@ func (p *parser) short(letters string) {
 	}
 }
 
-func (p *parser) add(name, value string) {
+func (p *argParser) add(name, value string) {
 	switch name {
 	case "h", "help":
 		p.help = true
@@ -188,7 +188,7 @@ func (p *parser) add(name, value string) {
 }
 
 // addNext takes the next argument as the value of the flag.
-func (p *parser) addNext(name, typed string) {
+func (p *argParser) addNext(name, typed string) {
 	if len(p.rest) == 0 {
 		p.wantsValue = true
 		p.fail("", "flag %s needs a value", typed)
@@ -204,7 +204,7 @@ func (p *parser) addNext(name, typed string) {
 }
 
 // finish checks the flags against the command that was found.
-func (p *parser) finish() (invocation, error) {
+func (p *argParser) finish() (invocation, error) {
 	if len(p.path) == 0 || len(p.below()) > 0 {
 		return invocation{}, withHint(usagef("no command given"), "see "+commandName(p.path)+" --help")
 	}
@@ -248,7 +248,7 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-func (p *parser) unknownFlag(typed string) {
+func (p *argParser) unknownFlag(typed string) {
 	if len(p.path) == 0 || len(p.below()) > 0 {
 		var names []string
 		for name := range p.arity {
@@ -266,7 +266,7 @@ func (p *parser) unknownFlag(typed string) {
 	p.fail(didYouMean(strings.TrimLeft(typed, "-"), names, "--", full+" --help"), "unknown flag %s for %q", typed, full)
 }
 
-func (p *parser) fail(hint, message string, args ...any) {
+func (p *argParser) fail(hint, message string, args ...any) {
 	p.err = withHint(usagef(message, args...), hint)
 }
 

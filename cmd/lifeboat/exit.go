@@ -8,6 +8,11 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 // exitCode is what the process tells its caller. The codes are part of the
@@ -100,10 +105,35 @@ func codeOf(err error) exitCode {
 		return exitInterrupted
 	case errors.As(err, &coded):
 		return coded.Code
-	case errors.Is(err, fs.ErrExist):
-		return exitRefused
+	}
+	for _, row := range sentinels() {
+		if errors.Is(err, row.err) {
+			return row.code
+		}
 	}
 	return exitFailed
+}
+
+// sentinels are the libraries' errors that are more than "failed".
+func sentinels() []struct {
+	err  error
+	code exitCode
+} {
+	return []struct {
+		err  error
+		code exitCode
+	}{
+		{crypto.ErrDamaged, exitDamaged},
+		{archive.ErrDamaged, exitDamaged},
+		{snapshot.ErrDamaged, exitDamaged},
+		{crypto.ErrPolicy, exitRefused},
+		{archive.ErrPolicy, exitRefused},
+		{archive.ErrManySnapshots, exitRefused}, // which one is the cluster's is not ours to guess
+		{snapshot.ErrInUse, exitRefused},
+		{etcdproc.ErrNewer, exitRefused},
+		{fs.ErrExist, exitRefused},
+		{crypto.ErrNoKey, exitNoKey},
+	}
 }
 
 // hintOf is the innermost hint: who was closest to the fault knows best.

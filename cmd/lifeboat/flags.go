@@ -30,6 +30,9 @@ type sourceOptions struct {
 	EtcdPrefix       string // "" means: what the backup's kube-apiserver manifest says, else /registry
 	Spool            spoolMode
 	MaxSize          int64 // bytes
+	RequireHash      bool  // refuse a snapshot without its sha256 trailer
+
+	spoolDir string // where a spool on disk goes; "" is the system's temporary folder
 }
 
 // sourceFlags stand wherever SRC stands. Secrets are named by file, never
@@ -41,6 +44,7 @@ func sourceFlags() []cli.Flag {
 		&cli.StringFlag{Name: "encryption-config", Usage: "EncryptionConfiguration `FILE`, if the backup's own will not do"},
 		&cli.StringFlag{Name: "etcd-prefix", Usage: "kube-apiserver's --etcd-prefix `P`, if the backup does not say"},
 		&cli.StringFlag{Name: "spool", Value: string(spoolAuto), Usage: "`WHERE` the database is unpacked: auto, mem or disk"},
+		&cli.BoolFlag{Name: "require-hash", Usage: "refuse a database without etcd's sha256 trailer"},
 		&cli.StringFlag{Name: "max-size", Value: defaultMaxSize, Usage: "refuse to unpack more than `SIZE`"},
 	}
 }
@@ -53,6 +57,7 @@ func sourceOptionsOf(c *cli.Context) (sourceOptions, error) {
 		EncryptionConfig: c.String("encryption-config"),
 		EtcdPrefix:       c.String("etcd-prefix"),
 		Spool:            spoolMode(c.String("spool")),
+		RequireHash:      c.Bool("require-hash"),
 	}
 	if !slices.Contains([]spoolMode{spoolAuto, spoolMem, spoolDisk}, o.Spool) {
 		return o, usagef("unknown --spool %q: it is auto, mem or disk", o.Spool)

@@ -18,9 +18,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 func main() {
+	etcdproc.Main() // does not return in a process that was started as the etcd child
 	ctx, stop := untilSignal(context.Background())
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()

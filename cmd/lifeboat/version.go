@@ -22,7 +22,7 @@ type versionInfo struct {
 func versionCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:      "version",
-		Usage:     "version, platform, and the libraries that decide what can be read",
+		Usage:     "version, platform, and the libraries that do the reading",
 		UsageText: "lifeboat version\nlifeboat version -o json",
 		Flags:     []cli.Flag{outputFlag(env, formatTable, formatJSON, formatYAML)},
 		Action: func(c *cli.Context) error {

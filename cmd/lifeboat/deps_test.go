@@ -1,0 +1,236 @@
+package main
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/lifeboat-dr/lifeboat"
+
+// packageOrder is the order of the packages: each may import only what stands
+// below it. A new package has to be given its place here; the simulations have
+// theirs already.
+func packageOrder() []string {
+	return []string{
+		"cmd/lifeboat",
+		"sim/drill",
+		"sim/scheduler",
+		"sim/nodeloss",
+		"sim/quorum",
+		"sim/members",
+		"sim",
+		"registry/printer",
+		"registry",
+		"snapshot/snapshottest",
+		"snapshot/datadir",
+		"snapshot/etcdproc",
+		"snapshot",
+		"archive/controlplane",
+		"archive",
+		"crypto",
+		"scenarios",
+	}
+}
+
+// ban forbids an import, and says what would break.
+type ban struct {
+	imported string   // the package, and all below it
+	only     []string // who may import it; "x/..." is x and all below it
+	tests    bool     // tests may, too
+	why      string
+}
+
+func bans() []ban {
+	return []ban{
+		{
+			imported: "github.com/urfave/cli", only: []string{"cmd/lifeboat"},
+			why: "the libraries serve programs that have no command line",
+		},
+		{
+			imported: "go.etcd.io/etcd/server", only: []string{"snapshot/datadir", "snapshot/etcdproc"}, tests: true,
+			why: "etcd's backend writes to what it opens, and its loggers end the process: only copies, only in two places",
+		},
+		{
+			imported: "go.etcd.io/etcd/etcdutl", only: []string{"snapshot/datadir", "snapshot/etcdproc"}, tests: true,
+			why: "etcdutl opens its sources for writing: only copies, only in two places",
+		},
+		{
+			imported: "k8s.io/kubernetes", only: []string{"registry/printer", "sim/scheduler"},
+			why: "it is huge, promises no stable API, and registers types in init: two packages are enough to mend at an upgrade",
+		},
+		{
+			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", "cmd/lifeboat"},
+			why: "an etcd database, an archive and a key know nothing of Kubernetes, so they can be read when its types cannot",
+		},
+		{
+			imported: module + "/archive", only: []string{"cmd/lifeboat", "archive/..."},
+			why: "layers meet as io.Readers, in cmd/lifeboat/source.go and nowhere else",
+		},
+		{
+			imported: module + "/crypto", only: []string{"cmd/lifeboat"},
+			why: "layers meet as io.Readers, in cmd/lifeboat/source.go and nowhere else",
+		},
+		{
+			imported: module + "/registry", only: []string{"cmd/lifeboat", "registry/..."},
+			why: "the simulations and the database know nodes, Pods and keys as plain values",
+		},
+		{
+			imported: module + "/registry/printer", only: []string{"cmd/lifeboat"},
+			why: "whoever needs objects must not have to link k8s.io/kubernetes",
+		},
+		{
+			imported: module + "/snapshot/snapshottest", only: []string{"snapshot/snapshottest"}, tests: true,
+			why: "a generator of test data has no place in the binary",
+		},
+		{
+			imported: "testing", only: nil, tests: true,
+			why: "it adds its flags to the binary",
+		},
+		{
+			imported: "net/http", only: nil, tests: true,
+			why: "no network: nothing here may call out or listen",
+		},
+	}
+}
+
+// goFile is one file's place and imports.
+type goFile struct {
+	path    string // below the module's root
+	pkg     string // its package's folder there
+	test    bool
+	imports []string
+}
+
+// complaint says why f may not import imported, "" if it may.
+func complaint(f goFile, imported string) string {
+	if own, ok := strings.CutPrefix(imported, module+"/"); ok {
+		if own == f.pkg {
+			return "" // a test from outside the package
+		}
+		order := packageOrder()
+		above, below := slices.Index(order, f.pkg), slices.Index(order, own)
+		if above < 0 || below < 0 || below < above && !(f.test && own == "snapshot/snapshottest") {
+			return "it does not stand below " + f.pkg + " in packageOrder"
+		}
+	}
+	for _, b := range bans() {
+		if !within(imported, b.imported) || f.test && b.tests {
+			continue
+		}
+		if !slices.ContainsFunc(b.only, func(who string) bool {
+			folder, tree := strings.CutSuffix(who, "/...")
+			return f.pkg == folder || tree && within(f.pkg, folder)
+		}) {
+			return b.why
+		}
+	}
+	return ""
+}
+
+func within(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, folder+"/")
+}
+
+func TestImportOrder(t *testing.T) {
+	t.Parallel()
+	files := goFiles(t, "../..")
+	require.Greater(t, len(files), 20)
+	var wrong []string
+	for _, f := range files {
+		if !slices.Contains(packageOrder(), f.pkg) {
+			wrong = append(wrong, f.path+": package "+f.pkg+" has no place in packageOrder")
+		}
+		for _, imported := range f.imports {
+			if why := complaint(f, imported); why != "" {
+				wrong = append(wrong, fmt.Sprintf("%s imports %s: %s", f.path, imported, why))
+			}
+		}
+	}
+	require.Empty(t, wrong, "%s", strings.Join(wrong, "\n"))
+}
+
+// The table has teeth: what the design forbids is refused, what it needs is not.
+func TestImportOrderRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ pkg, imported string }{
+		{"crypto", module + "/archive"},
+		{"archive", module + "/crypto"},
+		{"registry", module + "/registry/printer"},
+		{"registry", module + "/cmd/lifeboat"},
+		{"registry", module + "/archive"},
+		{"snapshot", module + "/snapshot/etcdproc"},
+		{"snapshot", module + "/registry"},
+		{"snapshot", "k8s.io/api/core/v1"},
+		{"snapshot/etcdproc", "k8s.io/apimachinery/pkg/runtime"},
+		{"snapshot", "go.etcd.io/etcd/server/v3/storage/mvcc"},
+		{"registry", "go.etcd.io/etcd/etcdutl/v3/snapshot"},
+		{"registry", "k8s.io/kubernetes/pkg/printers"},
+		{"archive", "github.com/urfave/cli/v2"},
+		{"snapshot", module + "/snapshot/snapshottest"},
+		{"crypto", "net/http"},
+		{"crypto", module + "/nobody/knows"},
+	} {
+		require.NotEmpty(t, complaint(goFile{pkg: tc.pkg}, tc.imported), "%s imports %s", tc.pkg, tc.imported)
+	}
+	for _, tc := range []struct {
+		pkg, imported string
+		test          bool
+	}{
+		{"cmd/lifeboat", "github.com/urfave/cli/v2", false},
+		{"registry", module + "/snapshot", false},
+		{"registry/printer", "k8s.io/kubernetes/pkg/printers", false},
+		{"snapshot/etcdproc", "go.etcd.io/etcd/server/v3/embed", false},
+		{"snapshot", "go.etcd.io/etcd/server/v3/embed", true},
+		{"snapshot", module + "/snapshot/snapshottest", true},
+		{"snapshot", "go.etcd.io/etcd/api/v3/mvccpb", false},
+	} {
+		require.Empty(t, complaint(goFile{pkg: tc.pkg, test: tc.test}, tc.imported), "%s imports %s", tc.pkg, tc.imported)
+	}
+}
+
+// goFiles reads the imports of the module's files below root; nested modules
+// are on their own.
+func goFiles(t *testing.T, root string) []goFile {
+	t.Helper()
+	var files []goFile
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root {
+			_, nested := os.Stat(filepath.Join(path, "go.mod"))
+			if nested == nil || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" {
+				return fs.SkipDir
+			}
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		f := goFile{path: filepath.ToSlash(rel), pkg: filepath.ToSlash(filepath.Dir(rel)), test: strings.HasSuffix(path, "_test.go")}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			f.imports = append(f.imports, imported)
+		}
+		files = append(files, f)
+		return err
+	}))
+	return files
+}
