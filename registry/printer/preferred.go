@@ -2,6 +2,7 @@ package printer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -61,7 +62,7 @@ func has(o *registry.Object, code registry.ProblemCode) bool {
 func guard(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("the object is not valid: %v", r)
+			err = errors.New("the object is not valid") // what panicked may quote its values
 		}
 	}()
 	return f()

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"time"
 
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionstable "k8s.io/apiextensions-apiserver/pkg/registry/customresourcedefinition/tableconvertor"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,16 +18,14 @@ import (
 	"k8s.io/kubernetes/pkg/printers"
 	"k8s.io/kubernetes/pkg/printers/internalversion"
 
-	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
-
 	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
 // Column is one column of a kind's table.
 type Column struct {
-	Name string // as the API names it: "Nominated Node"
-	Wide bool   // shown with -o wide only
-	Kind bool   // holds the object's name, which -A and lists of kinds prefix
+	Name   string // as the API names it: "Nominated Node"
+	Wide   bool   // shown with -o wide only
+	IsName bool   // holds the object's name, which takes its kind as a prefix
 }
 
 // Row is the line that kubectl shows for one object, with its columns.
@@ -88,10 +87,14 @@ func (p *Printer) resourceOf(o *registry.Object) registry.Resource {
 	if r, ok := p.resources.Lookup(o.Key.GroupResource()); ok {
 		return r
 	}
-	return registry.Resource{
-		Group: o.Key.Group, Plural: o.Key.Plural, Kind: o.GVK.Kind, Version: o.GVK.Version,
-		Namespaced: o.Key.Namespace != "", Singular: o.Key.Plural,
+	r := registry.Resource{
+		Group: o.Key.Group, Version: o.GVK.Version, Kind: o.GVK.Kind,
+		Plural: o.Key.Plural, Singular: o.Key.Plural, Namespaced: o.Key.Namespace != "",
 	}
+	if r.Kind == "" {
+		r.Kind = r.Plural
+	}
+	return r
 }
 
 func (p *Printer) table(o *registry.Object, resource registry.Resource) (*metav1.Table, error) {
@@ -119,7 +122,7 @@ func (p *Printer) internalTable(internal runtime.Object, resource registry.Resou
 	if accessor, err := meta.Accessor(internal); err == nil {
 		accessor.SetManagedFields(nil) // no column shows them
 	}
-	shiftTimes(reflect.ValueOf(internal), time.Now().Sub(p.now).Truncate(time.Second))
+	shiftTimes(reflect.ValueOf(internal), time.Since(p.now))
 	return p.generator.GenerateTable(internal, printers.GenerateOptions{Wide: true})
 }
 
@@ -213,7 +216,7 @@ func (p *Printer) columns(resource registry.Resource) []metav1.TableColumnDefini
 func columnsOf(table *metav1.Table) []Column {
 	columns := make([]Column, 0, len(table.ColumnDefinitions))
 	for _, c := range table.ColumnDefinitions {
-		columns = append(columns, Column{Name: c.Name, Wide: c.Priority > 0, Kind: c.Format == "name"})
+		columns = append(columns, Column{Name: c.Name, Wide: c.Priority > 0, IsName: c.Format == "name"})
 	}
 	return columns
 }

@@ -1,13 +1,13 @@
 package printer
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
 // Options say how a Writer sets its tables. The zero value is that of
@@ -21,10 +21,10 @@ type Options struct {
 
 // A Writer sets rows as kubectl does: upper-case headers, columns at least six
 // wide and three apart, a blank line between kinds (k8s.io/cli-runtime
-// pkg/printers). It holds a few hundred rows at a time: in a longer table a
-// wider cell further down widens its column from there on.
+// pkg/printers). It holds ten thousand rows at most: in a longer table a wider
+// cell further down widens its column from there on.
 type Writer struct {
-	out    *bufio.Writer
+	out    io.Writer
 	opts   Options
 	kind   string     // the resource of the table under way
 	lines  [][]string // of this table, not yet written
@@ -33,11 +33,11 @@ type Writer struct {
 }
 
 // chunk is the number of lines whose widths are taken together.
-const chunk = 500
+const chunk = 10_000
 
 // NewWriter returns a Writer to out.
 func NewWriter(out io.Writer, opts Options) *Writer {
-	return &Writer{out: bufio.NewWriter(out), opts: opts}
+	return &Writer{out: out, opts: opts}
 }
 
 // Write adds a row. A row of another resource than the one before starts a new
@@ -49,45 +49,38 @@ func (w *Writer) Write(row Row) error {
 		}
 		w.start(row, kind)
 	}
-	w.lines = append(w.lines, w.line(row, row.Cells))
+	w.lines = append(w.lines, w.line(row))
 	if len(w.lines) >= chunk {
-		return w.flushLines()
+		return w.Flush()
 	}
 	return nil
 }
 
-// Flush writes what is held back. A row after it goes on with the same table.
-func (w *Writer) Flush() error {
-	if err := w.flushLines(); err != nil {
-		return err
-	}
-	return w.out.Flush()
-}
-
 func (w *Writer) start(row Row, kind string) {
-	if w.tables > 0 && !w.opts.NoHeaders {
-		w.out.WriteByte('\n') // bufio keeps its first error for Flush
-	}
+	first := w.tables == 0
 	w.kind, w.widths = kind, nil
 	w.tables++
 	if w.opts.NoHeaders {
 		return
 	}
-	headers := make([]string, 0, len(row.Columns)+1)
+	if !first {
+		w.lines = append(w.lines, nil)
+	}
+	headers := []string{}
+	if w.opts.Namespace && row.Resource.Namespaced {
+		headers = append(headers, "NAMESPACE")
+	}
 	for _, c := range row.Columns {
 		if w.opts.Wide || !c.Wide {
 			headers = append(headers, escape(strings.ToUpper(c.Name)))
 		}
 	}
-	if w.opts.Namespace && row.Resource.Namespaced {
-		headers = slices.Insert(headers, 0, "NAMESPACE")
-	}
 	w.lines = append(w.lines, headers)
 }
 
 // line is a row as it stands in the table: columns chosen, name prefixed.
-func (w *Writer) line(row Row, cells []string) []string {
-	line := make([]string, 0, len(cells)+1)
+func (w *Writer) line(row Row) []string {
+	line := make([]string, 0, len(row.Cells)+1)
 	if w.opts.Namespace && row.Resource.Namespaced {
 		line = append(line, escape(row.Namespace))
 	}
@@ -95,9 +88,9 @@ func (w *Writer) line(row Row, cells []string) []string {
 		if c.Wide && !w.opts.Wide {
 			continue
 		}
-		cell := firstLine(cells[i])
-		if c.Kind && w.opts.Kind {
-			cell = Reference(row.Resource.GroupKind().String(), cell)
+		cell := firstLine(row.Cells[i])
+		if c.IsName && w.opts.Kind {
+			cell = Reference(row.Resource, cell)
 		}
 		line = append(line, escape(cell))
 	}
@@ -105,10 +98,12 @@ func (w *Writer) line(row Row, cells []string) []string {
 }
 
 // Reference names an object as `-o name` does: "deployment.apps/supercronic".
-// kind is schema.GroupKind's String.
-func Reference(kind, name string) string { return strings.ToLower(kind) + "/" + name }
+func Reference(resource registry.Resource, name string) string {
+	return strings.ToLower(resource.GroupKind().String()) + "/" + name
+}
 
-func (w *Writer) flushLines() error {
+// Flush writes what is held back. A row after it goes on with the same table.
+func (w *Writer) Flush() error {
 	const minimum, padding = 6, 3 // kubectl's tab writer
 	for _, line := range w.lines {
 		for len(w.widths) < len(line) {
@@ -118,22 +113,22 @@ func (w *Writer) flushLines() error {
 			w.widths[i] = max(w.widths[i], utf8.RuneCountInString(cell)+padding)
 		}
 	}
+	var b strings.Builder
 	for _, line := range w.lines {
 		for i, cell := range line {
-			w.out.WriteString(cell)
+			b.WriteString(cell)
 			if i < len(line)-1 {
-				for range w.widths[i] - utf8.RuneCountInString(cell) {
-					w.out.WriteByte(' ')
-				}
+				b.WriteString(strings.Repeat(" ", w.widths[i]-utf8.RuneCountInString(cell)))
 			}
 		}
-		w.out.WriteByte('\n')
+		b.WriteByte('\n')
 	}
 	w.lines = w.lines[:0]
-	if w.out.Buffered() == 0 {
+	if b.Len() == 0 {
 		return nil
 	}
-	return w.out.Flush()
+	_, err := io.WriteString(w.out, b.String())
+	return err
 }
 
 // firstLine cuts a cell at its first line break and says so, as kubectl does.
@@ -145,7 +140,8 @@ func firstLine(cell string) string {
 }
 
 // escape keeps what a file says from steering the terminal: kubectl writes ESC
-// as ^[, and so are all other control characters written here.
+// as ^[; here all control characters, invisible ones and bytes that are no
+// UTF-8 are made visible.
 func escape(s string) string {
 	if !strings.ContainsFunc(s, unprintable) {
 		return s
