@@ -21,7 +21,6 @@ import (
 // renamed and regrouped keys still open what they locked.
 type Keyring struct {
 	keys []storageKey
-	kms  []string // names of KMS providers, whose keys are not in the file
 
 	// Problems are keys of the configuration that could not be used, by name.
 	Problems []string
@@ -47,14 +46,12 @@ type encryptionConfig struct {
 			AESCBC    providerConfig `json:"aescbc"`
 			AESGCM    providerConfig `json:"aesgcm"`
 			Secretbox providerConfig `json:"secretbox"`
-			KMS       providerConfig `json:"kms"`
 		} `json:"providers"`
 	} `json:"resources"`
 }
 
 // providerConfig is one provider's stanza.
 type providerConfig struct {
-	Name string `json:"name"` // of a KMS provider
 	Keys []struct {
 		Name   string `json:"name"`
 		Secret string `json:"secret"`
@@ -65,25 +62,28 @@ type providerConfig struct {
 // that cannot be used is a Problem; only a file that is no such configuration
 // is an error. No error carries a part of the file: it holds secrets.
 func ParseEncryptionConfig(data []byte) (*Keyring, error) {
+	ring := &Keyring{}
+	return ring, ring.Add(data)
+}
+
+// Add takes in the keys of one more configuration, as ParseEncryptionConfig
+// does. On an error the Keyring is as before.
+func (r *Keyring) Add(data []byte) error {
 	var config encryptionConfig
 	if err := yaml.Unmarshal(data, &config); err != nil {
-		return nil, errors.New("parsing EncryptionConfiguration: not the YAML that kube-apiserver takes (details are withheld, they may hold a key)")
+		return errors.New("parsing EncryptionConfiguration: not the YAML that kube-apiserver takes (details are withheld, they may hold a key)")
 	}
 	if config.Kind != "EncryptionConfiguration" && config.Kind != "EncryptionConfig" {
-		return nil, fmt.Errorf("parsing EncryptionConfiguration: kind is %q", config.Kind)
+		return fmt.Errorf("parsing EncryptionConfiguration: kind is %q", config.Kind)
 	}
-	ring := &Keyring{}
 	for _, resource := range config.Resources {
 		for _, provider := range resource.Providers {
-			ring.addAll("aescbc", provider.AESCBC)
-			ring.addAll("aesgcm", provider.AESGCM)
-			ring.addAll("secretbox", provider.Secretbox)
-			if provider.KMS.Name != "" && !slices.Contains(ring.kms, provider.KMS.Name) {
-				ring.kms = append(ring.kms, provider.KMS.Name)
-			}
+			r.addAll("aescbc", provider.AESCBC)
+			r.addAll("aesgcm", provider.AESGCM)
+			r.addAll("secretbox", provider.Secretbox)
 		}
 	}
-	return ring, nil
+	return nil
 }
 
 func (r *Keyring) addAll(provider string, config providerConfig) {

@@ -176,13 +176,7 @@ func (s *selector) takes(o *Object) bool {
 	if !inScope || s.kinds != nil && !s.kinds[o.Key.GroupResource()] {
 		return false
 	}
-	if s.Labels == nil || s.Labels.Empty() {
-		return true
-	}
-	// Whether an unreadable object bears the labels cannot be known: it is
-	// taken, so that it is named as missing instead of being passed over.
-	readable := o.Typed != nil || o.content != nil
-	return !readable || s.Labels.Matches(labels.Set(o.Labels()))
+	return matches(s.Labels, o)
 }
 
 // boundToAny tells whether a PersistentVolume is bound to one of the claims.

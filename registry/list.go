@@ -1,0 +1,179 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Query is what `get` asks for, in kubectl's words.
+type Query struct {
+	Words     string   // kinds as kubectl takes them: "po", "deploy,svc", "ships.fleet.example.com", "all"
+	Names     []string // nil takes every name
+	Namespace string   // for namespaced kinds; "" is every namespace
+	Labels    labels.Selector
+}
+
+// Listing is what a Query found. It holds keys and places of values, not
+// objects: those are decoded one by one as Objects goes along.
+type Listing struct {
+	Kinds     []Resource // what Words meant, in the order of kubectl
+	Resources *Resources
+
+	// Newest is the newest renewal of a Lease in the backup, or the zero time:
+	// the moment to which ages count.
+	Newest time.Time
+
+	registry *Registry
+	query    Query
+	entries  []Entry
+}
+
+// leaseResource dates a backup: kubelets renew their Lease every ten seconds.
+var leaseResource = schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
+
+// List finds what q asks for, in one pass over the keyspace where the kinds
+// are built-in and in two where only the backup's definitions say what a word
+// means. An unknown word is an *UnknownResourceError.
+func (r *Registry) List(ctx context.Context, q Query) (*Listing, error) {
+	l := &Listing{registry: r, query: q}
+	// A guess from the built-in kinds saves the second pass in nearly all cases.
+	guess := map[schema.GroupResource]bool{}
+	if kinds, err := NewResources(nil).Find(q.Words); err == nil {
+		guess = resourceSet(kinds)
+	}
+	var customs []CustomResource
+	for e, err := range r.Entries(ctx, func(k Key) bool {
+		return IsDefinition(k) || k.GroupResource() == leaseResource || guess[k.GroupResource()] && l.wants(k)
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		if gr := e.Key.GroupResource(); guess[gr] && l.wants(e.Key) {
+			l.entries = append(l.entries, e)
+		}
+		switch {
+		case IsDefinition(e.Key):
+			// One that cannot be read defines nothing; get shows what is wrong with it.
+			if custom, err := ParseDefinition(r.Decode(ctx, e)); err == nil {
+				customs = append(customs, custom)
+			}
+		case e.Key.GroupResource() == leaseResource:
+			t := tally{registry: r, survey: Survey{Newest: l.Newest}}
+			t.open(r.Decode(ctx, e))
+			l.Newest = t.survey.Newest
+		}
+	}
+	l.Resources = NewResources(customs)
+	var err error
+	if l.Kinds, err = l.Resources.Find(q.Words); err != nil {
+		return nil, err
+	}
+	if err := l.complete(ctx, guess); err != nil {
+		return nil, err
+	}
+	l.sort()
+	return l, nil
+}
+
+// complete adds the kinds that the guess did not have, and drops those that
+// the definitions gave another meaning.
+func (l *Listing) complete(ctx context.Context, guess map[schema.GroupResource]bool) error {
+	kinds := resourceSet(l.Kinds)
+	l.entries = slices.DeleteFunc(l.entries, func(e Entry) bool { return !kinds[e.Key.GroupResource()] })
+	missing := false
+	for kind := range kinds {
+		missing = missing || !guess[kind]
+	}
+	if !missing {
+		return nil
+	}
+	for e, err := range l.registry.Entries(ctx, func(k Key) bool {
+		return kinds[k.GroupResource()] && !guess[k.GroupResource()] && l.wants(k)
+	}) {
+		if err != nil {
+			return err
+		}
+		l.entries = append(l.entries, e)
+	}
+	return nil
+}
+
+// wants applies namespace and names; cluster-scoped objects have no namespace.
+func (l *Listing) wants(k Key) bool {
+	if l.query.Namespace != "" && k.Namespace != "" && k.Namespace != l.query.Namespace {
+		return false
+	}
+	return l.query.Names == nil || slices.Contains(l.query.Names, k.Name)
+}
+
+// sort orders as kubectl prints: by kind, then in the order of the names that
+// were given, then by key, that is by namespace and name.
+func (l *Listing) sort() {
+	order := map[schema.GroupResource]int{}
+	for i, k := range l.Kinds {
+		order[k.GroupResource()] = i
+	}
+	slices.SortFunc(l.entries, func(a, b Entry) int {
+		return cmp.Or(
+			order[a.Key.GroupResource()]-order[b.Key.GroupResource()],
+			slices.Index(l.query.Names, a.Key.Name)-slices.Index(l.query.Names, b.Key.Name),
+			strings.Compare(a.Key.Path, b.Key.Path),
+		)
+	})
+}
+
+// Objects decodes what was found, one object at a time, and yields what has
+// the labels asked for. An object that cannot be read is always yielded: its
+// labels are not known.
+func (l *Listing) Objects(ctx context.Context) iter.Seq[*Object] {
+	return func(yield func(*Object) bool) {
+		for _, e := range l.entries {
+			if ctx.Err() != nil {
+				return
+			}
+			o := l.registry.Decode(ctx, e)
+			if matches(l.query.Labels, o) && !yield(o) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of objects found, labels aside.
+func (l *Listing) Len() int { return len(l.entries) }
+
+// NotFound are the names that were asked for and that no object has.
+func (l *Listing) NotFound() []string {
+	var missing []string
+	for _, name := range l.query.Names {
+		if !slices.ContainsFunc(l.entries, func(e Entry) bool { return e.Key.Name == name }) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// matches applies a label selector. Whether an unreadable object bears the
+// labels cannot be known: it matches, so that it is named instead of being
+// passed over in silence.
+func matches(selector labels.Selector, o *Object) bool {
+	if selector == nil || selector.Empty() || o.Typed == nil && o.content == nil {
+		return true
+	}
+	return selector.Matches(labels.Set(o.Labels()))
+}
+
+func resourceSet(resources []Resource) map[schema.GroupResource]bool {
+	set := map[schema.GroupResource]bool{}
+	for _, r := range resources {
+		set[r.GroupResource()] = true
+	}
+	return set
+}
