@@ -1,0 +1,131 @@
+package registry
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Profile is what the manifests are wanted for.
+type Profile string
+
+// The profiles.
+const (
+	Recreate Profile = "recreate" // cleaned by Rules, for kubectl create
+	Raw      Profile = "raw"      // every object as it was stored, nothing cleaned or left out
+)
+
+// CleanOptions are the options of Clean; the zero value is profile Recreate.
+type CleanOptions struct {
+	Profile Profile
+}
+
+// Plan is what Clean made of the objects of a backup. The order of both lists
+// depends on the objects alone, not on the order in which they were given.
+type Plan struct {
+	Profile   Profile
+	Manifests []*Manifest // in the order of creation
+	LeftOut   []LeftOut   // by name
+}
+
+// Manifest is an object as it is to be created again.
+type Manifest struct {
+	Object  *Object
+	Content map[string]any // a copy, cleaned
+
+	Stage Stage
+	File  string // "80-workloads/deployments_infra-production_supercronic.yaml"
+
+	// Exists says that a cluster makes an object of this name by itself (the
+	// ServiceAccount default, the Namespace kube-system) and that kubectl create
+	// would therefore refuse it; kubectl apply merges it. File then ends in
+	// .apply, which kubectl create -R passes over.
+	Exists bool
+
+	Changes []Change
+	Notes   []string // what the operator should know; no value of the object
+}
+
+// Change is a field that a rule dropped or changed. A list or map that loses
+// its last entry goes with it and has no Change of its own.
+type Change struct {
+	Path   string `json:"path"`   // spec.ports[0].nodePort, metadata.annotations["a.b/c"]; indexes are those of the backup
+	Action Action `json:"action"` //
+	Rule   string `json:"rule"`   // Rule.ID
+
+	// Digest tells two old values apart and no more: HMAC-SHA256 of the value's
+	// JSON under the object's own uid, the first 16 hex digits. Neither the
+	// manifest nor the report has the uid, so that a dropped value of a Secret
+	// cannot be guessed from it. "" when the object has no uid.
+	Digest string `json:"digest,omitempty"`
+}
+
+// Action is what happened to a field.
+type Action string
+
+// The actions.
+const (
+	Dropped Action = "dropped"
+	Changed Action = "changed"
+)
+
+// LeftOut is an object that has no manifest.
+type LeftOut struct {
+	Object *Object
+	Rule   string // Rule.ID, or one of the Missing reasons
+	Reason string // for people; no value of the object
+
+	// ByRule is true for what the profile leaves out on purpose, false for what
+	// was asked for and is missing.
+	ByRule bool
+}
+
+// Reasons for which an object is missing from a Plan (LeftOut.ByRule false).
+const (
+	Unreadable  = "unreadable"   // locked, undecodable or of an unknown kind: see the object's Problems
+	InvalidName = "invalid-name" // an API server would refuse the name
+	Unserved    = "unserved"     // the definition serves neither its version nor one that is the same
+)
+
+// Missing are the objects that were asked for and have no manifest for a
+// reason that is no rule of the profile.
+func (p *Plan) Missing() []LeftOut {
+	return slices.DeleteFunc(slices.Clone(p.LeftOut), func(l LeftOut) bool { return l.ByRule })
+}
+
+// Complete tells whether all that was asked for is in the plan as it was in
+// the backup, but for what rules of the profile dropped or left out.
+func (p *Plan) Complete() bool {
+	return len(p.Missing()) == 0 && !slices.ContainsFunc(p.Manifests, func(m *Manifest) bool { return len(m.Object.Problems) > 0 })
+}
+
+// Clean turns objects of a backup into manifests that kubectl create takes.
+//
+// The objects are in the version that the API server answers with, and belong
+// together: what owns, selects or defines another of them should be among
+// them, because that is what the rules look at. They are not changed.
+func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
+	plan := &Plan{Profile: cmp.Or(opts.Profile, Recreate)}
+	var rules []Rule
+	switch plan.Profile {
+	case Recreate:
+		rules = ruleTable()
+	case Raw:
+	default:
+		return nil, fmt.Errorf("cleaning: profile %q is neither %q nor %q", plan.Profile, Recreate, Raw)
+	}
+	group := newGroup(objects)
+	for _, m := range group.members {
+		e := &edit{group: group, member: m}
+		e.run(rules)
+		if e.leftOut != nil {
+			plan.LeftOut = append(plan.LeftOut, *e.leftOut)
+			continue
+		}
+		plan.Manifests = append(plan.Manifests, &Manifest{
+			Object: m.object, Content: e.content, Exists: e.exists, Changes: e.changes, Notes: e.notes,
+		})
+	}
+	arrange(plan)
+	return plan, nil
+}

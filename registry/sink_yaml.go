@@ -1,0 +1,114 @@
+package registry
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"sigs.k8s.io/yaml"
+)
+
+// MarshalYAML writes an object the way people read it: apiVersion, kind,
+// metadata and spec first, the other fields by name. The same content gives
+// the same bytes, and kubectl, which reads YAML with the same library, gets
+// every value back as it was: "no" stays a string, 9007199254740993 a number.
+func MarshalYAML(content map[string]any) ([]byte, error) {
+	var out bytes.Buffer
+	for _, key := range topLevelKeys(content) {
+		field, err := marshalField(key, content[key])
+		if err != nil {
+			return nil, fmt.Errorf("encoding field %q as YAML: %w", key, err)
+		}
+		out.Write(field)
+	}
+	if out.Len() == 0 {
+		return []byte("{}\n"), nil
+	}
+	return out.Bytes(), nil
+}
+
+func topLevelKeys(content map[string]any) []string {
+	first := []string{"apiVersion", "kind", "metadata", "spec"}
+	var keys []string
+	for _, key := range first {
+		if hasKey(content, key) {
+			keys = append(keys, key)
+		}
+	}
+	for _, key := range sortedKeys(content) {
+		switch key {
+		case "apiVersion", "kind", "metadata", "spec":
+		default:
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// marshalField writes one field and reads it back. A value that block style
+// does not carry is written as JSON, which is YAML too.
+func marshalField(key string, value any) ([]byte, error) {
+	asJSON, err := json.Marshal(map[string]any{key: value})
+	if err != nil {
+		return nil, err
+	}
+	if block, err := yaml.JSONToYAML(asJSON); err == nil && sameValue(block, asJSON) {
+		return block, nil
+	}
+	name, err := json.Marshal(key)
+	if err != nil {
+		return nil, err
+	}
+	flow, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	line := fmt.Appendf(nil, "%s: %s\n", name, flow)
+	if !sameValue(line, asJSON) {
+		return nil, fmt.Errorf("YAML does not carry the value")
+	}
+	return line, nil
+}
+
+// sameValue tells whether YAML text reads as the JSON that it was made of.
+func sameValue(text, asJSON []byte) bool {
+	back, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		return false
+	}
+	var a, b map[string]any
+	return utiljson.Unmarshal(back, &a) == nil && utiljson.Unmarshal(asJSON, &b) == nil && reflect.DeepEqual(a, b)
+}
+
+// WriteStream writes the manifests in the order of creation as one YAML stream
+// for `kubectl create -f -`. What kubectl create would refuse, because every
+// cluster has it (Manifest.Exists), comes last with a comment that says so.
+func WriteStream(w io.Writer, plan *Plan) error {
+	out := bufio.NewWriter(w)
+	for _, exists := range []bool{false, true} {
+		for _, m := range plan.Manifests {
+			if m.Exists != exists {
+				continue
+			}
+			text, err := MarshalYAML(m.Content)
+			if err != nil {
+				return fmt.Errorf("writing %s: %w", m.Object, err)
+			}
+			separator := "---\n"
+			if exists {
+				separator = "---\n# every cluster makes one by itself: kubectl apply\n"
+			}
+			if _, err := out.WriteString(separator); err != nil {
+				return err
+			}
+			if _, err := out.Write(text); err != nil {
+				return err
+			}
+		}
+	}
+	return out.Flush()
+}
