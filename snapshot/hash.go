@@ -57,12 +57,10 @@ func (db *DB) hashRecords(ctx context.Context, at int64, keep keepSet) (uint32, 
 		if rev.main > at {
 			break
 		}
-		if rev.main <= db.compacted && keep.any && !keep.has(rev) {
-			continue
-		}
-		// etcd before 3.4.34 and 3.5.16 deletes a tombstone at the compacted
-		// revision, newer ones keep it: it never counts.
-		if rev.main == db.compacted && rev.tombstone {
+		// A tombstone is in no keep set. That leaves out the one at the
+		// compacted revision, which etcd before 3.4.34 and 3.5.16 deletes and
+		// newer ones keep.
+		if _, ok := keep[rev]; rev.main <= db.compacted && !ok {
 			continue
 		}
 		sum.Write(key)
@@ -71,55 +69,37 @@ func (db *DB) hashRecords(ctx context.Context, at int64, keep keepSet) (uint32, 
 	return sum.Sum32(), nil
 }
 
-// keepSet holds the records at or below the compacted revision that a
-// compaction at the hashed revision would keep. any says that it would keep
-// some record at all, above the compacted revision too: without any, etcd
-// leaves out nothing.
-type keepSet struct {
-	old map[revision]struct{}
-	any bool
-}
+// keepSet holds those records at or below the compacted revision that count.
+type keepSet map[revision]struct{}
 
-func (k keepSet) has(r revision) bool {
-	_, ok := k.old[r]
-	return ok
-}
-
-// keepSet is treeIndex.Keep of etcd server/storage/mvcc/index.go. Of each key
-// it takes the newest record up to revision at, unless that is a tombstone.
-//
-// One case differs from that rule in key_index.go, and so it does here: a key
-// that was deleted and put again within revision at itself is not kept, since
-// doCompact looks no further than the generation that ends there.
+// keepSet is treeIndex.Keep of etcd server/storage/mvcc/index.go: of each key
+// the newest record up to revision at, unless that is a tombstone. When no key
+// is alive at that revision, etcd takes every record that the compaction has
+// left; so that a compaction that was cut off makes no difference, that set is
+// computed here too.
 func (db *DB) keepSet(ctx context.Context, at int64) (keepSet, error) {
-	keep := keepSet{old: make(map[revision]struct{})}
 	if db.compacted < 0 {
-		return keep, nil
+		return nil, nil
 	}
+	keep, alive := make(keepSet), false
 	seen := make(map[string]struct{})
-	again := make(map[string]revision) // put in revision at
 	read := 0
 	cursor := db.keys.Cursor()
 	for key, record := db.seekLast(cursor, at); key != nil; key, record = cursor.Prev() {
 		if read++; read%contextStep == 0 {
 			if err := context.Cause(ctx); err != nil {
-				return keep, err
+				return nil, err
 			}
 		}
 		rev, err := parseRevision(key)
 		if err != nil {
-			return keep, damaged("%v", err)
+			return nil, damaged("%v", err)
 		}
 		bytes, err := decodeKey(record)
 		if err != nil {
-			return keep, recordError(key, err)
+			return nil, recordError(key, err)
 		}
 		name := unsafe.String(unsafe.SliceData(bytes), len(bytes))
-		if rev.main == at && rev.tombstone {
-			if put, ok := again[name]; ok {
-				delete(keep.old, put)
-			}
-		}
 		if _, ok := seen[name]; ok {
 			continue
 		}
@@ -127,16 +107,13 @@ func (db *DB) keepSet(ctx context.Context, at int64) (keepSet, error) {
 		if rev.tombstone {
 			continue
 		}
-		if rev.main == at {
-			again[name] = rev
+		alive = true
+		if rev.main <= db.compacted {
+			keep[rev] = struct{}{}
 		}
-		keep.old[rev] = struct{}{}
 	}
-	keep.any = len(keep.old) > 0
-	for rev := range keep.old {
-		if rev.main > db.compacted {
-			delete(keep.old, rev)
-		}
+	if !alive && at > db.compacted {
+		return db.keepSet(ctx, db.compacted)
 	}
 	return keep, nil
 }
