@@ -63,9 +63,9 @@ func New(resources *registry.Resources, now time.Time) *Printer {
 	return p
 }
 
-// Row makes the row of o from its stored value. An object that is locked or
-// does not decode has its name and, in place of the other cells, the code of
-// its Problem.
+// Row makes the row of o from its stored value. An object that is locked, does
+// not decode or is not valid has its name and, in place of the other cells,
+// what is wrong with it.
 func (p *Printer) Row(o *registry.Object) Row {
 	row := Row{Resource: p.resourceOf(o), Namespace: o.Namespace}
 	table := &metav1.Table{}
@@ -175,13 +175,13 @@ func (p *Printer) age(t metav1.Time) string {
 // so that it stands in the same table, its name, and what is wrong with it.
 func (p *Printer) substitute(o *registry.Object, resource registry.Resource) *metav1.Table {
 	table := &metav1.Table{ColumnDefinitions: p.columns(resource)}
-	wrong := registry.Undecodable
+	wrong := "<invalid>" // decoded, but not what its kind's printer trusts it to be
 	if len(o.Problems) > 0 {
-		wrong = o.Problems[0].Code
+		wrong = "<" + string(o.Problems[0].Code) + ">"
 	}
 	cells := make([]any, len(table.ColumnDefinitions))
 	for i, c := range table.ColumnDefinitions {
-		cells[i] = "<" + string(wrong) + ">"
+		cells[i] = wrong
 		if c.Format == "name" {
 			cells[i] = o.Name
 		}
