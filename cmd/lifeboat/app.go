@@ -29,6 +29,9 @@ type environment struct {
 // verbs are the commands in the order of the help text. help.go adds "help".
 func verbs(env *environment) []*cli.Command {
 	return []*cli.Command{
+		extractCommand(env),
+		getCommand(env),
+		inspectCommand(env),
 		completionCommand(env),
 		versionCommand(env),
 	}

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/registry/printer"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+func extractCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "extract",
+		Usage: "manifests out of a backup, ready for kubectl create",
+		UsageText: "lifeboat extract kube-backup.tar.gz -n infra-production --to restored/\n" +
+			"lifeboat extract kube-backup.tar.gz -n infra-production deploy,svc --to restored/\n" +
+			"lifeboat extract kube-backup.tar.gz -n infra-production -l app=web --to - | less\n" +
+			"lifeboat extract kube-backup.tar.gz --cluster --to cluster/ --report report.json",
+		ArgsUsage: "SRC [KIND...]",
+		Flags: append(sourceFlags(),
+			&cli.StringSliceFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "objects of this `NAMESPACE`, and what belongs to it; repeatable"},
+			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "everything that the backup holds"},
+			&cli.BoolFlag{Name: "cluster", Usage: "the cluster-scoped objects"},
+			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "only objects with these labels, `SELECTOR` as kubectl takes it"},
+			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER` to write to, - for one YAML stream on standard output"},
+			&cli.StringFlag{Name: "profile", Value: string(registry.Recreate), Usage: "`PROFILE` recreate (cleaned for kubectl create) or raw (as stored)"},
+			&cli.StringFlag{Name: "report", Usage: "write a JSON `FILE` on every field that was dropped and every object left out"},
+			&cli.StringFlag{Name: "engine", Value: engineDirect, Usage: "`ENGINE` direct (reads the file) or etcd (asks a real etcd on a copy)"},
+			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the files that would be written, and write nothing"},
+			outputFlag(env, formatTable, formatJSON),
+		),
+		Action: func(c *cli.Context) error { return runExtract(c, env) },
+	}
+}
+
+// The engines that read the keyspace. Both give the same bytes.
+const (
+	engineDirect = "direct"
+	engineEtcd   = "etcd"
+)
+
+// extraction is one call of extract.
+type extraction struct {
+	env       *environment
+	opts      sourceOptions
+	path      string
+	selection registry.Selection
+	revision  int64
+	profile   registry.Profile
+	engine    string
+
+	to, report string
+	dryRun     bool
+}
+
+func runExtract(c *cli.Context, env *environment) error {
+	x, err := extractionOf(c, env)
+	if err != nil {
+		return err
+	}
+	if err := x.refuseTargets(); err != nil {
+		return err
+	}
+	src, err := openSource(c.Context, env, x.opts, x.path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	plan, report, err := x.plan(c.Context, src)
+	if err != nil {
+		return err
+	}
+	if err := x.write(c.Context, plan, report); err != nil {
+		return err
+	}
+	return verdictOf(plan)
+}
+
+func extractionOf(c *cli.Context, env *environment) (*extraction, error) {
+	if c.NArg() == 0 {
+		return nil, usagef("SRC is missing; as in: lifeboat extract kube-backup.tar.gz -n infra-production --to restored/")
+	}
+	opts, err := sourceOptionsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	x := &extraction{
+		env: env, opts: opts, path: c.Args().First(), revision: c.Int64("rev"),
+		profile: registry.Profile(c.String("profile")), engine: c.String("engine"),
+		to: c.String("to"), report: c.String("report"), dryRun: c.Bool("dry-run"),
+		selection: registry.Selection{
+			Namespaces: c.StringSlice("namespace"), All: c.Bool("all-namespaces"), Cluster: c.Bool("cluster"),
+			Words: strings.Join(c.Args().Tail(), ","),
+		},
+	}
+	if x.selection.Labels, err = labels.Parse(c.String("selector")); err != nil {
+		return nil, usagef("reading --selector: %w", err)
+	}
+	switch {
+	case len(x.selection.Namespaces) == 0 && !x.selection.All && !x.selection.Cluster:
+		return nil, usagef("say what to extract: -n NAMESPACE, --cluster or -A")
+	case x.selection.All && (x.selection.Cluster || len(x.selection.Namespaces) > 0):
+		return nil, usagef("-A has everything: leave -n and --cluster out")
+	case x.to == "" && !x.dryRun:
+		return nil, usagef("say where to write to: --to FOLDER, or --to - for standard output")
+	case x.profile != registry.Recreate && x.profile != registry.Raw:
+		return nil, oneOf("profile", string(x.profile), []string{string(registry.Recreate), string(registry.Raw)})
+	case x.engine != engineDirect && x.engine != engineEtcd:
+		return nil, oneOf("engine", x.engine, []string{engineDirect, engineEtcd})
+	}
+	x.opts.spoolDir = x.scratchDir()
+	return x, nil
+}
+
+// scratchDir is where plaintext that needs a file system goes: beside the
+// target, never the system's folder for temporary files.
+func (x *extraction) scratchDir() string {
+	if x.to == "" || x.to == "-" {
+		return "."
+	}
+	return filepath.Dir(filepath.Clean(x.to))
+}
+
+// refuseTargets fails before the work is done and not after it.
+func (x *extraction) refuseTargets() error {
+	for _, target := range []string{x.to, x.report} {
+		if target == "" || target == "-" || x.dryRun {
+			continue
+		}
+		if _, err := os.Lstat(target); err == nil {
+			return withHint(refusef("%q exists already", target), "choose another name, or move it away")
+		}
+	}
+	return nil
+}
+
+// plan reads what was selected and cleans it.
+func (x *extraction) plan(ctx context.Context, src *source) (*registry.Plan, *registry.ExtractReport, error) {
+	regOpts, err := src.registryOptions(x.env, x.opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	regOpts.Revision = x.revision
+	reader, closeReader, err := x.reader(ctx, src)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer closeReader()
+	phase := x.env.progress.Start("extracting", 0)
+	defer phase.Done()
+	selected, err := registry.New(reader, regOpts).Select(ctx, x.selection)
+	if err != nil {
+		return nil, nil, err
+	}
+	converter := printer.NewConverter(selected.Resources)
+	for _, o := range selected.Objects {
+		converter.Servable(o)
+	}
+	plan, err := registry.Clean(selected.Objects, registry.CleanOptions{Profile: x.profile})
+	if err != nil {
+		return nil, nil, err
+	}
+	revision := x.revision
+	if revision == 0 {
+		revision = reader.Revision()
+	}
+	return plan, registry.NewReport(plan, registry.ReportSource{
+		Path: x.path, Form: string(src.kind), Revision: revision, Engine: x.engine,
+	}), nil
+}
+
+// reader is the engine that was asked for.
+func (x *extraction) reader(ctx context.Context, src *source) (snapshot.Reader, func(), error) {
+	if x.engine == engineDirect {
+		return src.db, func() {}, nil
+	}
+	stale, err := etcdproc.Sweep(x.scratchDir())
+	for _, name := range stale {
+		x.env.warn("removed %q, which a killed run had left", name)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	phase := x.env.progress.Start("starting etcd on a copy", 0)
+	defer phase.Done()
+	proc, err := etcdproc.Start(ctx, src.file, etcdproc.Options{Dir: x.scratchDir()})
+	if err != nil {
+		return nil, nil, err
+	}
+	return proc, func() {
+		if err := proc.Close(); err != nil {
+			x.env.warn("%v", err)
+		}
+	}, nil
+}
+
+func (x *extraction) write(ctx context.Context, plan *registry.Plan, report *registry.ExtractReport) error {
+	if x.dryRun {
+		return x.printPlan(report)
+	}
+	if x.report != "" {
+		if err := writeNew(x.report, report.Encode); err != nil {
+			return err
+		}
+	}
+	if x.to == "-" {
+		if err := registry.WriteStream(x.env.stdout, plan); err != nil {
+			return err
+		}
+		x.summarize(plan)
+		return nil
+	}
+	written, err := registry.WriteDir(ctx, x.to, plan)
+	if written.Leftover != "" {
+		x.env.warn("removed %q, which a killed run had left", written.Leftover)
+	}
+	if err != nil {
+		return err
+	}
+	x.summarize(plan)
+	x.nextCommands(plan)
+	return x.printPlan(report)
+}
+
+// writeNew writes a file that must not exist, 0600: a report names objects.
+func writeNew(path string, encode func(io.Writer) error) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(encode(file), file.Sync(), file.Close()); err != nil {
+		return errors.Join(fmt.Errorf("writing %q: %w", path, err), os.Remove(path))
+	}
+	return nil
+}
+
+// printPlan is the result on standard output: the files, or the report.
+func (x *extraction) printPlan(report *registry.ExtractReport) error {
+	if x.env.format == formatJSON {
+		return report.Encode(x.env.stdout)
+	}
+	for _, o := range report.Objects {
+		name := o.File
+		if x.to != "" && x.to != "-" {
+			name = filepath.Join(x.to, name)
+		}
+		if _, err := fmt.Fprintln(x.env.stdout, printable(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *extraction) summarize(plan *registry.Plan) {
+	for _, line := range plan.Summary() {
+		switch line.Severity {
+		case registry.Info:
+			x.env.note("%s", line.Text)
+		case registry.Warning, registry.Missing:
+			x.env.warn("%s", line.Text)
+		}
+	}
+}
+
+// nextCommands says what to type now. Definitions have to be established
+// before their custom resources can be created.
+func (x *extraction) nextCommands(plan *registry.Plan) {
+	if x.profile != registry.Recreate || len(plan.Manifests) == 0 {
+		return
+	}
+	has := func(want func(*registry.Manifest) bool) bool { return slices.ContainsFunc(plan.Manifests, want) }
+	dir := shellQuote(filepath.Clean(x.to))
+	commands := []string{"kubectl create -R -f " + dir}
+	if has(func(m *registry.Manifest) bool { return m.Stage == registry.StageDefinitions && !m.Exists }) {
+		crds := dir + "/" + string(registry.StageDefinitions)
+		commands = []string{
+			"kubectl create -f " + crds,
+			"kubectl wait --for=condition=Established --timeout=60s -f " + crds,
+			"for stage in " + dir + "/0* " + dir + "/[2-9]*; do kubectl create -f $stage; done",
+		}
+	}
+	if has(func(m *registry.Manifest) bool { return m.Exists }) {
+		commands = append(commands, "find "+dir+" -name '*.apply' -exec kubectl apply -f {} ';'")
+	}
+	x.env.note("next, on the cluster:\n%s", strings.Join(commands, "\n"))
+}
+
+// verdictOf says what was asked for and is not there, or not whole.
+func verdictOf(plan *registry.Plan) error {
+	if plan.Complete() {
+		return nil
+	}
+	missing := plan.Missing()
+	locked := 0
+	for _, l := range missing {
+		if l.Object.Form == registry.Encrypted {
+			locked++
+		}
+	}
+	if len(plan.Manifests) == 0 && locked > 0 && locked == len(missing) {
+		return &codedError{Code: exitNoKey, Err: fmt.Errorf("all %d objects asked for are encrypted, and no key at hand opens them", locked),
+			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
+	}
+	if len(missing) > 0 {
+		return incompletef("%d objects are missing, see above", len(missing))
+	}
+	return incompletef("some objects could not be read whole, see above")
+}

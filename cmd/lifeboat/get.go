@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/registry/printer"
+)
+
+func getCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "get",
+		Usage: "objects in a backup, as kubectl get shows those of a cluster",
+		UsageText: "lifeboat get kube-backup.tar.gz pods -n infra-production\n" +
+			"lifeboat get kube-backup.tar.gz deploy,svc -A -o wide\n" +
+			"lifeboat get kube-backup.tar.gz secret db-password -n infra-production -o yaml\n" +
+			"lifeboat get kube-backup.tar.gz all -n infra-production -l app=supercronic",
+		ArgsUsage: "SRC KIND [NAME...]",
+		Flags: append(sourceFlags(),
+			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Value: "default", Usage: "of this `NAMESPACE`"},
+			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "of all namespaces"},
+			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "with these labels, `SELECTOR` as kubectl takes it"},
+			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
+			&cli.BoolFlag{Name: "stored", Usage: "in the version that etcd holds, not the preferred one"},
+			&cli.BoolFlag{Name: "show-managed-fields", Usage: "keep metadata.managedFields in yaml and json"},
+			&cli.BoolFlag{Name: "no-headers", Usage: "leave the header line out"},
+			outputFlag(env, formatTable, formatWide, formatYAML, formatJSON, formatName),
+		),
+		Action: func(c *cli.Context) error { return runGet(c, env) },
+	}
+}
+
+func runGet(c *cli.Context, env *environment) error {
+	if c.NArg() < 2 {
+		return usagef("get takes SRC and KIND; as in: lifeboat get kube-backup.tar.gz pods")
+	}
+	opts, err := sourceOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	query, err := queryOf(c)
+	if err != nil {
+		return err
+	}
+	src, err := openSource(c.Context, env, opts, c.Args().First())
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	regOpts, err := src.registryOptions(env, opts)
+	if err != nil {
+		return err
+	}
+	regOpts.Revision = c.Int64("rev")
+	listing, err := registry.New(src.db, regOpts).List(c.Context, query)
+	if err != nil {
+		return err
+	}
+	g := &getter{
+		env: env, listing: listing, query: query,
+		stored: c.Bool("stored"), managedFields: c.Bool("show-managed-fields"), noHeaders: c.Bool("no-headers"),
+	}
+	if err := g.print(c.Context); err != nil {
+		return err
+	}
+	return g.verdict()
+}
+
+func queryOf(c *cli.Context) (registry.Query, error) {
+	q := registry.Query{Words: c.Args().Get(1), Names: c.Args().Slice()[2:], Namespace: c.String("namespace")}
+	if len(q.Names) == 0 {
+		q.Names = nil
+	}
+	if c.Bool("all-namespaces") {
+		if c.IsSet("namespace") {
+			return q, usagef("-n and -A exclude each other")
+		}
+		if q.Names != nil {
+			return q, usagef("a NAME cannot be looked for in all namespaces")
+		}
+		q.Namespace = ""
+	}
+	selector, err := labels.Parse(c.String("selector"))
+	if err != nil {
+		return q, usagef("reading --selector: %w", err)
+	}
+	if q.Names != nil && !selector.Empty() {
+		return q, usagef("NAME and --selector exclude each other")
+	}
+	q.Labels = selector
+	return q, nil
+}
+
+// getter prints a listing.
+type getter struct {
+	env     *environment
+	listing *registry.Listing
+	query   registry.Query
+
+	stored, managedFields, noHeaders bool
+
+	printed, unreadable, locked int
+}
+
+func (g *getter) print(ctx context.Context) error {
+	switch g.env.format {
+	case formatYAML, formatJSON:
+		return g.printObjects(ctx)
+	case formatName:
+		for o := range g.listing.Objects(ctx) {
+			g.count(o)
+			if _, err := fmt.Fprintln(g.env.stdout, printable(g.reference(o))); err != nil {
+				return err
+			}
+		}
+	default:
+		return g.printTable(ctx)
+	}
+	return ctx.Err()
+}
+
+func (g *getter) printTable(ctx context.Context) error {
+	now := g.listing.Newest
+	p := printer.New(g.listing.Resources, now)
+	w := printer.NewWriter(g.env.stdout, printer.Options{
+		Wide: g.env.format == formatWide, Namespace: g.query.Namespace == "",
+		Kind: len(g.listing.Kinds) > 1, NoHeaders: g.noHeaders,
+	})
+	for o := range g.listing.Objects(ctx) {
+		g.count(o)
+		if err := w.Write(p.Row(o)); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(w.Flush(), ctx.Err()); err != nil {
+		return err
+	}
+	if g.printed > 0 && !now.IsZero() {
+		g.env.note("ages count from %s, the newest time stamp in the backup", now.UTC().Format("2006-01-02T15:04:05Z"))
+	}
+	return nil
+}
+
+// printObjects streams whole objects: one by itself when one name was asked
+// for, as kubectl does, else a List.
+func (g *getter) printObjects(ctx context.Context) error {
+	converter := printer.NewConverter(g.listing.Resources)
+	list := newObjectList(g.env, len(g.query.Names) == 1 && len(g.listing.Kinds) == 1)
+	for o := range g.listing.Objects(ctx) {
+		if !g.stored {
+			converter.Preferred(o)
+		}
+		g.count(o)
+		content, err := o.Content()
+		if err != nil {
+			return err
+		}
+		if content == nil {
+			continue // counted, and named by count
+		}
+		unstructured.SetNestedField(content, fmt.Sprint(o.KV.ModRevision), "metadata", "resourceVersion")
+		if !g.managedFields {
+			unstructured.RemoveNestedField(content, "metadata", "managedFields")
+		}
+		if err := list.add(content); err != nil {
+			return err
+		}
+	}
+	return errors.Join(list.end(), ctx.Err())
+}
+
+// count keeps account of o and tells what the operator has to know of it.
+func (g *getter) count(o *registry.Object) {
+	g.printed++
+	for _, p := range o.Problems {
+		g.env.warn("%s: %s", o, p)
+	}
+	if o.GVK.Empty() {
+		g.unreadable++
+	}
+	if o.Form == registry.Encrypted {
+		g.locked++
+	}
+}
+
+func (g *getter) reference(o *registry.Object) string {
+	resource, ok := g.listing.Resources.Lookup(o.Key.GroupResource())
+	if !ok {
+		resource = registry.Resource{Group: o.GVK.Group, Kind: o.GVK.Kind}
+	}
+	return printer.Reference(resource, o.Name)
+}
+
+// verdict says what was asked for and not shown.
+func (g *getter) verdict() error {
+	if missing := g.listing.NotFound(); len(missing) > 0 {
+		return failf("%s %s not found%s", g.listing.Kinds[0], strings.Join(quoteAll(missing), ", "), g.where())
+	}
+	switch {
+	case g.printed == 0:
+		g.env.note("no resources found%s", g.where())
+	case g.locked == g.printed:
+		return &codedError{Code: exitNoKey, Err: fmt.Errorf("all %d objects are encrypted, and no key at hand opens them", g.locked),
+			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
+	case g.unreadable > 0:
+		return incompletef("%d of %d objects could not be read", g.unreadable, g.printed)
+	}
+	return nil
+}
+
+func (g *getter) where() string {
+	if g.query.Namespace == "" || !g.listing.Kinds[0].Namespaced {
+		return ""
+	}
+	return fmt.Sprintf(" in namespace %q", g.query.Namespace)
+}
+
+func quoteAll(words []string) []string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = fmt.Sprintf("%q", w)
+	}
+	return quoted
+}

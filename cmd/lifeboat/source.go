@@ -1,0 +1,307 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+)
+
+// sourceKind is what SRC turned out to be, in words.
+type sourceKind string
+
+const (
+	kindArchive  sourceKind = "kube-backup archive"
+	kindSnapshot sourceKind = "etcd snapshot"
+	kindDatabase sourceKind = "etcd database"
+	kindDataDir  sourceKind = "etcd data dir"
+)
+
+// source is SRC, opened: the one place where crypto, archive, snapshot and
+// datadir meet. What it is was told by its bytes; every layer was read to its
+// end before anything is handed out.
+type source struct {
+	path    string
+	kind    sourceKind
+	size    int64 // bytes, 0 when it came through a pipe
+	modTime time.Time
+
+	layers  []layer // from the outside in
+	trailer snapshot.Trailer
+	facts   []archive.Fact
+
+	file *os.File // the database, in SRC itself or spooled; db owns it
+	db   *snapshot.DB
+
+	control *controlplane.View // the kubernetes/ half; nil when there is none
+	tail    datadir.Tail       // of a data dir
+}
+
+// layer is one wrapping of SRC and what is known of it.
+type layer struct {
+	Name   string `json:"name"`   // age, gzip, tar, sha256 trailer, page structure
+	State  string `json:"state"`  // whole, missing
+	Detail string `json:"detail"` // for people
+}
+
+func (s *source) Close() error {
+	if s.db == nil {
+		return nil
+	}
+	return s.db.Close()
+}
+
+// opener opens one SRC.
+type opener struct {
+	env  *environment
+	opts sourceOptions
+	src  *source
+}
+
+// openSource opens SRC. The caller closes it.
+func openSource(ctx context.Context, env *environment, opts sourceOptions, path string) (*source, error) {
+	o := &opener{env: env, opts: opts, src: &source{path: path}}
+	if err := o.open(ctx); err != nil {
+		return nil, fmt.Errorf("opening %q: %w", path, errors.Join(err, o.src.Close()))
+	}
+	return o.src, nil
+}
+
+func (o *opener) open(ctx context.Context) error {
+	if o.src.path == "-" {
+		return o.stream(ctx, o.env.stdin)
+	}
+	info, err := os.Stat(o.src.path)
+	if err != nil {
+		return plainCause(err)
+	}
+	o.src.modTime = info.ModTime()
+	if info.IsDir() {
+		return o.dataDir(ctx)
+	}
+	file, err := os.Open(o.src.path)
+	if err != nil {
+		return plainCause(err)
+	}
+	if !info.Mode().IsRegular() {
+		defer file.Close()
+		return o.stream(ctx, file)
+	}
+	o.src.size = info.Size()
+	head := make([]byte, archive.DetectSize)
+	n, err := io.ReadFull(io.NewSectionReader(file, 0, info.Size()), head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return errors.Join(plainCause(err), file.Close())
+	}
+	if archive.Detect(head[:n]) == archive.Bolt {
+		return o.databaseFile(ctx, file)
+	}
+	defer file.Close()
+	return o.stream(ctx, file)
+}
+
+// plainCause is an error of the file system without the path, which the
+// caller names.
+func plainCause(err error) error {
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// databaseFile reads a database where it stands.
+func (o *opener) databaseFile(ctx context.Context, file *os.File) error {
+	o.src.kind = kindDatabase
+	if snapshot.HasTrailer(o.src.size) {
+		phase := o.env.progress.Start("checking sha256", o.src.size)
+		defer phase.Done()
+		verdict, err := snapshot.CheckTrailer(ctx, phase.Reader(io.NewSectionReader(file, 0, o.src.size)))
+		if err != nil {
+			return errors.Join(err, file.Close())
+		}
+		o.src.kind, o.src.trailer = kindSnapshot, verdict
+	}
+	return o.database(ctx, file)
+}
+
+// dataDir reads a member's database, and counts what its log holds beyond.
+func (o *opener) dataDir(ctx context.Context) error {
+	dir, err := datadir.Open(o.src.path)
+	if err != nil {
+		return err
+	}
+	o.src.kind = kindDataDir
+	file, err := os.Open(dir.Database())
+	if err != nil {
+		return err
+	}
+	if err := o.database(ctx, file); err != nil {
+		return err
+	}
+	info, err := o.src.db.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if o.src.tail, err = dir.Tail(ctx, info.RaftIndex); err != nil {
+		return err
+	}
+	if n := o.src.tail.Entries; n > 0 {
+		o.env.warn("the write-ahead log holds %d entries (to index %d) beyond the database (index %d): "+
+			"what they wrote is not in this result", n, o.src.tail.LastIndex, info.RaftIndex)
+	}
+	if d := o.src.tail.Damage; d != "" {
+		o.env.warn("the write-ahead log is damaged %s", d)
+	}
+	return nil
+}
+
+// stream reads SRC once from its beginning to its end.
+func (o *opener) stream(ctx context.Context, r io.Reader) error {
+	phase := o.env.progress.Start("reading "+o.src.path, o.src.size)
+	defer phase.Done()
+	keys, err := o.keys()
+	if err != nil {
+		return err
+	}
+	plain, info, err := crypto.NewReader(phase.Reader(&contextReader{ctx, r}), keys)
+	if err != nil {
+		return err
+	}
+	if info.Encrypted {
+		o.src.layers = append(o.src.layers, layer{"age", "whole", "authenticated to its last chunk, " + recipientsOf(info)})
+	}
+	buffered := bufio.NewReaderSize(plain, archive.DetectSize)
+	head, err := buffered.Peek(archive.DetectSize)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if archive.Detect(head) != archive.Bolt {
+		return o.archive(ctx, buffered)
+	}
+	o.src.kind = kindDatabase
+	if err := o.spool(ctx, buffered); err != nil {
+		return err
+	}
+	if o.src.trailer != snapshot.TrailerMissing {
+		o.src.kind = kindSnapshot
+	}
+	return o.database(ctx, o.src.file)
+}
+
+// archive reads a kube-backup archive: the snapshot goes to the spool, the
+// kubernetes/ half into memory. Nothing is opened before the end was reached.
+func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
+	o.src.kind = kindArchive
+	reader, err := archive.NewReader(r, archive.Limits{MaxBytes: o.opts.MaxSize})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && o.src.file != nil && o.src.db == nil {
+			err = errors.Join(err, o.src.file.Close())
+		}
+	}()
+	control := controlplane.New()
+	for {
+		entry, err := reader.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return o.stillGood(err)
+		}
+		switch entry.Kind {
+		case archive.Snapshot:
+			if o.src.file == nil { // a second one is the reader's error at the end
+				err = o.spool(ctx, reader)
+			}
+		case archive.Kubernetes:
+			err = control.Add(entry.Name, reader)
+		case archive.Other, archive.Directory:
+		}
+		if err != nil {
+			return o.stillGood(fmt.Errorf("reading entry %d %q: %w", entry.Number, entry.Name, err))
+		}
+	}
+	o.src.facts = reader.Facts()
+	if err := reader.CheckSnapshot(); err != nil {
+		return err
+	}
+	if format := reader.Format(); format != archive.Tar {
+		detail := "checksum and length are right, nothing follows"
+		if !reader.Checksummed() {
+			detail = "read to its end, but its writer left the checksum out"
+		}
+		o.src.layers = append(o.src.layers, layer{string(format), "whole", detail})
+	}
+	o.src.layers = append(o.src.layers, layer{"tar", "whole", "read to its end blocks, nothing follows"})
+	if view := control.View(); len(view.Files()) > 0 {
+		o.src.control = view
+	}
+	return o.database(ctx, o.src.file)
+}
+
+// stillGood adds to an error in the middle of an archive what was read whole
+// before it.
+func (o *opener) stillGood(err error) error {
+	if o.src.file == nil || o.src.trailer != snapshot.TrailerGood {
+		return err
+	}
+	return withHint(err, "the snapshot before the damage was read whole, its sha256 trailer is good: take it out with tar and give it to lifeboat by itself")
+}
+
+// spool takes the database out of the stream, checking its trailer.
+func (o *opener) spool(ctx context.Context, r io.Reader) error {
+	file, trailer, err := snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir}.Take(ctx, r)
+	if err != nil {
+		return err
+	}
+	o.src.file, o.src.trailer = file, trailer
+	return nil
+}
+
+// database judges the trailer and opens the database, which takes file over.
+func (o *opener) database(ctx context.Context, file *os.File) error {
+	switch {
+	case o.src.trailer == snapshot.TrailerWrong:
+		return errors.Join(&codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: the database is not the one that etcd wrote: damaged or cut"),
+			Hint: "take another copy of the backup"}, file.Close())
+	case o.src.trailer == snapshot.TrailerMissing && o.opts.RequireHash:
+		return errors.Join(&codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: missing, and --require-hash asks for it")}, file.Close())
+	case o.src.trailer == snapshot.TrailerMissing:
+		o.src.layers = append(o.src.layers, layer{"sha256 trailer", "missing", "not provable without the trailer: the data pages carry no checksum"})
+	default:
+		o.src.layers = append(o.src.layers, layer{"sha256 trailer", "whole", "the database is what etcd wrote"})
+	}
+	o.src.file = file
+	db, err := snapshot.OpenFile(ctx, file)
+	if err != nil {
+		return err
+	}
+	o.src.db = db
+	o.src.layers = append(o.src.layers, layer{"page structure", "whole", "every page is reachable once, in order and in bounds"})
+	return nil
+}
+
+// contextReader ends reading when ctx does.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
