@@ -76,7 +76,7 @@ func TestEntry(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "kubernetes", e.Name)
 	require.True(t, e.Mode.IsDir())
-	require.Equal(t, int64(512+9216), e.Offset)
+	require.Equal(t, int64(512+3072), e.Offset)
 	n, err := r.Read(make([]byte, 10))
 	require.Zero(t, n)
 	require.Equal(t, io.EOF, err)

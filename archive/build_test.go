@@ -110,7 +110,7 @@ func database(size int) string {
 // backup is a small archive of the common shape.
 func backup() []item {
 	return []item{
-		{name: "./etcd-backup.snapshot", content: database(9000)},
+		{name: "./etcd-backup.snapshot", content: database(3000)},
 		{name: "./kubernetes/", flag: tar.TypeDir},
 		{name: "./kubernetes/manifests/etcd.yaml", content: "kind: Pod\n"},
 		{name: "./kubernetes/pki/ca.crt", content: "-----BEGIN CERTIFICATE-----\n"},

@@ -174,7 +174,7 @@ func bomb(t testing.TB, size int64, wrap io.WriteCloser) {
 // Bombs cost the time to unpack up to the limit, and no memory. Not parallel:
 // it measures what the whole process allocates.
 func TestBombs(t *testing.T) {
-	const size = 256 << 20
+	const size = 64 << 20
 	var gzipped, zstded bytes.Buffer
 	z, err := gzip.NewWriterLevel(&gzipped, gzip.BestCompression)
 	require.NoError(t, err)
