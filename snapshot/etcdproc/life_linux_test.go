@@ -186,6 +186,7 @@ func TestSweep(t *testing.T) {
 	scratch, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", orphan))
 	require.NoError(t, err)
 	require.NoError(t, syscall.Kill(orphan, syscall.SIGKILL))
+	require.Eventually(t, func() bool { return len(children(t, dir)) == 1 }, 10*time.Second, 5*time.Millisecond)
 	swept, err = etcdproc.Sweep(dir)
 	require.NoError(t, err)
 	require.Empty(t, swept, "the parent is alive")
@@ -222,8 +223,10 @@ func TestIgnoresInterrupt(t *testing.T) {
 	dir := t.TempDir()
 	p, err := boot(t, harbour(t), dir)
 	require.NoError(t, err)
+	child := children(t, dir)
+	require.Len(t, child, 1)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
-		require.NoError(t, syscall.Kill(children(t, dir)[0], sig))
+		require.NoError(t, syscall.Kill(child[0], sig))
 	}
 	require.Len(t, read(t, p, 0, nil), harbourKeys)
 	require.NoError(t, p.Close())

@@ -205,6 +205,7 @@ func TestReadsWhatMatches(t *testing.T) {
 	for name, match := range map[string]func(key []byte) bool{
 		"one namespace": func(key []byte) bool { return bytes.Contains(key, []byte("/infra-production/")) },
 		"every other":   func([]byte) bool { n++; return n%2 == 0 },
+		"one in 30":     func([]byte) bool { n++; return n%30 == 0 },
 		"all but one":   func(key []byte) bool { return !bytes.HasSuffix(key, []byte("/infra-production")) },
 		"none":          func([]byte) bool { return false },
 	} {
@@ -286,7 +287,7 @@ func TestLargeValues(t *testing.T) {
 			switch {
 			case i > 2990:
 				size = 5 << 20
-			case i > 2950:
+			case i > 2980:
 				size = 3 << 19
 			}
 			kv := &mvccpb.KeyValue{
@@ -300,6 +301,14 @@ func TestLargeValues(t *testing.T) {
 		return nil
 	})
 	p := start(t, file)
+	sizes, err := p.Runs(t.Context(), nil)
+	require.NoError(t, err)
+	sum := 0
+	for _, n := range sizes {
+		require.LessOrEqual(t, n, etcdproc.RunKeys, "an answer is bounded")
+		sum += n
+	}
+	require.Equal(t, harbourKeys+3000, sum)
 	require.True(t, mapsEqual(direct(t, file, p.Revision()), read(t, p, 0, nil)))
 }
 

@@ -1,6 +1,7 @@
 package etcdproc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,11 +21,17 @@ import (
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
-// runKeys is the number of neighbouring keys that are asked for at once. etcd
-// sizes the chunks of its answer by the chunks before, ten keys at first: a
-// few hundred small records followed by large ones stay far below gRPC's 2 GiB
-// for a message, some ten thousand would not.
-const runKeys = 512
+const (
+	// runKeys is the number of neighbouring keys that are asked for at once.
+	// etcd sizes the chunks of its answer by the chunks before, ten keys at
+	// first: a few hundred small records followed by large ones stay far below
+	// gRPC's 2 GiB for a message, some ten thousand would not.
+	runKeys = 512
+
+	// gapKeys is the number of keys for whose sake a run is not cut: a request
+	// takes as long as reading that many records.
+	gapKeys = 16
+)
 
 // Revision is the newest revision of the keyspace.
 func (p *Proc) Revision() int64 { return p.hello.Revision }
@@ -56,16 +63,18 @@ func (p *Proc) At(ctx context.Context, rev int64, match func(key []byte) bool) i
 	}
 }
 
-// run is a stretch of the keyspace all of whose n keys match.
+// run is a stretch of the keyspace: the keys that match, at least one, and
+// span of them and others in all.
 type run struct {
-	first, last []byte
-	n           int
+	keys [][]byte
+	span int
 }
 
 // runs lists the keys alive at rev and puts neighbours that match together.
 func (p *Proc) runs(ctx context.Context, rev int64, match func(key []byte) bool) iter.Seq2[run, error] {
 	return func(yield func(run, error) bool) {
 		var r run
+		gap := 0 // keys since the last that matched
 		for kv, err := range p.stream(ctx, &pb.RangeRequest{
 			Key: []byte{0}, RangeEnd: []byte{0}, // all keys
 			Revision: rev, KeysOnly: true, Serializable: true,
@@ -74,46 +83,51 @@ func (p *Proc) runs(ctx context.Context, rev int64, match func(key []byte) bool)
 				yield(run{}, err)
 				return
 			}
-			take := match == nil || match(kv.Key)
-			if r.n > 0 && (!take || r.n == runKeys) {
+			if match != nil && !match(kv.Key) {
+				gap++
+				continue
+			}
+			if r.span > 0 && (gap > gapKeys || r.span+gap >= runKeys) {
 				if !yield(r, nil) {
 					return
 				}
 				r = run{}
 			}
-			if !take {
-				continue
+			if r.span > 0 {
+				r.span += gap
 			}
-			if r.n == 0 {
-				r.first = kv.Key
-			}
-			r.last = kv.Key
-			r.n++
+			gap = 0
+			r.keys = append(r.keys, kv.Key)
+			r.span++
 		}
-		if r.n > 0 {
+		if r.span > 0 {
 			yield(r, nil)
 		}
 	}
 }
 
 // fetch yields the records of a run; more is false when the caller has had
-// enough. Fewer or more records than keys listed would be a loss in silence.
+// enough. A key that was listed and is not handed out would be a loss in
+// silence.
 func (p *Proc) fetch(ctx context.Context, rev int64, r run, yield func(snapshot.KeyValue, error) bool) (more bool, err error) {
-	n := 0
+	wanted, last := r.keys, r.keys[len(r.keys)-1]
 	for kv, err := range p.stream(ctx, &pb.RangeRequest{
-		Key: r.first, RangeEnd: append(r.last[:len(r.last):len(r.last)], 0), // up to last, inclusive
+		Key: wanted[0], RangeEnd: append(bytes.Clone(last), 0), // up to last, inclusive
 		Revision: rev, Serializable: true,
 	}) {
 		if err != nil {
 			return false, err
 		}
-		n++
+		if len(wanted) == 0 || !bytes.Equal(kv.Key, wanted[0]) {
+			continue
+		}
+		wanted = wanted[1:]
 		if !yield(kv, nil) {
 			return false, nil
 		}
 	}
-	if n != r.n {
-		return false, fmt.Errorf("etcd has %d keys between %q and %q and handed out %d", r.n, r.first, r.last, n)
+	if len(wanted) > 0 {
+		return false, fmt.Errorf("etcd lists key %q and does not hand it out", wanted[0])
 	}
 	return true, nil
 }
