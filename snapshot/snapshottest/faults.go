@@ -41,7 +41,7 @@ type disk struct {
 	pageSize int
 	pages    int
 	root     int // leaf page of the root bucket
-	branch   int // root page of bucket "key"
+	branch   int // lowest branch page on the way to leaf, in bucket "key"
 	leaf     int // second child of branch
 }
 
@@ -49,6 +49,7 @@ type disk struct {
 const (
 	pageID, pageFlags, pageCount, pageOverflow = 0, 8, 10, 12
 	firstElement, elementSize                  = 16, 16
+	branchFlag, leafFlag                       = 1, 2
 	branchPos, branchKeySize, branchChild      = 0, 4, 8
 	leafFlags, leafPos, leafKeySize, leafValue = 0, 4, 8, 12
 )
@@ -72,11 +73,17 @@ func readDisk(path string) (*disk, error) {
 	}
 	newest := d.pageSize * d.newestMeta()
 	d.root = int(binary.NativeEndian.Uint64(d.data[newest+32:])) * d.pageSize
-	if d.u16(d.branch+pageFlags) != 1 {
+	if d.u16(d.branch+pageFlags) != branchFlag {
 		return nil, fmt.Errorf("bucket %q is too small to have a branch page", "key")
 	}
-	d.leaf = int(binary.NativeEndian.Uint64(d.data[d.element(d.branch, 1)+branchChild:])) * d.pageSize
-	return d, nil
+	for {
+		child := int(binary.NativeEndian.Uint64(d.data[d.element(d.branch, 1)+branchChild:])) * d.pageSize
+		if d.u16(child+pageFlags) != branchFlag {
+			d.leaf = child
+			return d, nil
+		}
+		d.branch = child
+	}
 }
 
 func (d *disk) newestMeta() int {
@@ -135,7 +142,7 @@ func branchFaults() []Fault {
 	return []Fault{
 		{"branch-zeroed", Damaged, func(d *disk) { d.zeroPage(d.branch) }},
 		{"branch-flags-bit", Damaged, func(d *disk) { d.flip(d.branch + pageFlags) }},
-		{"branch-is-leaf", Damaged, func(d *disk) { d.set16(d.branch+pageFlags, 2) }},
+		{"branch-is-leaf", Damaged, func(d *disk) { d.set16(d.branch+pageFlags, leafFlag) }},
 		{"branch-wrong-id", Damaged, func(d *disk) { d.set64(d.branch+pageID, 7_000_000) }},
 		{"branch-no-children", Damaged, func(d *disk) { d.set16(d.branch+pageCount, 0) }},
 		{"branch-count-huge", Damaged, func(d *disk) { d.set16(d.branch+pageCount, 0xffff) }},
@@ -160,7 +167,7 @@ func leafFaults() []Fault {
 	return []Fault{
 		{"leaf-zeroed", Damaged, func(d *disk) { d.zeroPage(d.leaf) }},
 		{"leaf-flags-bit", Damaged, func(d *disk) { d.flip(d.leaf + pageFlags) }},
-		{"leaf-is-branch", Damaged, func(d *disk) { d.set16(d.leaf+pageFlags, 1) }},
+		{"leaf-is-branch", Damaged, func(d *disk) { d.set16(d.leaf+pageFlags, branchFlag) }},
 		{"leaf-wrong-id", Damaged, func(d *disk) { d.flip(d.leaf + pageID) }},
 		{"leaf-empty", Damaged, func(d *disk) { d.set16(d.leaf+pageCount, 0) }},
 		{"leaf-count-huge", Damaged, func(d *disk) { d.set16(d.leaf+pageCount, 0xffff) }},

@@ -1,0 +1,72 @@
+package snapshot_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"os"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+// TestTrailerInAnyPieces: the verdict does not depend on how the file comes in.
+func TestTrailerInAnyPieces(t *testing.T) {
+	t.Parallel()
+	check(t, func(rt *rapid.T) {
+		body := rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(rt, "body")
+		body = bytes.Repeat(append(body, 7), 512)
+		sum := sha256.Sum256(body)
+		file, want := append(body, sum[:]...), snapshot.TrailerGood
+		if rapid.Bool().Draw(rt, "damage") {
+			at := rapid.IntRange(0, len(file)-1).Draw(rt, "at")
+			file[at] ^= 1 << rapid.IntRange(0, 7).Draw(rt, "bit")
+			want = snapshot.TrailerWrong
+		}
+		if cut := rapid.IntRange(0, len(file)).Draw(rt, "cut"); rapid.Bool().Draw(rt, "truncate") && cut < len(file) {
+			file = file[:cut]
+			want = snapshot.TrailerMissing
+			if cut%512 == snapshot.TrailerSize {
+				want = snapshot.TrailerWrong
+			}
+		}
+		h := snapshot.NewTrailerHash()
+		for rest := file; len(rest) > 0; {
+			n := rapid.IntRange(1, min(len(rest), 700)).Draw(rt, "piece")
+			_, err := h.Write(rest[:n])
+			require.NoError(rt, err)
+			rest = rest[n:]
+		}
+		require.EqualValues(rt, len(file), h.Size())
+		require.Equal(rt, want, h.Verdict())
+		require.Equal(rt, want, h.Verdict(), "asking changes nothing")
+	})
+}
+
+// TestTrailerOfHarbour: etcdctl's own trailer is good, with a bit flipped
+// anywhere it is wrong, and a bare database has none.
+func TestTrailerOfHarbour(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(harbour(t))
+	require.NoError(t, err)
+	verdict := func(data []byte) snapshot.Trailer {
+		v, err := snapshot.CheckTrailer(t.Context(), iotest.HalfReader(bytes.NewReader(data)))
+		require.NoError(t, err)
+		return v
+	}
+	require.Equal(t, snapshot.TrailerGood, verdict(data))
+	require.Equal(t, snapshot.TrailerMissing, verdict(data[:len(data)-snapshot.TrailerSize]))
+	require.Equal(t, snapshot.TrailerMissing, verdict(nil))
+	for _, at := range []int{0, len(data) / 2, len(data) - snapshot.TrailerSize, len(data) - 1} {
+		damaged := bytes.Clone(data)
+		damaged[at] ^= 1
+		require.Equal(t, snapshot.TrailerWrong, verdict(damaged))
+	}
+	broken := errors.New("disk on fire")
+	_, err = snapshot.CheckTrailer(t.Context(), iotest.ErrReader(broken))
+	require.ErrorIs(t, err, broken)
+}
