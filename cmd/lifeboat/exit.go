@@ -126,6 +126,11 @@ func sentinels() []struct {
 		{crypto.ErrDamaged, exitDamaged},
 		{archive.ErrDamaged, exitDamaged},
 		{snapshot.ErrDamaged, exitDamaged},
+		// What was meant to be a backup and is none is worth as little as a damaged one.
+		{archive.ErrNotArchive, exitDamaged},
+		{archive.ErrNoSnapshot, exitDamaged},
+		{snapshot.ErrNotDatabase, exitDamaged},
+		{snapshot.ErrNotEtcd, exitDamaged},
 		{crypto.ErrPolicy, exitRefused},
 		{archive.ErrPolicy, exitRefused},
 		{archive.ErrManySnapshots, exitRefused}, // which one is the cluster's is not ours to guess

@@ -234,6 +234,9 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 		}
 	}
 	o.src.facts = reader.Facts()
+	for _, fact := range o.src.facts {
+		o.env.warn("entry %d %q: %s", fact.Number, fact.Entry, fact.Detail)
+	}
 	if err := reader.CheckSnapshot(); err != nil {
 		return err
 	}
@@ -280,6 +283,9 @@ func (o *opener) database(ctx context.Context, file *os.File) error {
 		return errors.Join(&codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: missing, and --require-hash asks for it")}, file.Close())
 	case o.src.trailer == snapshot.TrailerMissing:
 		o.src.layers = append(o.src.layers, layer{"sha256 trailer", "missing", "not provable without the trailer: the data pages carry no checksum"})
+		if o.src.kind != kindDataDir { // a member's own database never has one
+			o.env.warn("the database has no sha256 trailer: nothing proves that it is whole")
+		}
 	default:
 		o.src.layers = append(o.src.layers, layer{"sha256 trailer", "whole", "the database is what etcd wrote"})
 	}
