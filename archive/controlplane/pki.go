@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Certificate is one certificate of the backup.
+// Certificate is one certificate of the backup. Its names are the file's own
+// words: escape them before they reach a terminal.
 type Certificate struct {
 	Path      string    `json:"path"`           // inside the backup
 	User      string    `json:"user,omitempty"` // of a kubeconfig, "" for a file of the PKI

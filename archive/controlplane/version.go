@@ -23,7 +23,7 @@ func (v *View) Images() []Image {
 	return images
 }
 
-var kubernetesTag = regexp.MustCompile(`^v1\.[0-9]+\.[0-9]+`)
+var kubernetesTag = regexp.MustCompile(`^v1\.[0-9]+\.[0-9]+[-+._0-9A-Za-z]*$`)
 
 // KubernetesVersion is the version that the manifests' images are tagged with
 // ("v1.37.1"), and the manifest that says so. It is "" when no image has such
