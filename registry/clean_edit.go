@@ -25,6 +25,9 @@ type edit struct {
 	notes   []string
 	exists  bool
 	leftOut *LeftOut
+
+	// places are, by path, where the items of a shortened list stood in the backup.
+	places map[string][]int
 }
 
 // run applies the rules until one leaves the object out.
@@ -76,13 +79,22 @@ func (e *edit) dropItems(match func(item any) bool, path ...any) {
 		return
 	}
 	var kept []any
+	var places []int
 	for i, item := range list {
+		place := i
+		if before, ok := e.places[pathString(path)]; ok {
+			place = before[i]
+		}
 		if match(item) {
-			e.record(Dropped, item, append(slices.Clone(path), i))
+			e.record(Dropped, item, append(slices.Clone(path), place))
 		} else {
-			kept = append(kept, item)
+			kept, places = append(kept, item), append(places, place)
 		}
 	}
+	if e.places == nil {
+		e.places = map[string][]int{}
+	}
+	e.places[pathString(path)] = places
 	switch {
 	case len(kept) == len(list):
 	case len(kept) == 0:

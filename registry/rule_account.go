@@ -34,8 +34,8 @@ func accountRules() []Rule {
 		},
 		{
 			ID: "account-default", Kinds: account,
-			Why:    "every namespace gets one at its birth; what a user added to it is to be applied (velero#130)",
-			Source: "kubernetes pkg/controller/serviceaccount/serviceaccounts_controller.go",
+			Why:    "every namespace gets one at its birth; what a user added to it is to be applied",
+			Source: "kubernetes pkg/controller/serviceaccount/serviceaccounts_controller.go; velero#130",
 			apply: func(e *edit) {
 				if e.id.name == "default" {
 					e.leaveBareAccount("its namespace gets one at its birth")

@@ -77,7 +77,11 @@ func (e *edit) leaveOwned(remakes func(owner schema.GroupKind) bool) {
 	// and to the garbage collector this object is dangling (garbagecollector.go,
 	// isDangling).
 	if owner := e.byUID[stringAt(ref, "uid")]; owner != nil {
-		e.leave("%s makes it again", owner)
+		if isDeleting(owner) {
+			e.leave("%s, its owner, was being deleted when the backup was made", owner)
+		} else {
+			e.leave("%s makes it again", owner)
+		}
 		return
 	}
 	e.note("its owner %s %q is not among the objects; nothing will look after it", stringAt(ref, "kind"), stringAt(ref, "name"))

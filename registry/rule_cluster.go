@@ -5,27 +5,6 @@ import (
 	"strings"
 )
 
-// beingDeleted is the rule whose objects a Summary names one by one.
-const beingDeleted = "being-deleted"
-
-// presenceRules decide on what was on its way out when the backup was made.
-func presenceRules() []Rule {
-	return []Rule{{
-		ID:     beingDeleted,
-		Why:    "somebody had deleted it; only its finalizers were outstanding when the backup was made",
-		Source: "apiserver pkg/registry/rest/delete.go, BeforeDelete",
-		apply: func(e *edit) {
-			switch {
-			case !isDeleting(e.member):
-			case e.id.kind == kindNamespace:
-				e.note("was being deleted when the backup was made: a part of its objects may be missing from the backup")
-			default:
-				e.leave("it was being deleted when the backup was made")
-			}
-		},
-	}}
-}
-
 // leaveAll is a rule that leaves out every object of some kinds.
 func leaveAll(id, why, source string, names ...string) Rule {
 	return Rule{ID: id, Kinds: kinds(names...), Why: why, Source: source, apply: func(e *edit) { e.leave("%s", why) }}
@@ -41,8 +20,8 @@ func clusterRules() []Rule {
 			"client-go tools/leaderelection", "Lease.coordination.k8s.io", "LeaseCandidate.coordination.k8s.io"),
 		leaveAll("nodes", "kubelets register their Nodes themselves; labels and taints set by hand are to be set again",
 			"kubernetes pkg/kubelet/kubelet_node_status.go", "Node", "CSINode.storage.k8s.io"),
-		leaveAll("volume-attachments", "the attach-detach controller makes it for the Pods that run; an old one claims that a volume is attached (velero#4823)",
-			"kubernetes pkg/controller/volume/attachdetach", "VolumeAttachment.storage.k8s.io"),
+		leaveAll("volume-attachments", "the attach-detach controller makes it for the Pods that run; an old one claims that a volume is attached",
+			"kubernetes pkg/controller/volume/attachdetach; velero#4823", "VolumeAttachment.storage.k8s.io"),
 		leaveAll("storage-capacities", "storage drivers publish it",
 			"kubernetes-csi/external-provisioner", "CSIStorageCapacity.storage.k8s.io"),
 		leaveAll("resource-slices", "resource drivers publish their devices and answer requests about them",
@@ -53,7 +32,6 @@ func clusterRules() []Rule {
 			"kubernetes pkg/registry/core/service/ipallocator", "IPAddress.networking.k8s.io"),
 		leaveAll("storage-versions", "API servers write down which version they store",
 			"kubernetes pkg/controlplane/storageversionhashdata", "StorageVersion.internal.apiserver.k8s.io"),
-		leaveAll("component-statuses", "it is computed at each read", "kubernetes pkg/registry/core/componentstatus", "ComponentStatus"),
 		{
 			ID: "storage-migration-done", Kinds: kinds("StorageVersionMigration.storagemigration.k8s.io"),
 			Why:    "the migration has ended; a new one would rewrite every object of its resource",

@@ -98,7 +98,9 @@ func preserveInSchema(e *edit) {
 			continue
 		}
 		if mapAt(version, "schema", "openAPIV3Schema") == nil {
-			e.change(map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}}, "spec", "versions", i, "schema")
+			schema := map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+			e.change(map[string]any{"openAPIV3Schema": schema}, "spec", "versions", i, "schema")
+			continue
 		}
 		e.change(true, "spec", "versions", i, "schema", "openAPIV3Schema", "x-kubernetes-preserve-unknown-fields")
 	}

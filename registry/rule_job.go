@@ -6,16 +6,6 @@ func jobRules() []Rule {
 	job := kinds("Job.batch")
 	return []Rule{
 		{
-			ID: "job-finished", Kinds: job,
-			Why:    "created again it would run again; a failed one as well, which has no completion time",
-			Source: "kubernetes pkg/controller/job/utils.go, IsJobFinished",
-			apply: func(e *edit) {
-				if hasCondition(e.stored, "Complete", "Failed") {
-					e.leave("it has ended")
-				}
-			},
-		},
-		{
 			ID: "job-selector", Kinds: job,
 			Why:    "\"`selector` not auto-generated\": without manualSelector the API server makes one of the new uid",
 			Source: "kubernetes pkg/apis/batch/validation/validation.go, ValidateGeneratedSelector",

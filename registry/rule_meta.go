@@ -164,7 +164,11 @@ func refusedName(m *member) string {
 	if namespace != "" {
 		why = append(why, validation.IsDNS1123Label(namespace)...)
 	}
-	// The texts of the validation quote no part of the name.
+	// The texts of the validation quote no part of the name; what follows "(e.g."
+	// are its regular expressions.
+	for i := range why {
+		why[i], _, _ = strings.Cut(why[i], " (e.g.")
+	}
 	return strings.Join(why, "; ")
 }
 

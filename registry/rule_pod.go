@@ -20,27 +20,6 @@ func podRules() []Rule {
 	}
 	return []Rule{
 		{
-			ID: "pod-mirror", Kinds: pod,
-			Why:    "it is the image of a static Pod, which its kubelet reads from a file on the node",
-			Source: "kubernetes pkg/kubelet/types/pod_update.go, ConfigMirrorAnnotationKey",
-			apply: func(e *edit) {
-				source := stringAt(e.stored, "metadata", "annotations", "kubernetes.io/config.source")
-				if valueAt(e.stored, "metadata", "annotations", "kubernetes.io/config.mirror") != nil || source != "" && source != "api" {
-					e.leave("it is the image of a static Pod; its kubelet makes it")
-				}
-			},
-		},
-		{
-			ID: "pod-finished", Kinds: pod,
-			Why:    "created again it would run again",
-			Source: "velero pkg/restore/restore.go, isCompleted",
-			apply: func(e *edit) {
-				if phase := stringAt(e.stored, "status", "phase"); phase == "Succeeded" || phase == "Failed" {
-					e.leave("it has ended (%s)", phase)
-				}
-			},
-		},
-		{
 			ID: "pod-node-name", Kinds: pod,
 			Why:    "the scheduler set it; the node may be gone. One that a user set is kept",
 			Source: "kubernetes pkg/registry/core/pod/storage/storage.go, BindingREST",

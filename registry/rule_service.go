@@ -18,8 +18,8 @@ func serviceRules() []Rule {
 	return []Rule{
 		{
 			ID: "service-kubernetes", Kinds: kinds("Service", "Endpoints", "EndpointSlice.discovery.k8s.io"),
-			Why:    "the API servers make and own the Service default/kubernetes (crane#308)",
-			Source: "kubernetes pkg/controlplane/controller/kubernetesservice",
+			Why:    "the API servers make and own the Service default/kubernetes",
+			Source: "kubernetes pkg/controlplane/controller/kubernetesservice; crane#308",
 			apply: func(e *edit) {
 				service := e.id.name
 				if e.id.kind.Kind == "EndpointSlice" {

@@ -1,0 +1,8 @@
+package registry
+
+// Helpers for the tests of package registry_test, which may import what
+// imports this package.
+var (
+	Harbour     = harbour
+	APITestdata = corpusDir
+)
