@@ -3,10 +3,12 @@ package printer_test
 import (
 	"io"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +111,36 @@ func gone() []string {
 		"scheduling.k8s.io/v1alpha1, Kind=Workload",
 		"scheduling.k8s.io/v1alpha2, Kind=PodGroup",
 		"scheduling.k8s.io/v1alpha2, Kind=Workload",
+	}
+}
+
+// FuzzRow's promise, kept in every test run: bits flipped and ends cut off in
+// values of all kinds.
+func TestDamagedValuesHaveARow(t *testing.T) {
+	t.Parallel()
+	resources := registry.NewResources(nil)
+	converter, p := printer.NewConverter(resources), printer.New(resources, time.Unix(1_800_000_000, 0))
+	rounds := 2
+	if factor, err := strconv.Atoi(os.Getenv("LIFEBOAT_SOAK")); err == nil && factor > 0 {
+		rounds *= factor
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range rounds {
+		for _, c := range corpus(t) {
+			raw := slices.Clone(c.raw)
+			for range 1 + random.IntN(8) {
+				raw[4+random.IntN(len(raw)-4)] ^= 1 << random.IntN(8)
+			}
+			if random.IntN(4) == 0 {
+				raw = raw[:4+random.IntN(len(raw)-4)]
+			}
+			o := corpusObject{c.file, raw, c.resource}.decode(t)
+			row := p.Row(o)
+			require.Len(t, row.Cells, len(row.Columns), c.file)
+			require.NotEmpty(t, row.Cells, c.file)
+			converter.Preferred(o)
+			require.True(t, len(o.Problems) > 0 || o.GVK.Version != "", c.file)
+		}
 	}
 }
 
