@@ -3,6 +3,7 @@ package snapshottest
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"os"
 
 	bolt "go.etcd.io/bbolt"
@@ -182,5 +183,19 @@ func leafFaults() []Fault {
 		{"revision-separator", Damaged, func(d *disk) { d.flip(d.key(d.leaf, 0) + 8) }},
 		{"revision-short", Damaged, func(d *disk) { d.set32(d.element(d.leaf, 0)+leafKeySize, 16) }},
 		{"revision-negative", Damaged, func(d *disk) { d.data[d.key(d.leaf, 0)+9] |= 0x80 }},
+	}
+}
+
+// MendMeta writes valid checksums into both meta pages, so that a fault in them
+// gets past the checksum.
+func MendMeta(db []byte, pageSize int) {
+	const body, checksum = 16, 72
+	for _, page := range []int{0, pageSize} {
+		if len(db) < page+checksum+8 {
+			return
+		}
+		sum := fnv.New64a()
+		sum.Write(db[page+body : page+checksum])
+		binary.NativeEndian.PutUint64(db[page+checksum:], sum.Sum64())
 	}
 }
