@@ -48,7 +48,7 @@ func check() error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was only read
 	problems, err := db.Check(context.Background())
 	if err != nil {
 		return err
@@ -94,32 +94,33 @@ func quiet(path string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	return db.Update(func(tx *bolt.Tx) error {
-		if err := refuseNewer(tx); err != nil {
+	return errors.Join(db.Update(quietBuckets), db.Close())
+}
+
+func quietBuckets(tx *bolt.Tx) error {
+	if err := refuseNewer(tx); err != nil {
+		return err
+	}
+	for _, b := range [][]byte{schema.Alarm.Name(), schema.Lease.Name()} {
+		if tx.Bucket(b) == nil {
+			continue
+		}
+		if err := tx.DeleteBucket(b); err != nil {
 			return err
 		}
-		for _, b := range [][]byte{schema.Alarm.Name(), schema.Lease.Name()} {
-			if tx.Bucket(b) == nil {
-				continue
-			}
-			if err := tx.DeleteBucket(b); err != nil {
-				return err
-			}
-			if _, err := tx.CreateBucket(b); err != nil {
-				return err
-			}
+		if _, err := tx.CreateBucket(b); err != nil {
+			return err
 		}
-		if b := tx.Bucket(schema.Auth.Name()); b != nil {
-			if err := b.Put(schema.AuthEnabledKeyName, []byte{0}); err != nil {
-				return err
-			}
+	}
+	if b := tx.Bucket(schema.Auth.Name()); b != nil {
+		if err := b.Put(schema.AuthEnabledKeyName, []byte{0}); err != nil {
+			return err
 		}
-		if b := tx.Bucket(schema.Cluster.Name()); b != nil {
-			return b.Delete(schema.ClusterDowngradeKeyName)
-		}
-		return nil
-	})
+	}
+	if b := tx.Bucket(schema.Cluster.Name()); b != nil {
+		return b.Delete(schema.ClusterDowngradeKeyName)
+	}
+	return nil
 }
 
 // refuseNewer compares the versions that the database names with that of the
@@ -153,10 +154,19 @@ func refuseNewer(tx *bolt.Tx) error {
 	return nil
 }
 
+// bootMode says what becomes of the other members.
+type bootMode bool
+
+const (
+	asItIs          bootMode = false // there are none
+	forceNewCluster bootMode = true  // they are removed, since none of them will answer
+)
+
 // boot starts etcd on the restored data dir and returns when it is the leader
 // of its cluster of one. It listens nowhere.
-func boot(lg *zap.Logger) (*etcdserver.EtcdServer, error) {
+func boot(lg *zap.Logger, how bootMode) (*etcdserver.EtcdServer, error) {
 	cfg := embed.NewConfig()
+	cfg.ForceNewCluster = how == forceNewCluster
 	cfg.Name = memberName
 	cfg.Dir = dataDir
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(lg)
@@ -178,14 +188,13 @@ func boot(lg *zap.Logger) (*etcdserver.EtcdServer, error) {
 	}
 }
 
-// serveOn answers etcd's API on one connection. The channel is closed when
-// etcd or the connection is at its end.
-func serveOn(s *etcdserver.EtcdServer, conn net.Conn) <-chan struct{} {
-	end := make(chan struct{})
+// serveOn answers etcd's API on one connection. The channel says when that is
+// over, which is when etcd is.
+func serveOn(s *etcdserver.EtcdServer, conn net.Conn) <-chan error {
+	end := make(chan error, 1)
 	api := v3rpc.Server(s, nil, nil)
 	go func() {
-		api.Serve(newOneConn(conn))
-		close(end)
+		end <- api.Serve(newOneConn(conn))
 	}()
 	go func() {
 		<-s.StopNotify()

@@ -27,14 +27,20 @@ const (
 	fdSocket   = 5 // the parent's connection
 )
 
+// serveTask is the value of childEnv for the child that serves etcd's API.
+const serveTask = "1"
+
 // Main runs this process as the etcd child if it was started as one, and does
 // not return then. Call it first thing in main, and in TestMain of every
-// package whose tests call Start.
-func Main() {
-	if os.Getenv(childEnv) == "" {
-		return
+// package whose tests call Start, Try or, for one of tasks, Do.
+func Main(tasks ...Task) {
+	switch name := os.Getenv(childEnv); name {
+	case "":
+	case serveTask:
+		os.Exit(runChild())
+	default:
+		os.Exit(runTask(name, append(tasks, Task{trialTask, trial})))
 	}
-	os.Exit(runChild())
 }
 
 // runChild is the life of a child; it returns the exit status.
@@ -57,11 +63,13 @@ func runChild() int {
 	go dieWithParent(s)
 
 	end, err := serve(os.NewFile(fdSocket, "etcd"), say)
-	if err != nil {
-		say.Encode(failure(err))
+	if err == nil {
+		fmt.Fprintln(os.Stderr, "etcd stopped serving:", <-end)
 		return 1
 	}
-	<-end
+	if err := say.Encode(failure(err)); err != nil {
+		fmt.Fprintln(os.Stderr, "telling the parent:", err)
+	}
 	return 1
 }
 
@@ -87,7 +95,7 @@ func dieWithParent(s *scratch) {
 	signal.Notify(term, syscall.SIGTERM)
 	eof := make(chan struct{})
 	go func() {
-		io.Copy(io.Discard, os.Stdin)
+		_, _ = io.Copy(io.Discard, os.Stdin) // an error is an end as well
 		close(eof)
 	}()
 	select {
@@ -104,8 +112,8 @@ func dieWithParent(s *scratch) {
 }
 
 // serve restores and boots the database, serves it on the socket and returns
-// a channel that is closed when etcd ends.
-func serve(socket *os.File, say *json.Encoder) (<-chan struct{}, error) {
+// a channel that says when etcd ends.
+func serve(socket *os.File, say *json.Encoder) (<-chan error, error) {
 	conn, err := fileConn(socket)
 	if err != nil {
 		return nil, err
@@ -124,9 +132,9 @@ func serve(socket *os.File, say *json.Encoder) (<-chan struct{}, error) {
 			return nil, err
 		}
 	}
-	var end <-chan struct{}
+	var end <-chan error
 	err = enter(say, "booting", func() error {
-		server, err := boot(lg)
+		server, err := boot(lg, asItIs)
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,8 @@ type message struct {
 	Revision int64 `json:"revision,omitempty"` // the newest
 	First    int64 `json:"first,omitempty"`    // the compacted revision
 
+	Answer json.RawMessage `json:"answer,omitempty"` // of a task
+
 	Error string        `json:"error,omitempty"`
 	Kinds []string      `json:"kinds,omitempty"` // texts of kinds
 	Errno syscall.Errno `json:"errno,omitempty"`

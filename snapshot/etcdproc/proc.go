@@ -35,7 +35,7 @@ type Proc struct {
 	hello   message          // the child's last word of the start
 
 	stdin  io.Closer     // the child ends when it is closed
-	kill   func() error  // ends the child at once
+	kill   func()        // ends the child at once
 	done   chan struct{} // closed when the child is gone and its folder removed
 	exit   error         // after done: how the child ended
 	remove error         // after done: what could not be removed
@@ -81,9 +81,7 @@ func start(ctx context.Context, db *os.File, opts Options) (*Proc, error) {
 	}
 	if err := p.await(ctx, said, startLimit(info.Size())); err != nil {
 		p.kill()
-		<-p.done
-		p.Close()
-		return nil, err
+		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
 }
@@ -102,7 +100,7 @@ func (p *Proc) spawn(ctx context.Context, db *os.File) (<-chan message, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer far.Close()
+	defer func() { _ = far.Close() }()
 	if p.socket, err = fileConn(near); err != nil {
 		return nil, err
 	}
@@ -117,7 +115,7 @@ func (p *Proc) spawn(ctx context.Context, db *os.File) (<-chan message, error) {
 	said, log := &wire{messages: make(chan message, 1)}, &logTail{}
 	cmd := exec.CommandContext(ctx, exe)
 	cmd.Args = []string{childName, db.Name()}
-	cmd.Env = append(os.Environ(), childEnv+"=1")
+	cmd.Env = append(childEnviron(), childEnv+"="+serveTask)
 	cmd.Dir = p.scratch.dir
 	cmd.Stdout, cmd.Stderr = said, log
 	cmd.ExtraFiles = []*os.File{fdDatabase - 3: db, fdOwner - 3: p.scratch.owner, fdSocket - 3: far}
@@ -147,7 +145,7 @@ func (p *Proc) spawn(ctx context.Context, db *os.File) (<-chan message, error) {
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("running %s: %w", exe, err)
 	}
-	p.kill = cmd.Process.Kill
+	p.kill = func() { _ = cmd.Process.Kill() } // fails only when it has ended
 	return said.messages, nil
 }
 
@@ -186,8 +184,8 @@ func (p *Proc) await(ctx context.Context, said <-chan message, limit time.Durati
 func (p *Proc) Close() error {
 	p.close.Do(func() {
 		p.hangUp()
-		p.stdin.Close()
-		timer := time.AfterFunc(10*time.Second, func() { p.kill() })
+		_ = p.stdin.Close()
+		timer := time.AfterFunc(10*time.Second, p.kill)
 		<-p.done
 		timer.Stop()
 	})
@@ -197,10 +195,10 @@ func (p *Proc) Close() error {
 // hangUp closes the connection, which api alone closes only once it was used.
 func (p *Proc) hangUp() {
 	if p.api != nil {
-		p.api.Close()
+		_ = p.api.Close()
 	}
 	if p.socket != nil {
-		p.socket.Close()
+		_ = p.socket.Close()
 	}
 }
 
@@ -219,7 +217,7 @@ func socketPair() (near, far *os.File, err error) {
 
 // fileConn turns a socket's file into a connection; the file is closed.
 func fileConn(f *os.File) (net.Conn, error) {
-	defer f.Close()
+	defer func() { _ = f.Close() }() // the connection is on a duplicate
 	return net.FileConn(f)
 }
 
