@@ -42,7 +42,11 @@ func (db *DB) Check(ctx context.Context) ([]Problem, error) {
 		c.add(BadFreelist, "%v", db.usage.freelist)
 	}
 	err := c.checkRecords(ctx)
-	c.addError(BadStatus, db.region.guarded(func() error { return db.readStatus(new(Info)) }))
+	c.addError(BadStatus, db.region.guarded(func() error {
+		_, storageErr := db.version("meta", "storageVersion")
+		_, clusterErr := db.version("cluster", "clusterVersion")
+		return errors.Join(db.readStatus(new(Info)), storageErr, clusterErr)
+	}))
 	_, _, memberErr := db.Members()
 	c.addError(BadMember, memberErr)
 	_, alarmErr := db.Alarms()

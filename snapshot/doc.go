@@ -8,7 +8,7 @@
 // [DB.Members], [DB.Alarms] and [DB.HashKV] say what etcdctl says of a running
 // member, with the same figures:
 //
-//	db, err := snapshot.Open("etcd-backup.snapshot")
+//	db, err := snapshot.Open(ctx, "etcd-backup.snapshot")
 //	if err != nil { … }
 //	defer db.Close()
 //	for kv, err := range db.At(ctx, 0, nil) { … }

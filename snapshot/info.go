@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/coreos/go-semver/semver"
 )
 
 // Info is what the file says of itself, under the names of `etcdctl endpoint
@@ -70,8 +72,9 @@ func (db *DB) readStatus(info *Info) error {
 		}
 		*number = binary.BigEndian.Uint64(value)
 	}
-	info.StorageVersion = string(clip(db.get("meta", "storageVersion")))
-	info.ClusterVersion = string(clip(db.get("cluster", "clusterVersion")))
+	// As in etcd, a version that is none counts as absent; Check reports it.
+	info.StorageVersion, _ = db.version("meta", "storageVersion")
+	info.ClusterVersion, _ = db.version("cluster", "clusterVersion")
 	enabled := db.get("auth", "authEnabled")
 	info.AuthEnabled = len(enabled) == 1 && enabled[0] == 1
 	if leases := db.tx.Bucket([]byte("lease")); leases != nil {
@@ -81,6 +84,19 @@ func (db *DB) readStatus(info *Info) error {
 		})
 	}
 	return nil
+}
+
+// version returns a version number of etcd's, "" when there is none.
+func (db *DB) version(bucket, key string) (string, error) {
+	value := db.get(bucket, key)
+	if value == nil {
+		return "", nil
+	}
+	v, err := semver.NewVersion(string(clip(value)))
+	if err != nil {
+		return "", damaged("%s key %q: %q is no version", bucket, key, clip(value))
+	}
+	return v.String(), nil
 }
 
 // count fills in the numbers of records and of live keys.

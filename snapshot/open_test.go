@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -134,6 +136,10 @@ func TestNotEtcd(t *testing.T) {
 
 	_, err = snapshot.Open(t.Context(), t.TempDir())
 	require.ErrorIs(t, err, snapshot.ErrNotDatabase)
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	_, err = snapshot.Open(t.Context(), fifo)
+	require.ErrorIs(t, err, snapshot.ErrNotDatabase, "and no waiting for a writer")
 	_, err = snapshot.Open(t.Context(), filepath.Join(t.TempDir(), "absent"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
@@ -309,7 +315,7 @@ func TestCheckFindsWhatOpenLetsPass(t *testing.T) {
 			tx.Bucket([]byte("key")).Put([]byte("\x00\x00\x00\x00\x00\x00\x10\x01_\x00\x00\x00\x00\x00\x00\x00\x00"), []byte("\xff\xff")),
 			tx.Bucket([]byte("members")).Put([]byte("xyz"), []byte("{}")),
 			tx.Bucket([]byte("alarm")).Put([]byte("\xff"), nil),
-			tx.Bucket([]byte("meta")).Put([]byte("consistent_index"), []byte("7")),
+			tx.Bucket([]byte("meta")).Put([]byte("storageVersion"), []byte("3.7\x1b[31m")),
 		)
 	})
 	db := open(t, path)
@@ -324,12 +330,29 @@ func TestCheckFindsWhatOpenLetsPass(t *testing.T) {
 	}, codes)
 	require.Contains(t, problems[0].Detail, "revision 4096.0: key \"/registry/namespaces/infra-production\" says that it was changed at revision 2")
 
+	require.Contains(t, problems[2].Detail, `"3.7\x1b[31m" is no version`)
+
 	var failure error
 	for _, err := range db.At(t.Context(), 0, nil) {
 		failure = err
 	}
 	require.ErrorIs(t, failure, snapshot.ErrDamaged)
 	require.ErrorContains(t, failure, "revision 4097.0: record is not a KeyValue")
+}
+
+// TestManyReaders: one DB serves several goroutines (make race watches).
+func TestManyReaders(t *testing.T) {
+	t.Parallel()
+	db := open(t, harbour(t))
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if err := readAll(t, db); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // TestMembersAndAlarms reads what harbour has none of.

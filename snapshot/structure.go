@@ -81,6 +81,9 @@ type element func(p page, flags uint32, key, value []byte) error
 // walk visits the tree below page id, whose keys are at least low and less
 // than high; nil stands for no bound.
 func (s *structure) walk(id uint64, low, high []byte, each element, depth int) error {
+	if err := context.Cause(s.ctx); err != nil {
+		return err
+	}
 	if depth > maxDepth {
 		return damaged("more than %d levels of pages above page %d", maxDepth, id)
 	}
@@ -123,11 +126,7 @@ func (s *structure) visit(id uint64) (page, error) {
 		}
 		s.seen[n/64] |= 1 << (n % 64)
 	}
-	if s.used += int64(overflow) + 1; s.used%1024 == 0 {
-		if err := context.Cause(s.ctx); err != nil {
-			return page{}, err
-		}
-	}
+	s.used += int64(overflow) + 1
 	return parsePage(id, s.data[start:start+int64(overflow+1)*s.pageSize]), nil
 }
 

@@ -1,0 +1,21 @@
+package snapshot
+
+import "fmt"
+
+// Status is Info without the figures for which every record has to be looked
+// at: Records, Tombstones and LiveKeys are 0.
+func (db *DB) Status() (Info, error) {
+	pages := int64(db.meta.pages)
+	info := Info{
+		Size: pages * db.meta.pageSize, SizeInUse: db.usage.pages * db.meta.pageSize, FileSize: db.fileSize,
+		PageSize: db.meta.pageSize, Pages: pages, FreePages: pages - db.usage.pages,
+		Revision: db.revision, CompactRevision: db.compacted, ScheduledCompact: db.scheduled, FinishedCompact: db.finished,
+	}
+	if db.meta.other != nil {
+		info.BadMeta = db.meta.other.Error()
+	}
+	if err := db.region.guarded(func() error { return db.readStatus(&info) }); err != nil {
+		return Info{}, fmt.Errorf("reading status: %w", err)
+	}
+	return info, nil
+}
