@@ -92,6 +92,13 @@ type record struct {
 	Create, Mod, Version, Lease int64
 }
 
+func recordOf(kv snapshot.KeyValue) record {
+	return record{
+		string(kv.Key), string(kv.Value),
+		kv.CreateRevision, kv.ModRevision, kv.Version, kv.Lease,
+	}
+}
+
 // direct reads what is alive at rev straight out of the file, by etcd's own
 // rule and nothing else: the newest change up to rev counts, a tombstone ends
 // a key.
@@ -131,7 +138,7 @@ func read(t *testing.T, r snapshot.Reader, rev int64, match func([]byte) bool) m
 		require.NoError(t, err)
 		require.Less(t, last, string(kv.Key), "keys come in order, each once")
 		last = string(kv.Key)
-		got[last] = record{last, string(kv.Value), kv.CreateRevision, kv.ModRevision, kv.Version, kv.Lease}
+		got[last] = recordOf(kv)
 	}
 	return got
 }
@@ -240,10 +247,7 @@ func TestAgreesWithDirectReader(t *testing.T) {
 		want := map[string]record{}
 		for kv, err := range db.At(t.Context(), rev, nil) {
 			require.NoError(t, err)
-			want[string(kv.Key)] = record{
-				string(kv.Key), string(kv.Value),
-				kv.CreateRevision, kv.ModRevision, kv.Version, kv.Lease,
-			}
+			want[string(kv.Key)] = recordOf(kv)
 		}
 		require.Equal(t, want, read(t, p, rev, nil))
 	}

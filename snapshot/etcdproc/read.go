@@ -167,10 +167,10 @@ func (p *Proc) stream(ctx context.Context, req *pb.RangeRequest) iter.Seq2[snaps
 // explain puts an error of the API into the terms of package snapshot, and
 // looks behind the one that says only that nobody is there any more.
 func (p *Proc) explain(ctx context.Context, rev int64, err error) error {
-	switch rpctypes.Error(err) {
-	case rpctypes.ErrCompacted:
+	switch said := rpctypes.Error(err); {
+	case errors.Is(said, rpctypes.ErrCompacted):
 		return fmt.Errorf("revision %d: %w (compacted at %d)", rev, snapshot.ErrCompacted, p.hello.First)
-	case rpctypes.ErrFutureRev:
+	case errors.Is(said, rpctypes.ErrFutureRev):
 		return fmt.Errorf("revision %d: %w (the newest is %d)", rev, snapshot.ErrFutureRevision, p.hello.Revision)
 	}
 	if status.Code(err) == codes.Unavailable { // the child is gone, or about to be

@@ -57,14 +57,14 @@ func lockScratch(dir string, flags int) (*scratch, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(owner.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		owner.Close()
+		_ = owner.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			err = errOwned
 		}
 		return nil, fmt.Errorf("locking %q: %w", path, err)
 	}
 	if !isFile(owner, path) { // somebody removed it before it was locked
-		owner.Close()
+		_ = owner.Close()
 		return nil, errOwned
 	}
 	return &scratch{dir: dir, owner: owner}, nil
@@ -84,8 +84,7 @@ func isFile(f *os.File, path string) bool {
 // The owner file goes last, so that a removal that was cut short still shows
 // Sweep whose it is.
 func (s *scratch) remove() error {
-	defer s.owner.Close()
-	return s.empty()
+	return errors.Join(s.empty(), s.owner.Close())
 }
 
 func (s *scratch) empty() error {
