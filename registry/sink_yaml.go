@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -49,8 +50,9 @@ func topLevelKeys(content map[string]any) []string {
 	return keys
 }
 
-// marshalField writes one field and reads it back. A value that block style
-// does not carry is written as JSON, which is YAML too.
+// marshalField writes one field and reads it back. What the library's block
+// style does not carry (a string with U+0085, a line break to YAML) is written
+// as JSON, which is YAML too, in ASCII.
 func marshalField(key string, value any) ([]byte, error) {
 	asJSON, err := json.Marshal(map[string]any{key: value})
 	if err != nil {
@@ -67,11 +69,28 @@ func marshalField(key string, value any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	line := fmt.Appendf(nil, "%s: %s\n", name, flow)
+	line := escapeNonASCII(fmt.Appendf(nil, "%s: %s\n", name, flow))
 	if !sameValue(line, asJSON) {
-		return nil, fmt.Errorf("YAML does not carry the value")
+		return nil, errors.New("YAML does not carry the value")
 	}
 	return line, nil
+}
+
+// escapeNonASCII replaces what JSON has in its strings beyond ASCII by YAML's
+// escapes.
+func escapeNonASCII(text []byte) []byte {
+	var out bytes.Buffer
+	for _, r := range string(text) {
+		switch {
+		case r < 0x7f:
+			out.WriteRune(r)
+		case r <= 0xffff:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&out, `\U%08x`, r)
+		}
+	}
+	return out.Bytes()
 }
 
 // sameValue tells whether YAML text reads as the JSON that it was made of.
