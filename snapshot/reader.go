@@ -27,7 +27,7 @@ type Reader interface {
 
 	// At yields every key that was alive at revision rev (0 means the newest)
 	// and for which match answers true; a nil match takes all. The order is
-	// the engine's own. A rev above Revision, or at or below the compacted
+	// the engine's own. A rev above Revision, or below the compacted
 	// revision, is an error. An error ends the iteration.
 	At(ctx context.Context, rev int64, match func(key []byte) bool) iter.Seq2[KeyValue, error]
 }

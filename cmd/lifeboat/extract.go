@@ -288,7 +288,7 @@ func (x *extraction) nextCommands(plan *registry.Plan) {
 		commands = []string{
 			"kubectl create -f " + crds,
 			"kubectl wait --for=condition=Established --timeout=60s -f " + crds,
-			"for stage in " + dir + "/0* " + dir + "/[2-9]*; do kubectl create -f $stage; done",
+			"for stage in " + dir + "/0* " + dir + "/[2-9]*; do kubectl create -f \"$stage\"; done",
 		}
 	}
 	if has(func(m *registry.Manifest) bool { return m.Exists }) {

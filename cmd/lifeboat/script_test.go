@@ -15,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata/script")
@@ -22,6 +24,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata/sc
 // TestMain makes the test binary the program itself when it is started under
 // the name lifeboat, as the scripts do.
 func TestMain(m *testing.M) {
+	etcdproc.Main() // the etcd child is this binary, too, under its own name
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
 		n, err := strconv.Atoi(factor)
 		if err != nil || n < 1 {

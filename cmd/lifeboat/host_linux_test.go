@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+)
+
+const harbourArchive = "../../testdata/harbour/kube-backup.tar.gz"
+
+// self starts the program as a process of its own: the test binary under the
+// name lifeboat, as the scripts do.
+func self(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	binary, err := os.Executable()
+	require.NoError(t, err)
+	link := filepath.Join(t.TempDir(), "lifeboat")
+	require.NoError(t, os.Symlink(binary, link))
+	return exec.Command(link, args...)
+}
+
+// No network: the tool does its work where there is not even a loopback.
+func TestWorksWithoutNetwork(t *testing.T) {
+	t.Parallel()
+	for _, engine := range []string{engineDirect, engineEtcd} {
+		dir := t.TempDir()
+		cmd := self(t, "extract", harbourArchive, "-n", "infra-production", "--to", filepath.Join(dir, "out"), "--engine", engine)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		if os.Getuid() != 0 {
+			cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+			cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		}
+		output, err := cmd.CombinedOutput()
+		if errorsIsPermission(err) {
+			t.Skip("this host lets nobody make a network namespace")
+		}
+		require.NoError(t, err, string(output))
+		names, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, names, 1, "the target and nothing else")
+	}
+}
+
+func errorsIsPermission(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "operation not permitted")
+}
+
+// A full disk: an error that says so, and not a file left.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skip("mounting a small file system takes root:", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	r := lifeboat("extract", harbourArchive, "-n", "infra-production", "--to", filepath.Join(dir, "out"))
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.stderr, "no space left on device")
+	r = lifeboat("extract", harbourArchive, "-n", "infra-production", "--spool", "disk", "--to", filepath.Join(dir, "out"))
+	require.Equal(t, exitFailed, r.code)
+	require.Contains(t, r.stderr, "spooling: ")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// A database that a running etcd holds: refused at once, and named.
+func TestDatabaseInUse(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "db")
+	db, err := bolt.Open(path, 0o600, nil)
+	require.NoError(t, err)
+	defer db.Close()
+	r := lifeboat("inspect", path)
+	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Contains(t, r.stderr, "in use")
+	require.Contains(t, r.stderr, path)
+}
+
+// Killed half-way, the next run names what was left, removes it and succeeds.
+func TestKilledHalfWay(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	target := filepath.Join(dir, "out")
+	killed := false
+	for delay := 20 * time.Millisecond; delay < 3*time.Second && !killed; delay += delay / 3 {
+		require.NoError(t, os.RemoveAll(target))
+		cmd := self(t, "extract", harbourArchive, "-A", "--to", target)
+		require.NoError(t, cmd.Start())
+		deadline := time.Now().Add(30 * time.Second)
+		for time.Now().Before(deadline) {
+			if _, err := os.Stat(target + ".part"); err == nil {
+				break
+			}
+			if _, err := os.Stat(target); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		_ = cmd.Process.Kill() // it may have ended by itself
+		_ = cmd.Wait()
+		_, err := os.Stat(target + ".part")
+		killed = err == nil
+	}
+	require.True(t, killed, "no run could be killed while it wrote")
+	_, err := os.Stat(target)
+	require.ErrorIs(t, err, os.ErrNotExist, "a half target")
+	r := lifeboat("extract", harbourArchive, "-n", "infra-production", "--to", target)
+	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Contains(t, r.stderr, target+".part")
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, names, 1)
+}
+
+// SRC through a pipe, and the result through one whose reader goes away.
+func TestPipes(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(harbourArchive)
+	require.NoError(t, err)
+	var stdout, stderr bytes.Buffer
+	code := run(context.Background(), []string{"lifeboat", "get", "-", "ns", "-o", "name"}, bytes.NewReader(data), &stdout, &stderr)
+	require.Equal(t, exitDone, code, stderr.String())
+	require.Contains(t, stdout.String(), "namespace/infra-production\n")
+
+	cmd := self(t, "get", harbourArchive, "clusterroles", "-o", "yaml")
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	cmd.Stdout, cmd.Stderr = writer, &stderr
+	stderr.Reset()
+	require.NoError(t, cmd.Start())
+	require.NoError(t, writer.Close())
+	require.NoError(t, reader.Close())
+	require.Error(t, cmd.Wait())
+	require.Equal(t, int(exitInterrupted), cmd.ProcessState.ExitCode())
+	require.Empty(t, stderr.String())
+}
