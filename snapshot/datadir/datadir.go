@@ -1,12 +1,26 @@
-// Package datadir reads the data dir of an etcd member:
+// Package datadir reads, rebuilds and writes the data dir of an etcd member:
 //
 //	DIR/member/snap/db                      the database (bbolt)
 //	DIR/member/snap/TTTT-IIII.snap          membership as raft's snapshot has it, up to etcd 3.6
+//	DIR/member/snap/IIII.snap.db            a database that the leader sent, not taken over yet
 //	DIR/member/wal/SEQ-INDEX.wal            the write-ahead log, in segments
 //
-// A data dir is more than its database: what etcd acknowledged last may stand
-// in the log alone. [Open] finds the parts without changing one of them,
-// [Dir.Tail] counts the log's entries beyond the database.
+// A data dir is more than its database: what etcd acknowledged last stands in
+// the log alone, and often beyond the commit index that the log records. So
+// [Dir.Replay] puts the log's entries onto a copy of the database, with etcd's
+// own code, and says of each stretch how well it is proven:
+//
+//	dir, err := datadir.Open("/var/lib/etcd")
+//	r, err := dir.Replay(ctx, datadir.ReplayOptions{})
+//	defer r.File.Close()
+//	db, err := snapshot.OpenFile(ctx, r.File)
+//
+// [Restore] makes data dirs that start, of a database or of what Replay gave.
+// Nothing here changes what it reads.
+//
+// etcd's code ends the process over files that it does not expect, so it works
+// in a child, on copies. Call etcdproc.Main(datadir.Tasks()...) first thing in
+// main, and in TestMain.
 //
 // The layout is etcd's own (server/storage/datadir).
 package datadir
@@ -19,14 +33,26 @@ import (
 	"path/filepath"
 
 	etcddatadir "go.etcd.io/etcd/server/v3/storage/datadir"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 // ErrNotDataDir says that a folder holds no etcd database where a member has it.
 var ErrNotDataDir = errors.New("not the data dir of an etcd member")
 
+// Tasks is the work that a child does for this package; give it to
+// etcdproc.Main.
+func Tasks() []etcdproc.Task {
+	return []etcdproc.Task{
+		{Name: replayTask, Do: replayChild},
+	}
+}
+
 // Dir is the data dir of a member.
 type Dir struct {
 	Path string
+
+	wal string // where the log stands, when not in Path
 }
 
 // Open finds the data dir at path, or just above it: operators also name the
@@ -47,8 +73,16 @@ func Open(path string) (*Dir, error) {
 	return nil, fmt.Errorf("opening %q: %w: there is no %s in it", path, ErrNotDataDir, filepath.Join("member", "snap", "db"))
 }
 
+// WithWAL is d with its log in another folder, as after etcd's --wal-dir.
+func (d *Dir) WithWAL(path string) *Dir { return &Dir{Path: d.Path, wal: path} }
+
 // Database is the path of the member's database.
 func (d *Dir) Database() string { return etcddatadir.ToBackendFileName(d.Path) }
 
 // WAL is the folder of the member's log.
-func (d *Dir) WAL() string { return etcddatadir.ToWALDir(d.Path) }
+func (d *Dir) WAL() string {
+	if d.wal != "" {
+		return d.wal
+	}
+	return etcddatadir.ToWALDir(d.Path)
+}

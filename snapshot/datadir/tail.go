@@ -2,18 +2,9 @@ package datadir
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"slices"
 
-	"go.etcd.io/etcd/client/pkg/v3/fileutil"
-	"go.etcd.io/etcd/server/v3/storage/wal"
-	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
-	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 // Tail is what the log holds beyond the database.
@@ -32,79 +23,70 @@ type Tail struct {
 // consistent index. The log is streamed and nothing is changed. A torn last
 // record is how the log of a killed member ends, and no damage.
 func (d *Dir) Tail(ctx context.Context, index uint64) (Tail, error) {
-	names, err := filepath.Glob(filepath.Join(d.WAL(), "*.wal"))
+	l, err := d.Log(ctx)
 	if err != nil {
 		return Tail{}, err
 	}
-	slices.Sort(names) // SEQ-INDEX in fixed-width hexadecimal: the log's order
-	var readers []fileutil.FileReader
-	for _, name := range names {
-		file, err := os.Open(name)
-		if err != nil {
-			return Tail{}, fmt.Errorf("reading the log: %w", err)
-		}
-		defer file.Close()
-		readers = append(readers, fileutil.NewFileReader(file))
-	}
-	if len(readers) == 0 {
-		return Tail{}, nil
-	}
-	return countTail(ctx, wal.NewDecoder(readers...), index)
+	return l.Tail(index), nil
 }
 
-// countTail walks the records. etcd's decoder is made for its own files and
-// panics on some others, which is damage here.
-func countTail(ctx context.Context, decoder wal.Decoder, index uint64) (tail Tail, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			tail.Damage, err = fmt.Sprintf("after entry %d: %v", tail.LastIndex, p), nil
-		}
-		tail.Entries = 0
-		if tail.LastIndex > index {
-			tail.Entries = tail.LastIndex - index
-		}
-	}()
-	var rec walpb.Record
-	for n := 0; ; n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return tail, ctx.Err()
-		}
-		switch err := decoder.Decode(&rec); {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return tail, nil
-		case err != nil:
-			tail.Damage = fmt.Sprintf("after entry %d: %v", tail.LastIndex, err)
-			return tail, nil
-		}
-		if err := tail.take(decoder, &rec); err != nil {
-			tail.Damage = fmt.Sprintf("after entry %d: %v", tail.LastIndex, err)
-			return tail, nil
+// Tail says what can be put onto a database with this consistent index.
+func (l *Log) Tail(index uint64) Tail {
+	t := Tail{Commit: l.Commit}
+	s, hole := l.beyond(index)
+	if s != nil {
+		t.LastIndex = s.Last
+		t.LastTerm, _ = s.Term(s.Last)
+		if s.Last > index {
+			t.Entries = s.Last - index
 		}
 	}
+	if hole != "" {
+		t.Damage = hole
+	}
+	return t
 }
 
-// take adds one record. An entry with an index that was there before replaces
-// it and all that followed, as raft's log does.
-func (t *Tail) take(decoder wal.Decoder, rec *walpb.Record) error {
-	switch rec.GetType() {
-	case wal.EntryType:
-		var e raftpb.Entry
-		if err := proto.Unmarshal(rec.Data, &e); err != nil {
-			return fmt.Errorf("decoding an entry: %w", err)
+// beyond finds the stretch that continues a database with this consistent
+// index, or that ends before it; nil when there is none. hole says what makes
+// it end before the log's newest entry, "" when nothing does.
+func (l *Log) beyond(index uint64) (s *Stretch, hole string) {
+	for i := range l.Stretches {
+		t := &l.Stretches[i]
+		switch {
+		case t.First > index+1:
+			if s != nil && s.Last > index {
+				return s, fmt.Sprintf("after entry %d: %s", s.Last, s.End)
+			}
+			return s, fmt.Sprintf("after entry %d, the database's own: entries %d to %d are missing", index, index+1, t.First-1)
+		case s == nil || t.Last >= s.Last:
+			s = t
 		}
-		t.LastIndex, t.LastTerm = e.GetIndex(), e.GetTerm()
-	case wal.StateType:
-		var s raftpb.HardState
-		if err := proto.Unmarshal(rec.Data, &s); err != nil {
-			return fmt.Errorf("decoding a hard state: %w", err)
-		}
-		t.Commit = s.GetCommit()
-	case wal.CrcType:
-		// A segment begins with the running checksum of the one before.
-		if crc := decoder.LastCRC(); crc != 0 && rec.Validate(crc) != nil {
-			return wal.ErrCRCMismatch
-		}
-		decoder.UpdateCRC(rec.GetCrc())
 	}
-	return nil
+	last := uint64(0)
+	if s != nil {
+		last = s.Last
+	}
+	switch {
+	case l.End != "":
+		return s, fmt.Sprintf("after entry %d: %s", last, l.End)
+	case l.Segments > 0 && last < index:
+		return s, fmt.Sprintf("after entry %d: it ends before the database does, at entry %d", last, index)
+	}
+	return s, ""
 }
+
+// DamagedError says where a log that is needed cannot be read. It is
+// snapshot.ErrDamaged.
+type DamagedError struct {
+	Dir   string
+	Index uint64 // newest entry that can be used
+	What  string
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the write-ahead log is damaged %s", e.What)
+}
+
+// Is makes every DamagedError snapshot.ErrDamaged.
+func (e *DamagedError) Is(target error) bool { return target == snapshot.ErrDamaged }

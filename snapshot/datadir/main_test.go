@@ -1,0 +1,119 @@
+package datadir_test
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+func TestMain(m *testing.M) {
+	etcdproc.Main(append(datadir.Tasks(), testTasks()...)...)
+	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
+		n, err := strconv.Atoi(factor)
+		if err != nil || n < 1 {
+			fmt.Fprintf(os.Stderr, "LIFEBOAT_SOAK=%q is no factor\n", factor)
+			os.Exit(2)
+		}
+		soak = n
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// soak is the factor of all loop counts.
+var soak = 1
+
+// testTasks is what tests have a child do besides.
+func testTasks() []etcdproc.Task { return nil }
+
+// harbour unpacks harbour's members, killed with SIGKILL, and returns their
+// dirs by name. The log is preallocated: only its beginning is written.
+func harbour(t testing.TB) map[string]string {
+	t.Helper()
+	packed, err := os.Open("../../testdata/harbour/members.tar.gz")
+	require.NoError(t, err)
+	defer packed.Close()
+	unzipped, err := gzip.NewReader(packed)
+	require.NoError(t, err)
+	dir, dirs := t.TempDir(), map[string]string{}
+	const written = 4 << 20
+	for r := tar.NewReader(unzipped); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return dirs
+		}
+		require.NoError(t, err)
+		if h.FileInfo().IsDir() || strings.HasSuffix(h.Name, ".tmp") {
+			continue
+		}
+		name := strings.Split(h.Name, "/")[0]
+		dirs[name] = filepath.Join(dir, name)
+		path := filepath.Join(dir, h.Name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		f, err := os.Create(path)
+		require.NoError(t, err)
+		_, err = io.CopyN(f, r, min(h.Size, written))
+		require.NoError(t, err)
+		require.NoError(t, f.Truncate(h.Size))
+		require.NoError(t, f.Close())
+	}
+}
+
+func open(t testing.TB, path string) *datadir.Dir {
+	t.Helper()
+	d, err := datadir.Open(path)
+	require.NoError(t, err)
+	return d
+}
+
+func survey(t testing.TB, path string) *datadir.Survivor {
+	t.Helper()
+	s, err := open(t, path).Survey(t.Context())
+	require.NoError(t, err)
+	return s
+}
+
+func replay(t testing.TB, path string, opts datadir.ReplayOptions) *datadir.Replay {
+	t.Helper()
+	r, err := survey(t, path).Replay(t.Context(), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { r.File.Close() })
+	return r
+}
+
+// database opens what a replay made; the replay's own file stays open.
+func database(t testing.TB, r *datadir.Replay) *snapshot.DB {
+	t.Helper()
+	file, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", r.File.Fd()))
+	require.NoError(t, err)
+	db, err := snapshot.OpenFile(t.Context(), file)
+	require.NoError(t, err)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// keys is the keyspace at the newest revision.
+func keys(t testing.TB, r snapshot.Reader) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for kv, err := range r.At(context.Background(), 0, nil) {
+		require.NoError(t, err)
+		all[string(kv.Key)] = string(kv.Value)
+	}
+	return all
+}

@@ -1,0 +1,63 @@
+package datadir_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+)
+
+const walTail = "/registry/configmaps/infra-production/wal-tail"
+
+// What etcd itself answered on harbour's members: a real restart of two of
+// three, and --force-new-cluster, which loses the acknowledged wal-tail.
+var (
+	harbourWhole     = snapshot.Hash{Hash: 300550119, HashRevision: 1486, CompactRevision: -1}
+	harbourCommitted = snapshot.Hash{Hash: 2834535985, HashRevision: 1485, CompactRevision: -1}
+)
+
+func TestReplayHarbour(t *testing.T) {
+	t.Parallel()
+	dirs := harbour(t)
+	require.Len(t, dirs, 3)
+	for name, dir := range dirs {
+		watch := watchTree(t, dir)
+		whole := replay(t, dir, datadir.ReplayOptions{})
+		require.Equal(t, harbourWhole, whole.Hash, name)
+		require.EqualValues(t, 1612, whole.Last)
+		require.Equal(t, []datadir.Span{{First: 1612, Last: 1612, Standing: datadir.InThisLogOnly}}, whole.Spans)
+		require.Equal(t, []datadir.Change{{Revision: 1486, Key: walTail}}, whole.Unproven)
+		require.Len(t, whole.Voters, 3)
+
+		db := database(t, whole)
+		require.Contains(t, keys(t, db), walTail)
+		hash, err := db.HashKV(t.Context(), 0)
+		require.NoError(t, err)
+		require.Equal(t, harbourWhole, hash, "as this package's own reader computes it")
+		hash, err = db.HashKV(t.Context(), 1485)
+		require.NoError(t, err)
+		require.Equal(t, harbourCommitted, hash)
+
+		cut := replay(t, dir, datadir.ReplayOptions{CommittedOnly: true})
+		require.Equal(t, harbourCommitted, cut.Hash, name)
+		require.NotContains(t, keys(t, database(t, cut)), walTail)
+		require.EqualValues(t, 1612, cut.LogLast)
+		require.Empty(t, cut.Unproven)
+		watch.unchanged(t)
+	}
+}
+
+// The dirs of a majority prove what one dir cannot.
+func TestReplayWithPeers(t *testing.T) {
+	t.Parallel()
+	dirs := harbour(t)
+	own, peer := survey(t, dirs["etcd-0"]), survey(t, dirs["etcd-2"])
+	r, err := own.Replay(t.Context(), datadir.ReplayOptions{Peers: []*datadir.Survivor{peer}})
+	require.NoError(t, err)
+	defer r.File.Close()
+	require.Equal(t, []datadir.Span{{First: 1612, Last: 1612, Standing: datadir.HeldByMajority}}, r.Spans)
+	require.Empty(t, r.Unproven)
+	require.EqualValues(t, 1486, r.ProvenRevision)
+}

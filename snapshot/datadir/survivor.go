@@ -1,0 +1,212 @@
+package datadir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/coreos/go-semver/semver"
+	"go.etcd.io/etcd/api/v3/version"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+// Survivor is what one member's data dir says of itself: the evidence on which
+// it is decided what the cluster had acknowledged.
+type Survivor struct {
+	Dir  *Dir
+	Log  *Log
+	Info snapshot.Info // of the database, without the counts; zero where DatabaseErr is set
+
+	Members []snapshot.Member // as the database has them, before the log's tail
+	Removed []uint64
+
+	// Database is the file that the log continues: member/snap/db, or the one
+	// that the leader had sent and that the member had not taken over yet.
+	Database    string
+	DatabaseErr error // why the database cannot be read, nil where it can
+}
+
+// Survey looks at a data dir. An error means that there is nothing to look at,
+// or that a process holds it; a damaged database is in the result.
+func (d *Dir) Survey(ctx context.Context) (*Survivor, error) {
+	s, err := d.survey(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking at %q: %w", d.Path, err)
+	}
+	return s, nil
+}
+
+func (d *Dir) survey(ctx context.Context) (*Survivor, error) {
+	if err := d.InUse(); err != nil {
+		return nil, err
+	}
+	l, err := d.Log(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &Survivor{Dir: d, Log: l, Database: d.Database()}
+	s.DatabaseErr = s.readDatabase(ctx)
+	if errors.Is(s.DatabaseErr, snapshot.ErrInUse) || ctx.Err() != nil {
+		return nil, s.DatabaseErr
+	}
+	// A snapshot that came from the leader: the log begins anew behind it, and
+	// the database of before ends below it (etcd server/storage/backend.go
+	// RecoverSnapshotBackend).
+	if sent := filepath.Join(filepath.Dir(d.Database()), fmt.Sprintf("%016x.snap.db", l.Snapshot)); s.Info.RaftIndex < l.Snapshot {
+		if _, err := os.Stat(sent); err == nil {
+			s.Database = sent
+			s.DatabaseErr = s.readDatabase(ctx)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Survivor) readDatabase(ctx context.Context) error {
+	db, err := snapshot.Open(ctx, s.Database)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if s.Info, err = db.Status(); err != nil {
+		return err
+	}
+	if err := refuseNewer(s.Info); err != nil {
+		return err
+	}
+	s.Members, s.Removed, err = db.Members()
+	return err
+}
+
+// refuseNewer keeps the linked etcd away from what it does not understand; it
+// would end the process over it.
+func refuseNewer(info snapshot.Info) error {
+	own := semver.New(version.Version)
+	for what, text := range map[string]string{"storage version": info.StorageVersion, "cluster version": info.ClusterVersion} {
+		if text == "" {
+			continue
+		}
+		v, err := semver.NewVersion(text)
+		if err != nil {
+			return fmt.Errorf("parsing %s %q: %w", what, text, snapshot.ErrDamaged)
+		}
+		if v.Major > own.Major || v.Major == own.Major && v.Minor > own.Minor {
+			return fmt.Errorf("%s %s is beyond %s: %w", what, v, version.Version, etcdproc.ErrNewer)
+		}
+	}
+	return nil
+}
+
+// Proven is the newest entry of which this dir alone knows that it was
+// committed: by a hard state, or because it was applied. It is where etcd's
+// own --force-new-cluster cuts.
+func (s *Survivor) Proven() uint64 {
+	return max(s.Log.Commit, s.Info.RaftIndex, s.Log.Snapshot)
+}
+
+// Newest is the newest entry of the dir, in its database or its log.
+func (s *Survivor) Newest() (index, term uint64) {
+	index, term = s.Info.RaftIndex, s.Info.RaftTerm
+	stretch, _ := s.Log.beyond(index)
+	if stretch != nil && stretch.Last >= index {
+		index = stretch.Last
+		term, _ = stretch.Term(index)
+	}
+	return index, term
+}
+
+// Voters are the members whose word counts, as the database has them.
+func (s *Survivor) Voters() []uint64 {
+	var ids []uint64
+	for _, m := range s.Members {
+		if !m.IsLearner {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+// Name is the member's name, "" where the database does not have it.
+func (s *Survivor) Name() string {
+	for _, m := range s.Members {
+		if m.ID == s.Log.NodeID {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// has reports whether an entry is in this dir: in the log, or in the database
+// that it was applied to.
+func (s *Survivor) has(index, term uint64) bool {
+	if stretch := s.Log.at(index); stretch != nil {
+		own, _ := stretch.Term(index)
+		return own == term
+	}
+	return index <= s.Info.RaftIndex
+}
+
+// contradicts reports whether this dir knows that the other one holds an entry
+// that was never committed: it has another one in that place, which was.
+func (s *Survivor) contradicts(other *Survivor) bool {
+	index, _ := other.Newest()
+	index = min(index, s.Proven())
+	stretch, mine := other.Log.at(index), s.Log.at(index)
+	if stretch == nil || mine == nil || index <= other.Proven() {
+		return false
+	}
+	a, _ := stretch.Term(index)
+	b, _ := mine.Term(index)
+	return a != b
+}
+
+// ErrOtherCluster says that dirs of several clusters were given as one's.
+var ErrOtherCluster = errors.New("the data dirs belong to different clusters")
+
+// Best is the survivor to build from: the one with the greatest last term and,
+// within it, the greatest last index. With the dirs of a majority of the voters
+// at hand it holds every write that was acknowledged, which is raft's leader
+// completeness. A dir without a readable database, and one with entries that
+// another dir knows to be replaced, come last.
+func Best(survivors []*Survivor) (*Survivor, error) {
+	for _, s := range survivors[1:] {
+		if a, b := s.Log.ClusterID, survivors[0].Log.ClusterID; a != b && a != 0 && b != 0 {
+			return nil, fmt.Errorf("%w: %x in %q, %x in %q", ErrOtherCluster, b, survivors[0].Dir.Path, a, s.Dir.Path)
+		}
+	}
+	rank := func(s *Survivor) int {
+		switch {
+		case s.DatabaseErr != nil:
+			return 2
+		case slices.ContainsFunc(survivors, func(o *Survivor) bool { return o.contradicts(s) }):
+			return 1
+		}
+		return 0
+	}
+	best := survivors[0]
+	for _, s := range survivors[1:] {
+		if newer(s, best, rank(s), rank(best)) {
+			best = s
+		}
+	}
+	return best, nil
+}
+
+func newer(a, b *Survivor, rankA, rankB int) bool {
+	if rankA != rankB {
+		return rankA < rankB
+	}
+	indexA, termA := a.Newest()
+	indexB, termB := b.Newest()
+	if termA != termB {
+		return termA > termB
+	}
+	return indexA > indexB
+}
