@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -20,16 +21,17 @@ type revision struct {
 	tombstone bool
 }
 
-// parseRevision is etcd's BytesToBucketKey, which panics instead.
+// parseRevision is etcd's BytesToBucketKey, which panics instead. Its errors do
+// not show the key: in a damaged page those bytes may be a part of a value.
 func parseRevision(key []byte) (revision, error) {
 	if len(key) != revisionSize && len(key) != tombstoneSize {
-		return revision{}, fmt.Errorf("revision key %q has %d bytes, want %d or %d", clip(key), len(key), revisionSize, tombstoneSize)
+		return revision{}, fmt.Errorf("revision key has %d bytes, want %d or %d", len(key), revisionSize, tombstoneSize)
 	}
 	if key[8] != '_' {
-		return revision{}, fmt.Errorf("revision key %q has no '_' between its numbers", key)
+		return revision{}, errors.New("revision key has no '_' between its numbers")
 	}
 	if len(key) == tombstoneSize && key[revisionSize] != 't' {
-		return revision{}, fmt.Errorf("revision key %q ends in %q, want 't'", key, key[revisionSize])
+		return revision{}, errors.New("revision key has 18 bytes and does not end in 't'")
 	}
 	r := revision{
 		main:      int64(binary.BigEndian.Uint64(key)),
@@ -37,7 +39,7 @@ func parseRevision(key []byte) (revision, error) {
 		tombstone: len(key) == tombstoneSize,
 	}
 	if r.main < 0 || r.sub < 0 {
-		return revision{}, fmt.Errorf("revision key %q is negative", key)
+		return revision{}, fmt.Errorf("revision key is negative: %d, %d", r.main, r.sub)
 	}
 	return r, nil
 }
