@@ -38,20 +38,12 @@ type Info struct {
 	AuthEnabled bool  `json:"authEnabled"`
 }
 
-// Info counts the records in one pass, with an entry in memory per key, and
-// reads the rest from etcd's small buckets.
+// Info is Status with the records counted, in one pass and with an entry in
+// memory per key.
 func (db *DB) Info(ctx context.Context) (Info, error) {
-	pages := int64(db.meta.pages)
-	info := Info{
-		Size: pages * db.meta.pageSize, SizeInUse: db.usage.pages * db.meta.pageSize, FileSize: db.fileSize,
-		PageSize: db.meta.pageSize, Pages: pages, FreePages: pages - db.usage.pages,
-		Revision: db.revision, CompactRevision: db.compacted, ScheduledCompact: db.scheduled, FinishedCompact: db.finished,
-	}
-	if db.meta.other != nil {
-		info.BadMeta = db.meta.other.Error()
-	}
-	if err := db.region.guarded(func() error { return db.readStatus(&info) }); err != nil {
-		return Info{}, fmt.Errorf("reading status: %w", err)
+	info, err := db.Status()
+	if err != nil {
+		return Info{}, err
 	}
 	if err := db.count(ctx, &info); err != nil {
 		return Info{}, fmt.Errorf("counting keys: %w", err)

@@ -224,6 +224,25 @@ func TestBumpedRestore(t *testing.T) {
 	require.Equal(t, want.Hash, got.Hash)
 }
 
+// TestCompactedToTheEnd: a compaction can leave nothing of the newest revisions
+// (etcd-io/etcd#17780). They were taken all the same.
+func TestCompactedToTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"finishedCompactRev", "scheduledCompactRev"} {
+		path := generate(t, 20)
+		edit(t, path, func(tx *bolt.Tx) error {
+			return tx.Bucket([]byte("meta")).Put([]byte(key), []byte("\x00\x00\x00\x00\x00\x00\x10\x00_\x00\x00\x00\x00\x00\x00\x00\x00"))
+		})
+		db := open(t, path)
+		etcd := newStore(write(t, mustRead(t, path)))
+		defer etcd.close()
+		require.Equal(t, etcd.Rev(), db.Revision(), key)
+		require.EqualValues(t, 4096, db.Revision())
+		require.EqualValues(t, 4096, db.CompactRevision())
+		require.Len(t, keys(t, db, 0), 20)
+	}
+}
+
 func mustRead(t *testing.T, path string) []byte {
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
