@@ -55,7 +55,7 @@ func newGroup(objects []*Object) *group {
 		if IsDefinition(o.Key) {
 			// A definition that does not parse defines nothing; reading it has
 			// left a Problem already.
-			if custom, err := ParseDefinition(o); err == nil {
+			if custom, err := ParseDefinition(essence(m)); err == nil {
 				g.definitions[schema.GroupKind{Group: custom.Group, Kind: custom.Kind}] = custom
 			}
 		}
@@ -66,6 +66,30 @@ func newGroup(objects []*Object) *group {
 		}
 	}
 	return g
+}
+
+// essence is a definition reduced to what rules look at, so that a field which
+// a rule drops cannot decide whether the definition counts.
+func essence(m *member) *Object {
+	pick := func(from map[string]any, keys ...string) map[string]any {
+		picked := map[string]any{}
+		for _, key := range keys {
+			if value, ok := from[key]; ok {
+				picked[key] = value
+			}
+		}
+		return picked
+	}
+	spec := pick(mapAt(m.stored, "spec"), "group", "names", "scope", "version", "subresources")
+	spec["conversion"] = pick(mapAt(m.stored, "spec", "conversion"), "strategy")
+	var versions []any
+	for _, v := range listAt(m.stored, "spec", "versions") {
+		versions = append(versions, pick(mapAt(v), "name", "served", "storage", "subresources"))
+	}
+	if len(versions) > 0 {
+		spec["versions"] = versions
+	}
+	return &Object{Key: m.object.Key, GVK: m.object.GVK, content: map[string]any{"spec": spec}}
 }
 
 func newMember(o *Object) *member {
