@@ -1,0 +1,50 @@
+package oracle
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/component-base/logs"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/util"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+)
+
+// TestMain makes the test binary the programs under which it is called. One
+// binary, because each of them alone is 100 MB and a minute of linking.
+//
+// The three calls are those of k8s.io/kubernetes/cmd/*/*.go.
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) {
+	case "kube-apiserver":
+		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
+	case "kube-controller-manager":
+		os.Exit(cli.Run(controllers.NewControllerManagerCommand()))
+	case "kubectl":
+		_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) // as kubectl does: a bad -v is reported by the command
+		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+			util.CheckErr(err)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// linkPrograms makes a folder for PATH with the programs in it.
+func linkPrograms(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kubectl"} {
+		if err := os.Symlink(self, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
