@@ -9,7 +9,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
-// benchKeys makes a database of about 0.2 GB.
+// benchKeys makes a database of about 0.3 GB.
 const benchKeys = 100_000
 
 // BenchmarkAt compares passes over bucket "key" with the floor that memory

@@ -94,16 +94,15 @@ func (db *DB) version(bucket, key string) (string, error) {
 // count fills in the numbers of records and of live keys.
 func (db *DB) count(ctx context.Context, info *Info) error {
 	s := db.scan(ctx, db.revision, nil)
-	for {
-		kv, err := s.next()
-		if err != nil {
-			return err
+	err := db.region.guarded(func() error {
+		for {
+			kv, err := s.advance()
+			if err != nil || kv.Key == nil {
+				return err
+			}
+			info.LiveKeys++
 		}
-		if kv.Key == nil {
-			break
-		}
-		info.LiveKeys++
-	}
+	})
 	info.Records, info.Tombstones = s.records, s.tombstones
-	return nil
+	return err
 }

@@ -24,7 +24,7 @@ import (
 // Spec says what database to make. The zero value of a field stands for the
 // number in its comment.
 type Spec struct {
-	Keys       int    // live keys, Namespaces included; 1000. Each takes about 2 KB
+	Keys       int    // live keys, Namespaces included; 1000. With its history each takes about 2.8 KB
 	Namespaces int    // one for 250 keys, at least 4
 	Seed       uint64 // picks one of many databases alike
 

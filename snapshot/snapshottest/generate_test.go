@@ -39,7 +39,7 @@ func TestGenerateWhatASummarySays(t *testing.T) {
 	require.Positive(t, info.Tombstones)
 	require.Greater(t, info.Records, info.LiveKeys+2*info.Tombstones, "no object was ever changed")
 	average := info.SizeInUse / info.Records
-	require.True(t, 1500 < average && average < 3000, "%d bytes a record", average)
+	require.True(t, 1400 < average && average < 2600, "%d bytes a record", average)
 
 	kinds := map[string]int{}
 	for kv, err := range db.At(t.Context(), 0, nil) {

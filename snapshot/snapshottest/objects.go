@@ -175,14 +175,14 @@ func (d draft) namespace(name string) runtime.Object {
 func (d draft) secret(ns, name string) runtime.Object {
 	return &corev1.Secret{
 		TypeMeta: typed("", "v1", "Secret"), ObjectMeta: d.meta(ns, name, `{"f:data":{".":{},"f:password":{},"f:tls.key":{}},"f:type":{}}`),
-		Data: map[string][]byte{"password": []byte(d.words(24)), "tls.key": []byte(d.words(1700))}, Type: corev1.SecretTypeOpaque,
+		Data: map[string][]byte{"password": []byte(d.words(24)), "tls.key": []byte(d.words(800))}, Type: corev1.SecretTypeOpaque,
 	}
 }
 
 func (d draft) configMap(ns, name string) runtime.Object {
 	return &corev1.ConfigMap{
 		TypeMeta: typed("", "v1", "ConfigMap"), ObjectMeta: d.meta(ns, name, `{"f:data":{".":{},"f:application.yaml":{},"f:revision":{}}}`),
-		Data: map[string]string{"application.yaml": d.words(1800), "revision": fmt.Sprint(d.version)},
+		Data: map[string]string{"application.yaml": d.words(900), "revision": fmt.Sprint(d.version)},
 	}
 }
 
@@ -250,9 +250,9 @@ func (d draft) pod(ns, name string) runtime.Object {
 
 func (d draft) podSpec() corev1.PodSpec {
 	grace := int64(30)
-	env := make([]corev1.EnvVar, 8)
+	env := make([]corev1.EnvVar, 4)
 	for i := range env {
-		env[i] = corev1.EnvVar{Name: fmt.Sprint("SETTING_", i), Value: d.words(40)}
+		env[i] = corev1.EnvVar{Name: fmt.Sprint("SETTING_", i), Value: d.words(24)}
 	}
 	return corev1.PodSpec{
 		Containers: []corev1.Container{{
