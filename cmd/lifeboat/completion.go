@@ -29,7 +29,7 @@ func completionCommand(env *environment) *cli.Command {
 		Name:      "completion",
 		Usage:     "the script that makes a shell complete lifeboat's words",
 		ArgsUsage: strings.Join(shells(), "|"),
-		UsageText: "source <(lifeboat completion bash)\nlifeboat completion fish | source",
+		UsageText: "lifeboat completion bash > /etc/bash_completion.d/lifeboat\nlifeboat completion fish | source",
 		Action: func(c *cli.Context) error {
 			shell := c.Args().First()
 			if c.NArg() != 1 || !slices.Contains(shells(), shell) {

@@ -104,7 +104,7 @@ kubectl create -R -f restored/`))
 
 func commandHelp(b *strings.Builder, path []*cli.Command) {
 	cmd, name := path[len(path)-1], commandName(path)
-	fmt.Fprintf(b, "%s: %s\n", name, cmd.Usage)
+	b.WriteString(wrapped(name+": "+cmd.Usage, "", 2))
 	if cmd.UsageText != "" {
 		b.WriteString("\nEXAMPLES\n" + indented(cmd.UsageText))
 	}
@@ -173,16 +173,21 @@ func flagText(flag cli.Flag) string {
 
 // hanging writes left at column 2 and text from column on, wrapped there.
 func hanging(left, text string, column int) string {
-	var b strings.Builder
-	line := "  " + left
-	if len(line)+1 > column {
-		b.WriteString(line + "\n")
-		line = ""
+	left = "  " + left
+	if len(left) >= column {
+		return left + "\n" + wrapped(text, strings.Repeat(" ", column), column)
 	}
-	for _, word := range strings.Fields(text) {
+	return wrapped(text, fmt.Sprintf("%-*s", column, left), column)
+}
+
+// wrapped writes text behind start; the lines after the first begin at column.
+func wrapped(text, start string, column int) string {
+	var b strings.Builder
+	line := start
+	for i, word := range strings.Fields(text) {
 		switch {
-		case len(line) < column:
-			line = fmt.Sprintf("%-*s%s", column, line, word)
+		case i == 0:
+			line += word
 		case len(line)+1+len(word) > helpWidth:
 			b.WriteString(line + "\n")
 			line = strings.Repeat(" ", column) + word

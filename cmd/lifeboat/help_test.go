@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -47,27 +49,45 @@ func TestHelpPages(t *testing.T) {
 	}
 }
 
-// What help shows to be typed can be typed: each example is understood by the
-// parser of the real commands.
+// What help and README show to be typed can be typed: each command line in
+// them is understood by the parser of the real commands.
 func TestExamplesCanBeTyped(t *testing.T) {
 	t.Parallel()
 	app := realApp()
-	known := helpWords(app)
-	examples := 0
-	check := func(where, text string) {
-		text = strings.ReplaceAll(text, "\\\n", " ")
-		for line := range strings.Lines(text) {
+	texts := map[string]string{"lifeboat": helpText(t)}
+	eachCommand(app, func(path []*cli.Command) {
+		texts[commandName(path)] = path[len(path)-1].UsageText
+	})
+	for _, topic := range topics() {
+		texts[topic.name] = topic.text
+	}
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	texts["README.md"] = string(readme)
+
+	seen := map[string]bool{}
+	for where, text := range texts {
+		for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", " ")) {
+			line, _, _ = strings.Cut(line, " #")
 			words := strings.Fields(line)
-			if len(words) < 2 || words[0] != "lifeboat" || strings.Contains(line, "COMMAND") {
+			if len(words) < 2 || words[0] != "lifeboat" || words[1] == "COMMAND" || usageLine(words) {
 				continue
 			}
-			_, err := permute(app, words[1:])
-			require.NoError(t, err, "%s: %q (commands: %q)", where, line, known)
-			examples++
+			call, err := permute(app, words[1:])
+			require.NoError(t, err, "%s: %q", where, line)
+			seen[commandName(call.path)] = true
 		}
 	}
-	eachCommand(app, func(path []*cli.Command) { check(commandName(path), path[len(path)-1].UsageText) })
-	require.NotZero(t, examples)
+	eachCommand(app, func(path []*cli.Command) {
+		if cmd := path[len(path)-1]; !cmd.Hidden && len(cmd.Subcommands) == 0 {
+			require.True(t, seen[commandName(path)], "%s has no example", commandName(path))
+		}
+	})
+}
+
+// usageLine is a line that shows the form of a command, not one to type.
+func usageLine(words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.ContainsAny(w, "[]|") })
 }
 
 func TestHelpForNothing(t *testing.T) {

@@ -34,7 +34,7 @@ type progress struct {
 	mode     string // auto, json, off
 	program  bool   // a program reads stderr (-o json): off a terminal, auto means json
 	width    int    // of the line that stands on the terminal, 0 for none
-	current  *phase
+	current  *phase // guarded by mu, as are width and out
 }
 
 func newProgress(out io.Writer, terminal bool) *progress {
@@ -75,7 +75,9 @@ func (p *progress) Start(name string, total int64) *phase {
 	p.stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	ph := &phase{p: p, name: name, total: total, start: time.Now(), end: cancel, gone: make(chan struct{})}
+	p.mu.Lock()
 	p.current = ph
+	p.mu.Unlock()
 	every := p.interval()
 	if every == 0 {
 		close(ph.gone)
@@ -87,8 +89,11 @@ func (p *progress) Start(name string, total int64) *phase {
 
 // stop ends the phase that runs, if one does.
 func (p *progress) stop() {
-	if p.current != nil {
-		p.current.Done()
+	p.mu.Lock()
+	ph := p.current
+	p.mu.Unlock()
+	if ph != nil {
+		ph.Done()
 	}
 }
 
