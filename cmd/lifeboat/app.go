@@ -32,6 +32,7 @@ func verbs(env *environment) []*cli.Command {
 		extractCommand(env),
 		getCommand(env),
 		inspectCommand(env),
+		etcdCommand(env),
 		completionCommand(env),
 		versionCommand(env),
 	}

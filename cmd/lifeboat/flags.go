@@ -32,6 +32,11 @@ type sourceOptions struct {
 	MaxSize          int64 // bytes
 	RequireHash      bool  // refuse a snapshot without its sha256 trailer
 
+	// Of a data dir.
+	PeerDirs      []string // data dirs of other members of the same cluster
+	CommittedOnly bool     // cut the log where a commit is recorded
+	AcceptLoss    bool     // go on over a damaged log
+
 	spoolDir string // where a spool on disk goes; "" is the system's temporary folder
 }
 
@@ -45,6 +50,9 @@ func sourceFlags() []cli.Flag {
 		&cli.StringFlag{Name: "etcd-prefix", Usage: "kube-apiserver's --etcd-prefix `P`, if the backup does not say"},
 		&cli.StringFlag{Name: "spool", Value: string(spoolAuto), Usage: "`WHERE` the database is unpacked: auto, mem or disk"},
 		&cli.BoolFlag{Name: "require-hash", Usage: "refuse a database without etcd's sha256 trailer"},
+		&cli.StringSliceFlag{Name: "peer-dir", Usage: "data `DIR` of another member, where SRC is one; repeatable"},
+		&cli.BoolFlag{Name: "committed-only", Usage: "of a data dir, leave out what is not proven committed"},
+		&cli.BoolFlag{Name: "accept-loss", Usage: "of a data dir, go on where its log is damaged"},
 		&cli.StringFlag{Name: "max-size", Value: defaultMaxSize, Usage: "refuse to unpack more than `SIZE`"},
 	}
 }
@@ -58,6 +66,9 @@ func sourceOptionsOf(c *cli.Context) (sourceOptions, error) {
 		EtcdPrefix:       c.String("etcd-prefix"),
 		Spool:            spoolMode(c.String("spool")),
 		RequireHash:      c.Bool("require-hash"),
+		PeerDirs:         c.StringSlice("peer-dir"),
+		CommittedOnly:    c.Bool("committed-only"),
+		AcceptLoss:       c.Bool("accept-loss"),
 	}
 	if !slices.Contains([]spoolMode{spoolAuto, spoolMem, spoolDisk}, o.Spool) {
 		return o, usagef("unknown --spool %q: it is auto, mem or disk", o.Spool)

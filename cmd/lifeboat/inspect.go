@@ -33,6 +33,7 @@ func inspectCommand(env *environment) *cli.Command {
 			if err != nil {
 				return err
 			}
+			opts.AcceptLoss = true // what is damaged is what inspect is there to show
 			src, err := openSource(c.Context, env, opts, path)
 			if err != nil {
 				return err

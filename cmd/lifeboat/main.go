@@ -19,11 +19,12 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 func main() {
-	etcdproc.Main() // does not return in a process that was started as the etcd child
+	etcdproc.Main(datadir.Tasks()...) // does not return in a process that was started as the etcd child
 	ctx, stop := untilSignal(context.Background())
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
@@ -24,7 +25,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata/sc
 // TestMain makes the test binary the program itself when it is started under
 // the name lifeboat, as the scripts do.
 func TestMain(m *testing.M) {
-	etcdproc.Main() // the etcd child is this binary, too, under its own name
+	etcdproc.Main(datadir.Tasks()...) // the etcd child is this binary, too, under its own name
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
 		n, err := strconv.Atoi(factor)
 		if err != nil || n < 1 {

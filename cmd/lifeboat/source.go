@@ -45,6 +45,7 @@ type source struct {
 
 	control *controlplane.View // the kubernetes/ half; nil when there is none
 	tail    datadir.Tail       // of a data dir
+	replay  *datadir.Replay    // of a data dir
 }
 
 // layer is one wrapping of SRC and what is known of it.
@@ -132,37 +133,6 @@ func (o *opener) databaseFile(ctx context.Context, file *os.File) error {
 		o.src.kind, o.src.trailer = kindSnapshot, verdict
 	}
 	return o.database(ctx, file)
-}
-
-// dataDir reads a member's database, and counts what its log holds beyond.
-func (o *opener) dataDir(ctx context.Context) error {
-	dir, err := datadir.Open(o.src.path)
-	if err != nil {
-		return err
-	}
-	o.src.kind = kindDataDir
-	file, err := os.Open(dir.Database())
-	if err != nil {
-		return err
-	}
-	if err := o.database(ctx, file); err != nil {
-		return err
-	}
-	info, err := o.src.db.Info(ctx)
-	if err != nil {
-		return err
-	}
-	if o.src.tail, err = dir.Tail(ctx, info.RaftIndex); err != nil {
-		return err
-	}
-	if n := o.src.tail.Entries; n > 0 {
-		o.env.warn("the write-ahead log holds %d entries (to index %d) beyond the database (index %d): "+
-			"what they wrote is not in this result", n, o.src.tail.LastIndex, info.RaftIndex)
-	}
-	if d := o.src.tail.Damage; d != "" {
-		o.env.warn("the write-ahead log is damaged %s", d)
-	}
-	return nil
 }
 
 // stream reads SRC once from its beginning to its end.

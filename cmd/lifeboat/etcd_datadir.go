@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+)
+
+// dataDir reads a member's state: its database, with the log's entries beyond
+// it put onto a copy that has no name.
+func (o *opener) dataDir(ctx context.Context) error {
+	o.src.kind = kindDataDir
+	survivors, err := o.survey(ctx)
+	if err != nil {
+		return err
+	}
+	best, err := datadir.Best(survivors)
+	if err != nil {
+		return &codedError{Code: exitRefused, Err: err, Hint: "give the dirs of one cluster's members"}
+	}
+	if best != survivors[0] {
+		o.env.warn("reading %q instead: its log is newer than that of %q", best.Dir.Path, o.src.path)
+	}
+	return o.replay(ctx, best, survivors)
+}
+
+// survey looks at SRC and at the peers' dirs.
+func (o *opener) survey(ctx context.Context) ([]*datadir.Survivor, error) {
+	phase := o.env.progress.Start("reading the write-ahead log", 0)
+	defer phase.Done()
+	var survivors []*datadir.Survivor
+	for _, path := range append([]string{o.src.path}, o.opts.PeerDirs...) {
+		dir, err := datadir.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		s, err := dir.Survey(ctx)
+		if err != nil {
+			return nil, inUseHint(err)
+		}
+		survivors = append(survivors, s)
+	}
+	return survivors, nil
+}
+
+func inUseHint(err error) error {
+	if errors.Is(err, snapshot.ErrInUse) {
+		return withHint(err, "stop etcd first: move its manifest out of /etc/kubernetes/manifests and wait until the container is gone")
+	}
+	return err
+}
+
+func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir.Survivor) error {
+	phase := o.env.progress.Start("replaying the write-ahead log", 0)
+	defer phase.Done()
+	opts := datadir.ReplayOptions{
+		CommittedOnly: o.opts.CommittedOnly, AcceptLoss: o.opts.AcceptLoss,
+		Spool: snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir},
+	}
+	for _, peer := range all {
+		if peer != s {
+			opts.Peers = append(opts.Peers, peer)
+		}
+	}
+	r, err := s.Replay(ctx, opts)
+	if damage := (*datadir.DamagedError)(nil); errors.As(err, &damage) {
+		return withHint(err, fmt.Sprintf("another member's dir may be whole: lifeboat etcd compare DIR DIR; "+
+			"--accept-loss goes on with what stands before the damage, to entry %d", max(damage.Index, s.Info.RaftIndex)))
+	}
+	if err != nil {
+		return err
+	}
+	o.src.replay, o.src.tail = r, s.Log.Tail(s.Info.RaftIndex)
+	o.tellReplay(r)
+	return o.database(ctx, r.File)
+}
+
+// tellReplay says what of the result comes from the log, and how well it is
+// proven.
+func (o *opener) tellReplay(r *datadir.Replay) {
+	if r.Survivor.Log.Segments == 0 {
+		o.env.warn("there is no write-ahead log in %q: what was acknowledged last may be missing", r.Survivor.Dir.WAL())
+	}
+	if r.Damage != "" {
+		o.env.warn("the write-ahead log is damaged %s; what it held from there on is missing", r.Damage)
+	}
+	if r.LogLast > r.Last {
+		o.env.warn("%s of the write-ahead log left out: no commit is recorded", entries(r.Last+1, r.LogLast))
+	}
+	if r.Entries() > 0 {
+		o.env.note("%s of the write-ahead log read beyond the database", entries(r.Database+1, r.Last))
+	}
+	if len(r.Unproven) > 0 {
+		o.env.warn("not proven committed, and kept: %s", changesOf(r))
+	}
+}
+
+// entries names a run of entries: "entry 7", "entries 7 to 9".
+func entries(first, last uint64) string {
+	if first == last {
+		return fmt.Sprintf("entry %d", first)
+	}
+	return fmt.Sprintf("entries %d to %d", first, last)
+}
+
+// namedChanges bounds the changes that a message names.
+const namedChanges = 10
+
+func changesOf(r *datadir.Replay) string {
+	var names []string
+	for _, c := range r.Unproven[:min(len(r.Unproven), namedChanges)] {
+		verb := ""
+		if c.Deleted {
+			verb = "deletion of "
+		}
+		names = append(names, fmt.Sprintf("%s%s at revision %d", verb, c.Key, c.Revision))
+	}
+	if more := len(r.Unproven) + r.More - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
+}

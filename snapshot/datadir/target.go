@@ -1,0 +1,222 @@
+package datadir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+// Target is a folder that is written whole or not at all: it is built beside
+// its place, as NAME.part, and renamed. In an empty folder that exists, which
+// may be a mount point, member.part becomes member.
+type Target struct {
+	Path    string
+	Replace bool // move what stands there aside; else it is refused with fs.ErrExist
+
+	// Now names what is moved aside. It is a field because a plan and its
+	// execution have to agree.
+	Now time.Time
+}
+
+// marker is the file by which a folder is known to be a build of ours.
+const marker = ".lifeboat-part"
+
+// place is where a Target's parts stand.
+type place struct {
+	final string // what comes into being by the last rename
+	part  string // what it is built in
+	built string // what is renamed to final
+	aside string // where the old one goes, "" where there is none
+}
+
+// place looks at what stands there.
+func (t Target) place() (place, error) {
+	path, err := filepath.Abs(t.Path)
+	if err != nil {
+		return place{}, err
+	}
+	aside := func(p string) string { return p + ".old-" + t.Now.UTC().Format("20060102T150405Z") }
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		part := path + ".part"
+		return place{final: path, part: part, built: part}, nil
+	case err != nil:
+		return place{}, err
+	case !info.IsDir():
+		return place{}, fmt.Errorf("%q is no folder: %w", path, fs.ErrExist)
+	}
+	mount, err := isMount(path)
+	if err != nil {
+		return place{}, err
+	}
+	content, err := contentOf(path)
+	if err != nil {
+		return place{}, err
+	}
+	switch {
+	case len(content) == 0 || mount && t.Replace:
+		part, member := filepath.Join(path, "member.part"), filepath.Join(path, "member")
+		p := place{final: member, part: part, built: filepath.Join(part, "member")}
+		if _, err := os.Lstat(member); err == nil {
+			p.aside = aside(member)
+		}
+		return p, nil
+	case !t.Replace:
+		return place{}, fmt.Errorf("%q holds %q: %w", path, content[0], fs.ErrExist)
+	}
+	part := path + ".part"
+	return place{final: path, part: part, built: part, aside: aside(path)}, nil
+}
+
+// contentOf lists what stands in a folder besides what a file system makes by
+// itself and what a build of ours left.
+func contentOf(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		if e.Name() != "lost+found" && e.Name() != "member.part" {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+func isMount(path string) (bool, error) {
+	var own, parent syscall.Stat_t
+	if err := syscall.Stat(path, &own); err != nil {
+		return false, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if err := syscall.Stat(filepath.Dir(path), &parent); err != nil {
+		return false, &fs.PathError{Op: "stat", Path: filepath.Dir(path), Err: err}
+	}
+	return own.Dev != parent.Dev || own.Ino == parent.Ino, nil
+}
+
+// build is a Target under way.
+type build struct {
+	place
+	lock *os.File // of part; a build of a living process is left alone
+}
+
+// begin makes the folder to build in. One that a killed run left is removed.
+func (t Target) begin() (*build, error) {
+	p, err := t.place()
+	if err != nil {
+		return nil, err
+	}
+	if p.aside != "" {
+		if err := (&Dir{Path: t.Path}).InUse(); err != nil {
+			return nil, err
+		}
+	}
+	if err := removeStale(p.part); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(p.part, 0o700); err != nil {
+		return nil, err
+	}
+	b := &build{place: p}
+	if b.lock, err = os.Open(p.part); err == nil {
+		err = syscall.Flock(int(b.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(p.part, marker), nil, 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.abort())
+	}
+	return b, nil
+}
+
+// removeStale removes what a killed run of ours left at path.
+func removeStale(path string) error {
+	lock, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("%q is being written by another process: %w", path, snapshot.ErrInUse)
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(filepath.Join(path, marker)); err != nil && len(entries) > 0 {
+		return fmt.Errorf("%q is in the way, and no half-made target of ours: %w", path, fs.ErrExist)
+	}
+	return os.RemoveAll(path)
+}
+
+// abort removes what was built.
+func (b *build) abort() error {
+	defer b.lock.Close()
+	return os.RemoveAll(b.part)
+}
+
+// commit puts the build in its place. After an error the old target stands
+// where it stood.
+func (b *build) commit() error {
+	defer b.lock.Close()
+	if err := os.Remove(filepath.Join(b.part, marker)); err != nil {
+		return errors.Join(err, os.RemoveAll(b.part))
+	}
+	if err := syncTree(b.part); err != nil {
+		return errors.Join(err, os.RemoveAll(b.part))
+	}
+	if b.aside != "" {
+		if err := os.Rename(b.final, b.aside); err != nil {
+			return errors.Join(err, os.RemoveAll(b.part))
+		}
+	}
+	if err := renameNew(b.built, b.final); err != nil {
+		if b.aside != "" {
+			err = errors.Join(err, os.Rename(b.aside, b.final))
+		}
+		return errors.Join(err, os.RemoveAll(b.part))
+	}
+	if b.built != b.part {
+		if err := os.Remove(b.part); err != nil {
+			return err
+		}
+	}
+	return syncFile(filepath.Dir(b.final))
+}
+
+// renameNew renames a folder; an empty one may stand at the new name, rename(2)
+// replaces it.
+func renameNew(from, to string) error {
+	if entries, err := os.ReadDir(to); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%q came into being meanwhile: %w", to, fs.ErrExist)
+	}
+	return os.Rename(from, to)
+}
+
+// syncTree writes all files and folders through to the disk.
+func syncTree(root string) error {
+	return filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return syncFile(path)
+	})
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
