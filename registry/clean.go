@@ -18,6 +18,11 @@ const (
 // CleanOptions are the options of Clean; the zero value is profile Recreate.
 type CleanOptions struct {
 	Profile Profile
+
+	// Beside are objects of the same backup that get no manifest and that rules
+	// may look at: a Pod asked for by its label is left out if its StatefulSet,
+	// which has no such label, is here.
+	Beside []*Object
 }
 
 // Plan is what Clean made of the objects of a backup. The order of both lists
@@ -114,7 +119,7 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 	default:
 		return nil, fmt.Errorf("cleaning: profile %q is neither %q nor %q", plan.Profile, Recreate, Raw)
 	}
-	group := newGroup(objects)
+	group := newGroup(objects, opts.Beside)
 	for _, m := range group.members {
 		e := &edit{group: group, member: m}
 		e.run(rules)

@@ -10,8 +10,9 @@ import (
 // need. It is built once and read only.
 type group struct {
 	members []*member
-	byUID   map[string]*member
-	byID    map[identity]*member
+	byUID   map[string]*member   // those beside as well
+	byID    map[identity]*member // members only
+	beside  map[identity]*member // objects that get no manifest
 
 	// definitions are the custom resources that definitions in the group define.
 	definitions map[schema.GroupKind]CustomResource
@@ -33,13 +34,14 @@ type member struct {
 	uid    string         // metadata.uid, "" for an object that no API server stored
 	stored map[string]any // the object's Content; not to be written to, nil when unreadable
 	why    string         // why stored is nil
+	other  bool           // stands beside: gets no manifest
 
 	intent *intent // made at first use
 }
 
-func newGroup(objects []*Object) *group {
+func newGroup(objects, beside []*Object) *group {
 	g := &group{
-		byUID: map[string]*member{}, byID: map[identity]*member{},
+		byUID: map[string]*member{}, byID: map[identity]*member{}, beside: map[identity]*member{},
 		definitions: map[schema.GroupKind]CustomResource{}, tokens: map[identity]bool{},
 	}
 	for _, o := range objects {
@@ -63,6 +65,14 @@ func newGroup(objects []*Object) *group {
 			for _, ref := range listAt(m.stored, "secrets") {
 				g.tokens[identity{kindSecret, m.id.namespace, stringAt(ref, "name")}] = true
 			}
+		}
+	}
+	for _, o := range beside {
+		m := newMember(o)
+		m.other = true
+		g.beside[m.id] = m
+		if m.uid != "" {
+			g.byUID[m.uid] = m
 		}
 	}
 	return g

@@ -19,10 +19,11 @@ var (
 // the backup. Restored as well, they would be there twice, or carry an old
 // state (velero#1949: three Pods became six).
 //
-// A child whose owner is not among the objects is an orphan: the operator
-// asked for it alone (`extract … pods`), or the garbage collector had not come
-// by yet. It is kept, with the reference cut and a note, except for kinds that
-// are worth nothing without their owner.
+// The owner counts when it is in the backup and was not asked for, too: created
+// later, it would find a twin of its own child. A child whose owner is not in
+// the backup is an orphan, which the garbage collector had not come by yet. It
+// is kept, with the reference cut and a note, except for kinds that are worth
+// nothing without their owner.
 func childRules() []Rule {
 	return []Rule{
 		{
@@ -62,8 +63,8 @@ func childRules() []Rule {
 	}
 }
 
-// leaveOwned leaves out an object whose controller is among the objects and of
-// a kind that remakes takes, and notes an orphan.
+// leaveOwned leaves out an object whose controller is in the backup and of a
+// kind that remakes takes, and notes an orphan.
 func (e *edit) leaveOwned(remakes func(owner schema.GroupKind) bool) {
 	ref := controllerOf(e.stored)
 	if ref == nil {
@@ -77,14 +78,17 @@ func (e *edit) leaveOwned(remakes func(owner schema.GroupKind) bool) {
 	// and to the garbage collector this object is dangling (garbagecollector.go,
 	// isDangling).
 	if owner := e.byUID[stringAt(ref, "uid")]; owner != nil {
-		if isDeleting(owner) {
+		switch {
+		case isDeleting(owner):
 			e.leave("%s, its owner, was being deleted when the backup was made", owner)
-		} else {
+		case owner.other:
+			e.leave("%s makes it again, which is in the backup and was not asked for", owner)
+		default:
 			e.leave("%s makes it again", owner)
 		}
 		return
 	}
-	e.note("its owner %s %q is not among the objects; nothing will look after it", stringAt(ref, "kind"), stringAt(ref, "name"))
+	e.note("its owner %s %q is not in the backup; nothing will look after it", stringAt(ref, "kind"), stringAt(ref, "name"))
 }
 
 // controllerOf is the owner reference of an object's controller, nil without.

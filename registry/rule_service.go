@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -92,7 +93,8 @@ func serviceRules() []Rule {
 
 // hasSelector tells whether a Service of the same namespace finds its Pods by itself.
 func (e *edit) hasSelector(service string) bool {
-	s := e.byID[identity{kindService, e.id.namespace, service}]
+	id := identity{kindService, e.id.namespace, service}
+	s := cmp.Or(e.byID[id], e.beside[id])
 	return s != nil && len(mapAt(s.stored, "spec", "selector")) > 0
 }
 

@@ -27,6 +27,7 @@ type Selection struct {
 // PersistentVolumes bound to the claims.
 type Selected struct {
 	Objects   []*Object // by key, ascending
+	Beside    []*Object // of the same namespaces, not asked for: what rules may look at
 	Resources *Resources
 }
 
@@ -142,8 +143,11 @@ func (s *selector) choose(candidates []*Object) (*Selected, error) {
 	}
 	selected := &Selected{Resources: resources}
 	for _, o := range candidates {
-		if taken[o] {
+		switch {
+		case taken[o]:
 			selected.Objects = append(selected.Objects, o)
+		case o.Key.Namespace != "":
+			selected.Beside = append(selected.Beside, o)
 		}
 	}
 	return selected, nil

@@ -168,7 +168,7 @@ func (x *extraction) plan(ctx context.Context, src *source) (*registry.Plan, *re
 	for _, o := range selected.Objects {
 		converter.Servable(o)
 	}
-	plan, err := registry.Clean(selected.Objects, registry.CleanOptions{Profile: x.profile})
+	plan, err := registry.Clean(selected.Objects, registry.CleanOptions{Profile: x.profile, Beside: selected.Beside})
 	if err != nil {
 		return nil, nil, err
 	}
