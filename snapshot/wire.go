@@ -44,7 +44,7 @@ func decodeKeyValue(record []byte) (KeyValue, error) {
 	var kv KeyValue
 	for len(record) > 0 {
 		field, kind, n := protowire.ConsumeTag(record)
-		if n < 0 {
+		if n < 0 || !field.IsValid() {
 			return KeyValue{}, errNotKeyValue
 		}
 		record = record[n:]
