@@ -1,5 +1,5 @@
-// Package crypto opens what age encrypted: archives, and the identity files
-// that unlock them.
+// Package crypto is age and minisign as a backup needs them: opening and making
+// encrypted files, changing whom they are encrypted to, signatures.
 //
 // NewReader is the one call most readers need. It looks at the first bytes of
 // a stream: an age file, binary or armored, is decrypted with the Keys given,
@@ -14,7 +14,12 @@
 // that chunk was authenticated and src had no byte left; whatever was read
 // before is authentic, but not known to be whole.
 //
-// The format is age-encryption.org/v1, its cryptography is filippo.io/age.
+// NewWriter is the way back. Rekey changes the recipients of a file without
+// touching its payload. age proves nothing about who wrote a file: anybody who
+// knows a recipient can make one. Signer and Verifier do, in minisign's format.
+//
+// The format is age-encryption.org/v1, its cryptography is filippo.io/age; the
+// signatures are those of aead.dev/minisign.
 package crypto
 
 import (

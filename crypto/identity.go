@@ -107,7 +107,7 @@ func parseSSH(path string, data []byte, ask Passphrase) (age.Identity, error) {
 	var missing *ssh.PassphraseMissingError
 	switch {
 	case err == nil:
-		return id, nil
+		return withPublic(id, data)
 	case !errors.As(err, &missing):
 		return nil, errors.New("not an SSH private key of type Ed25519 or RSA, or a damaged one")
 	}
@@ -117,12 +117,26 @@ func parseSSH(path string, data []byte, ask Passphrase) (age.Identity, error) {
 			return nil, fmt.Errorf("finding the public half of a locked SSH key: %w", err)
 		}
 	}
-	locked := &lockedSSH{path: path, ask: ask}
+	locked := &lockedSSH{path: path, ask: ask, public: public}
 	locked.key, err = agessh.NewEncryptedSSHIdentity(public, data, locked.passphrase)
 	if err != nil {
 		return nil, err
 	}
 	return locked, nil
+}
+
+// openSSH is an unlocked SSH key that knows its public half.
+type openSSH struct {
+	age.Identity
+	public ssh.PublicKey
+}
+
+func withPublic(id age.Identity, data []byte) (age.Identity, error) {
+	signer, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		return nil, errors.New("not an SSH private key of type Ed25519 or RSA, or a damaged one")
+	}
+	return &openSSH{id, signer.PublicKey()}, nil
 }
 
 func readPublic(path string) (ssh.PublicKey, error) {

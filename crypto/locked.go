@@ -9,6 +9,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
+	"golang.org/x/crypto/ssh"
 )
 
 // lockedError stops the search for a key: a locked identity was needed and
@@ -88,11 +89,12 @@ func (f *lockedFile) unlock(stanzas []*age.Stanza) error {
 // lockedSSH is agessh's identity with the error of the prompt kept apart:
 // agessh restates it, and an interrupted prompt would no longer be one.
 type lockedSSH struct {
-	path  string
-	key   *agessh.EncryptedSSHIdentity
-	ask   Passphrase
-	asked bool
-	err   error
+	path   string
+	key    *agessh.EncryptedSSHIdentity
+	public ssh.PublicKey
+	ask    Passphrase
+	asked  bool
+	err    error
 }
 
 func (l *lockedSSH) passphrase() ([]byte, error) {

@@ -1,0 +1,91 @@
+package crypto
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"filippo.io/age"
+	"golang.org/x/crypto/ssh"
+)
+
+// Public gives the recipients that the file's identities belong to. A file
+// that is locked with a passphrase is unlocked for it; a locked SSH key shows
+// its public half by itself.
+func (f *IdentityFile) Public() ([]Recipient, error) {
+	var list []Recipient
+	for _, id := range f.Identities {
+		found, err := publicOf(id)
+		if err != nil {
+			return nil, fmt.Errorf("reading identities from %q: %w", f.Path, err)
+		}
+		list = append(list, found...)
+	}
+	return list, nil
+}
+
+func publicOf(id age.Identity) ([]Recipient, error) {
+	text := ""
+	switch id := id.(type) {
+	case *age.X25519Identity:
+		text = id.Recipient().String()
+	case *age.HybridIdentity:
+		text = id.Recipient().String()
+	case *openSSH:
+		text = string(ssh.MarshalAuthorizedKey(id.public))
+	case *lockedSSH:
+		text = string(ssh.MarshalAuthorizedKey(id.public))
+	case *lockedFile:
+		if id.identities == nil {
+			if err := id.unlock(nil); err != nil {
+				var locked *lockedError
+				if errors.As(err, &locked) {
+					return nil, locked.Err
+				}
+				return nil, err
+			}
+		}
+		inner := IdentityFile{Path: id.path, Identities: id.identities}
+		return inner.Public()
+	default:
+		return nil, fmt.Errorf("no public half of a %T is known", id)
+	}
+	r, err := ParseRecipient(text)
+	return []Recipient{r}, err
+}
+
+// Opens reports for each identity whether it opens the age file src: its
+// header, and the first 64 KiB behind it. That proves the key, not that the
+// file is whole.
+//
+// Errors: ErrNotEncrypted, *DamagedError, *PolicyError. A locked identity that
+// could not be unlocked is a *NoKeyError.
+func Opens(src func() (io.ReadCloser, error), identities []age.Identity) (Info, []bool, error) {
+	fits := make([]bool, len(identities))
+	var info Info
+	for i, id := range identities {
+		r, err := src()
+		if err != nil {
+			return info, nil, err
+		}
+		plain, found, err := NewReader(r, Keys{Identities: []age.Identity{id}})
+		info = found
+		if err == nil && !info.Encrypted {
+			err = ErrNotEncrypted
+		}
+		if err == nil {
+			if _, err = plain.Read(make([]byte, 1)); err == io.EOF {
+				err = nil
+			}
+		}
+		_ = r.Close() // it was only read
+		var none *NoKeyError
+		switch {
+		case err == nil:
+			fits[i] = true
+		case !errors.As(err, &none) || none.Err != nil:
+			return info, nil, err
+		}
+	}
+	return info, fits, nil
+}

@@ -1,0 +1,219 @@
+package crypto
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+)
+
+// ErrNothingToDrop says that no recipient of the file is one of those that
+// were to be dropped.
+var ErrNothingToDrop = errors.New("no recipient of the file is opened by the identity to drop")
+
+// Change says whom a file is encrypted to afterwards.
+type Change struct {
+	// Only is the whole new list; without it the present recipients stay, less
+	// those that Drop opens (the stanzas of X25519 do not name their recipient).
+	Only []Recipient
+	Drop []age.Identity
+
+	Add []Recipient
+}
+
+// Rekeyed says what Rekey did. Recipients are stanza types.
+type Rekeyed struct {
+	Before  []string `json:"before"`
+	After   []string `json:"after"`
+	Dropped int      `json:"dropped"`
+	Payload int64    `json:"payload"` // bytes copied
+}
+
+// Rekey writes the age file src to dst under a new header: the same file key,
+// wrapped for other recipients. The payload is copied byte for byte and not
+// decrypted, so the speed is that of a copy, and damage in it is copied too;
+// only its length is checked. An armored file stays armored.
+//
+// This does not revoke: whoever could open the old file may have kept the file
+// key, which opens the new one as well.
+//
+// Errors: *NoKeyError, *DamagedError and *PolicyError as of NewReader,
+// ErrRecipients, ErrNothingToDrop, ErrNotEncrypted.
+func Rekey(dst io.Writer, src io.Reader, keys Keys, change Change) (Rekeyed, error) {
+	from := &source{r: src}
+	buffered := bufio.NewReaderSize(from, 64<<10)
+	form, err := detect(buffered)
+	if err != nil {
+		return Rekeyed{}, fmt.Errorf("reading the first bytes: %w", err)
+	}
+	if form == plain {
+		return Rekeyed{}, ErrNotEncrypted
+	}
+	d := &decrypter{src: from, layer: "age"}
+	var encrypted io.Reader = buffered
+	if form == armored {
+		encrypted = &watch{r: armor.NewReader(&lineLimit{r: buffered}), d: d}
+		a := armor.NewWriter(dst)
+		done, err := rekey(a, encrypted, d, keys, change)
+		if err != nil {
+			return done, err
+		}
+		return done, a.Close()
+	}
+	return rekey(dst, encrypted, d, keys, change)
+}
+
+// ErrNotEncrypted says that a file is no age file.
+var ErrNotEncrypted = errors.New("not an age file")
+
+func rekey(dst io.Writer, encrypted io.Reader, d *decrypter, keys Keys, change Change) (Rekeyed, error) {
+	var consumed bytes.Buffer
+	header, err := age.ExtractHeader(io.TeeReader(encrypted, &consumed))
+	if err != nil {
+		return Rekeyed{}, d.damaged(0, fmt.Errorf("reading the header: %w", err))
+	}
+	stanzas, err := stanzasOf(header)
+	if err != nil {
+		return Rekeyed{}, d.damaged(0, err)
+	}
+	done := Rekeyed{Before: typesOf(stanzas)}
+	if _, err := checkScrypt(stanzas); err != nil {
+		return done, err
+	}
+	fileKey, err := unwrap(header, stanzas, keys)
+	if err != nil {
+		return done, err
+	}
+	if stanzas, done.Dropped, err = change.apply(stanzas, fileKey); err != nil {
+		return done, err
+	}
+	done.After = typesOf(stanzas)
+	fresh, err := sealHeader(stanzas, fileKey)
+	if err != nil {
+		return done, err
+	}
+	if _, err := dst.Write(fresh); err != nil {
+		return done, fmt.Errorf("writing the header: %w", err)
+	}
+	consumed.Next(len(header))
+	done.Payload, err = io.CopyBuffer(dst, struct{ io.Reader }{io.MultiReader(&consumed, encrypted)}, make([]byte, 1<<20))
+	if err != nil {
+		if d.src.err != nil || d.layer == "armor" {
+			return done, d.damaged(int64(len(header))+done.Payload, err)
+		}
+		return done, fmt.Errorf("copying the payload: %w", err)
+	}
+	return done, d.checkLength(int64(len(header)), done.Payload)
+}
+
+// checkLength finds a payload that cannot be whole: STREAM's last chunk is the
+// only one that is short, and it is empty only when it is the first.
+func (d *decrypter) checkLength(header, payload int64) error {
+	sealed := payload - nonceSize
+	rest := sealed % sealedSize
+	if sealed < sealedSize-chunkSize || rest > 0 && rest < sealedSize-chunkSize || rest == sealedSize-chunkSize && sealed > rest {
+		return d.damaged(header+payload, errors.New("the file was cut short"))
+	}
+	return nil
+}
+
+// apply gives the stanzas of the new header.
+func (c Change) apply(stanzas []*age.Stanza, fileKey []byte) (after []*age.Stanza, dropped int, err error) {
+	if len(c.Only) == 0 {
+		for _, s := range stanzas {
+			drop, err := opens(c.Drop, s, fileKey)
+			if err != nil {
+				return nil, 0, err
+			}
+			if drop {
+				dropped++
+				continue
+			}
+			after = append(after, s)
+		}
+		if dropped == 0 && len(c.Drop) > 0 {
+			return nil, 0, ErrNothingToDrop
+		}
+	}
+	// Types first: wrapping for a passphrase takes a second.
+	types := typesOf(after)
+	for _, r := range slices.Concat(c.Only, c.Add) {
+		types = append(types, r.Type)
+	}
+	if err := checkTogether(types); err != nil {
+		return nil, 0, err
+	}
+	for _, r := range slices.Concat(c.Only, c.Add) {
+		wrapped, err := r.Wrap(fileKey)
+		if err != nil {
+			return nil, 0, fmt.Errorf("wrapping the file key for %s: %w", r.Fingerprint(), err)
+		}
+		after = append(after, wrapped...)
+	}
+	return after, dropped, nil
+}
+
+// opens reports whether an identity gets the file key out of this one stanza.
+func opens(identities []age.Identity, s *age.Stanza, fileKey []byte) (bool, error) {
+	for _, id := range identities {
+		key, err := id.Unwrap([]*age.Stanza{s})
+		var locked *lockedError
+		if errors.As(err, &locked) {
+			return false, locked.Err
+		}
+		if err == nil && hmac.Equal(key, fileKey) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// sealHeader writes an age header (filippo.io/age/internal/format and
+// headerMAC in primitives.go) and lets age read it before anybody else does.
+func sealHeader(stanzas []*age.Stanza, fileKey []byte) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteString(intro)
+	for _, s := range stanzas {
+		b.WriteString("-> " + s.Type)
+		for _, arg := range s.Args {
+			b.WriteString(" " + arg)
+		}
+		b.WriteByte('\n')
+		// Lines of 64 columns; the last one is shorter, maybe empty.
+		body := base64.RawStdEncoding.EncodeToString(s.Body)
+		for len(body) >= 64 {
+			b.WriteString(body[:64] + "\n")
+			body = body[64:]
+		}
+		b.WriteString(body + "\n")
+	}
+	b.WriteString("---")
+	key, err := hkdf.Key(sha256.New, fileKey, nil, "header", sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("sealing the header: %w", err)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write(b.Bytes())
+	b.WriteString(" " + base64.RawStdEncoding.EncodeToString(mac.Sum(nil)) + "\n")
+	if _, err := age.DecryptHeader(b.Bytes(), age.NewInjectedFileKeyIdentity(fileKey)); err != nil {
+		return nil, fmt.Errorf("sealing the header: age does not take it: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func typesOf(stanzas []*age.Stanza) []string {
+	types := make([]string, 0, len(stanzas))
+	for _, s := range stanzas {
+		types = append(types, s.Type)
+	}
+	return types
+}

@@ -1,0 +1,177 @@
+package crypto_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+var timeOfTests = time.Date(2026, 11, 21, 20, 0, 0, 0, time.UTC)
+
+func rekeyed(file []byte, open age.Identity, change crypto.Change) ([]byte, crypto.Rekeyed, error) {
+	var out bytes.Buffer
+	done, err := crypto.Rekey(&out, bytes.NewReader(file), crypto.Keys{Identities: []age.Identity{open}}, change)
+	return out.Bytes(), done, err
+}
+
+// The payload keeps its bytes, the header gets new recipients, and age's own
+// library is what says who can open the result.
+func TestRekey(t *testing.T) {
+	t.Parallel()
+	old, other, fresh, pq := x25519(t), x25519(t), x25519(t), hybrid(t)
+	plain := strings.Repeat(secretText, 10_000)
+	file := encrypt(t, []byte(plain), old.Recipient(), other.Recipient())
+	for name, c := range map[string]struct {
+		change      crypto.Change
+		opens, not  []age.Identity
+		after, gone int
+	}{
+		"add":     {crypto.Change{Add: []crypto.Recipient{recipient(t, fresh.Recipient().String())}}, []age.Identity{old, other, fresh}, []age.Identity{pq}, 3, 0},
+		"only":    {crypto.Change{Only: []crypto.Recipient{recipient(t, fresh.Recipient().String())}}, []age.Identity{fresh}, []age.Identity{old, other}, 1, 0},
+		"only pq": {crypto.Change{Only: []crypto.Recipient{recipient(t, pq.Recipient().String())}}, []age.Identity{pq}, []age.Identity{old, other}, 1, 0},
+		"drop":    {crypto.Change{Drop: []age.Identity{other}}, []age.Identity{old}, []age.Identity{other}, 1, 1},
+		"drop the one in hand": {crypto.Change{Drop: []age.Identity{old}, Add: []crypto.Recipient{recipient(t, fresh.Recipient().String())}},
+			[]age.Identity{other, fresh}, []age.Identity{old}, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, done, err := rekeyed(file, old, c.change)
+			require.NoError(t, err)
+			require.Len(t, done.After, c.after)
+			require.Equal(t, c.gone, done.Dropped)
+			for _, id := range c.opens {
+				require.Equal(t, plain, decryptWith(t, got, id))
+			}
+			for _, id := range c.not {
+				_, err := age.Decrypt(bytes.NewReader(got), id)
+				require.Error(t, err)
+			}
+			payload := int(done.Payload)
+			require.True(t, bytes.Equal(file[len(file)-payload:], got[len(got)-payload:]), "the payload was touched")
+		})
+	}
+}
+
+func TestRekeyRefuses(t *testing.T) {
+	t.Parallel()
+	old, stranger, pq := x25519(t), x25519(t), hybrid(t)
+	file := encrypt(t, []byte(secretText), old.Recipient())
+	locked := encrypt(t, []byte(secretText), scrypt(t, secretText))
+	toPQ, toOld := recipient(t, pq.Recipient().String()), recipient(t, old.Recipient().String())
+
+	_, _, err := rekeyed(file, stranger, crypto.Change{Add: []crypto.Recipient{toOld}})
+	require.ErrorIs(t, err, crypto.ErrNoKey)
+	out, _, err := rekeyed(file, old, crypto.Change{Add: []crypto.Recipient{toPQ}})
+	require.ErrorIs(t, err, crypto.ErrRecipients, "hybrid beside classic")
+	require.Empty(t, out)
+	_, _, err = rekeyed(file, old, crypto.Change{Drop: []age.Identity{old}})
+	require.ErrorIs(t, err, crypto.ErrRecipients, "nobody left")
+	_, _, err = rekeyed(file, old, crypto.Change{Drop: []age.Identity{stranger}})
+	require.ErrorIs(t, err, crypto.ErrNothingToDrop)
+	_, _, err = rekeyed([]byte("plain text"), old, crypto.Change{Add: []crypto.Recipient{toOld}})
+	require.ErrorIs(t, err, crypto.ErrNotEncrypted)
+
+	var got bytes.Buffer
+	keys := crypto.Keys{Passphrase: func() ([]byte, error) { return []byte(secretText), nil }}
+	_, err = crypto.Rekey(&got, bytes.NewReader(locked), keys, crypto.Change{Add: []crypto.Recipient{toOld}})
+	require.ErrorIs(t, err, crypto.ErrRecipients, "a key beside a passphrase")
+	_, err = crypto.Rekey(&got, bytes.NewReader(locked), keys, crypto.Change{Only: []crypto.Recipient{toPQ}})
+	require.NoError(t, err)
+	require.Equal(t, secretText, decryptWith(t, got.Bytes(), pq))
+}
+
+// Cut anywhere, a file is not re-keyed without a word.
+func TestRekeySeesCuts(t *testing.T) {
+	t.Parallel()
+	old := x25519(t)
+	for _, size := range []int{0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk} {
+		file := encrypt(t, make([]byte, size), old.Recipient())
+		change := crypto.Change{Add: []crypto.Recipient{recipient(t, x25519(t).Recipient().String())}}
+		_, _, err := rekeyed(file, old, change)
+		require.NoError(t, err, size)
+		for _, cut := range []int{1, 10, 16} {
+			got, _, err := rekeyed(file[:len(file)-cut], old, change)
+			if err == nil { // lengths alone do not show this one; the reader does
+				plain, err := age.Decrypt(bytes.NewReader(got), old)
+				if err == nil {
+					_, err = io.ReadAll(plain)
+				}
+				require.Error(t, err, "size %d cut %d", size, cut)
+				continue
+			}
+			require.ErrorIs(t, err, crypto.ErrDamaged)
+		}
+		for cut := range 200 {
+			_, _, err := rekeyed(file[:cut], old, change)
+			require.Error(t, err, "size %d, %d bytes", size, cut)
+		}
+	}
+}
+
+func TestRekeyKeepsArmorAndSSH(t *testing.T) {
+	t.Parallel()
+	old, fresh := x25519(t), x25519(t)
+	file := encryptArmored(t, []byte(secretText), old.Recipient())
+	got, _, err := rekeyed(file, old, crypto.Change{Only: []crypto.Recipient{recipient(t, fresh.Recipient().String())}})
+	require.NoError(t, err)
+	binary, err := io.ReadAll(armor.NewReader(bytes.NewReader(got)))
+	require.NoError(t, err)
+	require.Equal(t, secretText, decryptWith(t, binary, fresh))
+
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	path, _ := sshKey(t, key, "")
+	ssh, err := crypto.ReadIdentities(path, nil)
+	require.NoError(t, err)
+	to, err := ssh.Public()
+	require.NoError(t, err)
+	got, _, err = rekeyed(binary, fresh, crypto.Change{Add: to})
+	require.NoError(t, err)
+	require.Equal(t, secretText, decryptWith(t, got, ssh.Identities[0]))
+	_, done, err := rekeyed(got, ssh.Identities[0], crypto.Change{Drop: ssh.Identities})
+	require.NoError(t, err)
+	require.Equal(t, []string{"X25519"}, done.After)
+}
+
+// Whatever header comes in, what comes out is one that age takes, holding the
+// same payload.
+func FuzzRekeyHeader(f *testing.F) {
+	const key = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
+	old, err := age.ParseX25519Identity(key)
+	require.NoError(f, err)
+	f.Add(encrypt(f, []byte("x"), old.Recipient()))
+	f.Add(encrypt(f, nil, old.Recipient(), old.Recipient()))
+	f.Add(encryptArmored(f, []byte("x"), old.Recipient()))
+	f.Add([]byte("age-encryption.org/v1\n-> X25519 a b\n\n--- "))
+	fresh, err := age.GenerateX25519Identity()
+	require.NoError(f, err)
+	to, err := crypto.ParseRecipient(fresh.Recipient().String())
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, done, err := rekeyed(data, old, crypto.Change{Add: []crypto.Recipient{to}})
+		if err != nil {
+			return
+		}
+		require.Len(t, done.After, len(done.Before)+1)
+		var r io.Reader = bytes.NewReader(got)
+		if bytes.HasPrefix(bytes.TrimSpace(got), []byte("-----BEGIN")) {
+			r = armor.NewReader(r)
+		}
+		header, err := age.ExtractHeader(r)
+		require.NoError(t, err)
+		_, err = age.DecryptHeader(header, fresh)
+		require.NoError(t, err)
+		_, err = age.DecryptHeader(header, old)
+		require.NoError(t, err)
+	})
+}

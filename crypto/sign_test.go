@@ -1,0 +1,134 @@
+package crypto_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"aead.dev/minisign"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+// keyPair writes a generated signing key and its public half to files.
+func keyPair(t testing.TB) (signer *crypto.Signer, private, public string) {
+	t.Helper()
+	dir := t.TempDir()
+	private, public = filepath.Join(dir, "key"), filepath.Join(dir, "key.pub")
+	priv, pub, err := crypto.GenerateSigner(nil)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(private, priv, 0o600))
+	require.NoError(t, os.WriteFile(public, pub, 0o600))
+	signer, warnings, err := crypto.ReadSigner(private, nil)
+	require.NoError(t, err)
+	require.Empty(t, warnings)
+	return signer, private, public
+}
+
+// minisign's library is the judge of what is signed, and what it signs is
+// taken.
+func TestSignatures(t *testing.T) {
+	t.Parallel()
+	signer, private, public := keyPair(t)
+	verifier, err := crypto.ReadVerifier(public)
+	require.NoError(t, err)
+	message := []byte(strings.Repeat(secretText, 99))
+	signature, err := signer.Sign(bytes.NewReader(message), "cluster harbour, revision 1485")
+	require.NoError(t, err)
+	comment, err := verifier.Verify(bytes.NewReader(message), signature)
+	require.NoError(t, err)
+	require.Equal(t, "cluster harbour, revision 1485", comment)
+
+	theirs, err := minisign.PublicKeyFromFile(public)
+	require.NoError(t, err)
+	require.True(t, minisign.Verify(theirs, message, signature))
+	key, err := minisign.PrivateKeyFromFile("", private)
+	require.Error(t, err, "not locked: %v", key)
+
+	pub, err := signer.Public()
+	require.NoError(t, err)
+	file, err := os.ReadFile(public)
+	require.NoError(t, err)
+	require.Equal(t, string(file), string(pub))
+	require.Equal(t, verifier.ID(), signer.ID())
+}
+
+func TestBadSignatures(t *testing.T) {
+	t.Parallel()
+	signer, private, public := keyPair(t)
+	stranger, _, _ := keyPair(t)
+	verifier, err := crypto.ReadVerifier(public)
+	require.NoError(t, err)
+	message := []byte("the archive")
+	good, err := signer.Sign(bytes.NewReader(message), "revision 1485")
+	require.NoError(t, err)
+	foreign, err := stranger.Sign(bytes.NewReader(message), "revision 1485")
+	require.NoError(t, err)
+
+	data, err := os.ReadFile(private)
+	require.NoError(t, err)
+	var key minisign.PrivateKey
+	require.NoError(t, key.UnmarshalText(data))
+	legacy := minisign.Sign(key, message)
+
+	for name, signature := range map[string][]byte{
+		"missing":                   nil,
+		"of another key":            foreign,
+		"legacy":                    legacy,
+		"trusted comment altered":   bytes.Replace(good, []byte("revision 1485"), []byte("revision 9999"), 1),
+		"two signatures":            append(bytes.Clone(good), good...),
+		"cut":                       good[:len(good)/2],
+		"garbage":                   []byte("untrusted comment: x\nAAAA\ntrusted comment: y\nBBBB\n"),
+		"signature of another kind": []byte("-----BEGIN SSH SIGNATURE-----\n"),
+	} {
+		_, err := verifier.Verify(bytes.NewReader(message), signature)
+		require.ErrorIs(t, err, crypto.ErrSignature, name)
+	}
+	_, err = verifier.Verify(strings.NewReader("another archive"), good)
+	require.ErrorIs(t, err, crypto.ErrSignature)
+	crlf := bytes.ReplaceAll(good, []byte("\n"), []byte("\r\n"))
+	_, err = verifier.Verify(bytes.NewReader(message), crlf)
+	require.NoError(t, err, "CRLF is how it comes back from a mail")
+
+	_, err = signer.Sign(bytes.NewReader(message), "two\nlines")
+	require.Error(t, err)
+}
+
+func TestSigningKeyFiles(t *testing.T) {
+	t.Parallel()
+	_, private, public := keyPair(t)
+	require.NoError(t, os.Chmod(private, 0o644))
+	_, warnings, err := crypto.ReadSigner(private, nil)
+	require.NoError(t, err)
+	require.Len(t, warnings, 1)
+	_, _, err = crypto.ReadSigner(public, nil)
+	require.ErrorContains(t, err, "not a secret key")
+	_, err = crypto.ReadVerifier(private)
+	require.ErrorContains(t, err, "not a public key")
+	bad := filepath.Join(t.TempDir(), "bad")
+	require.NoError(t, os.WriteFile(bad, []byte(secretText), 0o600))
+	_, _, err = crypto.ReadSigner(bad, nil)
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), secretText)
+}
+
+// The lock is minisign's own and takes its gigabyte of memory.
+func TestLockedSigningKey(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes 1 GiB of memory")
+	}
+	priv, _, err := crypto.GenerateSigner([]byte(secretText))
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(path, priv, 0o600))
+	_, _, err = crypto.ReadSigner(path, nil)
+	require.ErrorIs(t, err, crypto.ErrNoKey)
+	_, _, err = crypto.ReadSigner(path, func() ([]byte, error) { return []byte("wrong"), nil })
+	require.ErrorIs(t, err, crypto.ErrNoKey)
+	_, _, err = crypto.ReadSigner(path, func() ([]byte, error) { return []byte(secretText), nil })
+	require.NoError(t, err)
+}
