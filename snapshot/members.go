@@ -34,7 +34,7 @@ type Alarm struct {
 func (db *DB) Members() (members []Member, removed []uint64, err error) {
 	err = db.region.guarded(func() error {
 		if err := db.each("members", func(key, value []byte) error {
-			m, err := parseMember(key, value)
+			m, err := ParseMember(key, value)
 			members = append(members, m)
 			return err
 		}); err != nil {
@@ -54,9 +54,9 @@ func (db *DB) Members() (members []Member, removed []uint64, err error) {
 	return members, removed, nil
 }
 
-// parseMember reads a member as etcd server/storage/schema/membership.go
+// ParseMember reads a member as etcd server/storage/schema/membership.go
 // writes it: under the id in hex, as JSON.
-func parseMember(key, value []byte) (Member, error) {
+func ParseMember(key, value []byte) (Member, error) {
 	id, err := parseMemberID(key)
 	if err != nil {
 		return Member{}, err

@@ -21,6 +21,8 @@ func etcdCommand(env *environment) *cli.Command {
 			etcdHashCommand(env),
 			etcdKeysCommand(env),
 			etcdSaveCommand(env),
+			etcdRestoreCommand(env),
+			etcdRebuildCommand(env),
 		},
 	}
 }

@@ -25,6 +25,7 @@ func (o *opener) dataDir(ctx context.Context) error {
 	if best != survivors[0] {
 		o.env.warn("reading %q instead: its log is newer than that of %q", best.Dir.Path, o.src.path)
 	}
+	o.src.survivors = survivors
 	return o.replay(ctx, best, survivors)
 }
 

@@ -46,6 +46,8 @@ type source struct {
 	control *controlplane.View // the kubernetes/ half; nil when there is none
 	tail    datadir.Tail       // of a data dir
 	replay  *datadir.Replay    // of a data dir
+
+	survivors []*datadir.Survivor // the data dir and its peers
 }
 
 // layer is one wrapping of SRC and what is known of it.

@@ -45,6 +45,8 @@ var ErrNotDataDir = errors.New("not the data dir of an etcd member")
 func Tasks() []etcdproc.Task {
 	return []etcdproc.Task{
 		{Name: replayTask, Do: replayChild},
+		{Name: dropTask, Do: dropChild},
+		{Name: restoreTask, Do: restoreChild},
 	}
 }
 

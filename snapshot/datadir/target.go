@@ -31,7 +31,8 @@ const marker = ".lifeboat-part"
 type place struct {
 	final string // what comes into being by the last rename
 	part  string // what it is built in
-	built string // what is renamed to final
+	data  string // the data dir under way, in part
+	built string // what is renamed to final: data, or member in it
 	aside string // where the old one goes, "" where there is none
 }
 
@@ -45,8 +46,7 @@ func (t Target) place() (place, error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		part := path + ".part"
-		return place{final: path, part: part, built: part}, nil
+		return whole(path), nil
 	case err != nil:
 		return place{}, err
 	case !info.IsDir():
@@ -62,17 +62,30 @@ func (t Target) place() (place, error) {
 	}
 	switch {
 	case len(content) == 0 || mount && t.Replace:
-		part, member := filepath.Join(path, "member.part"), filepath.Join(path, "member")
-		p := place{final: member, part: part, built: filepath.Join(part, "member")}
-		if _, err := os.Lstat(member); err == nil {
-			p.aside = aside(member)
+		p := inside(path)
+		if _, err := os.Lstat(p.final); err == nil {
+			p.aside = aside(p.final)
 		}
 		return p, nil
 	case !t.Replace:
 		return place{}, fmt.Errorf("%q holds %q: %w", path, content[0], fs.ErrExist)
 	}
-	part := path + ".part"
-	return place{final: path, part: part, built: part, aside: aside(path)}, nil
+	p := whole(path)
+	p.aside = aside(path)
+	return p, nil
+}
+
+// whole is the place of a folder that comes into being as a whole.
+func whole(path string) place {
+	data := filepath.Join(path+".part", "data")
+	return place{final: path, part: path + ".part", data: data, built: data}
+}
+
+// inside is the place of a data dir whose folder stays: a mount point.
+func inside(path string) place {
+	part := filepath.Join(path, "member.part")
+	data := filepath.Join(part, "data")
+	return place{final: filepath.Join(path, "member"), part: part, data: data, built: filepath.Join(data, "member")}
 }
 
 // contentOf lists what stands in a folder besides what a file system makes by
@@ -185,10 +198,8 @@ func (b *build) commit() error {
 		}
 		return errors.Join(err, os.RemoveAll(b.part))
 	}
-	if b.built != b.part {
-		if err := os.Remove(b.part); err != nil {
-			return err
-		}
+	if err := os.RemoveAll(b.part); err != nil {
+		return err
 	}
 	return syncFile(filepath.Dir(b.final))
 }

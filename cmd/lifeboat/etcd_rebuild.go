@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+)
+
+func etcdRebuildCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "rebuild",
+		Usage: "a cluster of one out of a survivor, after the quorum is lost",
+		UsageText: "lifeboat etcd rebuild /var/lib/etcd --to /var/lib/etcd.new --dry-run\n" +
+			"lifeboat etcd rebuild /var/lib/etcd --peer-dir /mnt/master-1/etcd --to /var/lib/etcd.new\n" +
+			"lifeboat etcd rebuild /var/lib/etcd --to /var/lib/etcd --replace",
+		ArgsUsage: "DIR",
+		Description: `What etcd's --force-new-cluster is for, without booting it and without its loss:
+the newest acknowledged write often stands beyond the commit that the survivor
+has recorded, where --force-new-cluster cuts. rebuild keeps the whole log, says
+what of it is not proven committed, and --committed-only cuts.
+
+With --peer-dir the dir whose log is newest is used, whichever stands first;
+with the dirs of a majority of the voters at hand it has every acknowledged
+write. The result is a new cluster with a token and an id of its own: members
+of the old one cannot come back into it, and join as new ones.`,
+		Flags: append(append(sourceFlags(), targetFlags()...),
+			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member"},
+			&cli.StringFlag{Name: "initial-cluster", Usage: "all members, as `NAME=URL`,NAME=URL"},
+			&cli.StringFlag{Name: "members", Usage: "`WHICH` members to write: all, each to a folder of its name in --to"},
+			&cli.StringSliceFlag{Name: "drop-node", Usage: "delete the Node `NAME`, its Lease and its Pods; repeatable"},
+			&cli.BoolFlag{Name: "drop-masterleases", Usage: "delete the leases of API servers that are gone"},
+			outputFlag(env, formatTable, formatJSON, formatYAML)),
+		Action: func(c *cli.Context) error { return runRestore(c, env, rebuildVerb) },
+	}
+}

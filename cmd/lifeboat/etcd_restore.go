@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+)
+
+func etcdRestoreCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "restore",
+		Usage: "a data dir that starts, from an archive, a snapshot, a database or a data dir",
+		UsageText: "lifeboat etcd restore kube-backup.tar.gz --to /var/lib/etcd --dry-run\n" +
+			"lifeboat etcd restore kube-backup.tar.gz --to /var/lib/etcd --replace\n" +
+			"lifeboat etcd restore etcd-backup.snapshot --to restored --members all",
+		ArgsUsage: "SRC",
+		Description: `The result is a cluster with a token of its own, so that no member of the old
+one can come back into it, and of one member, unless --initial-cluster or
+--members all says more. Name and peer URLs are those of the etcd manifest in
+the archive or of --manifest, else those that the database has.
+
+The revision grows by --bump-revision, and what stands below counts as
+compacted: API servers and controllers whose caches are newer than the backup
+then read everything anew, instead of acting on what no longer exists
+(etcd-io/etcd#16028). auto is the newest revision of all sources given, plus
+1000000000: a week of 1600 writes a second.
+
+Before the rename that puts it in place the result is checked against SRC key
+by key, and a real etcd is booted on a copy of it.`,
+		Flags: append(append(sourceFlags(), targetFlags()...),
+			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member"},
+			&cli.StringFlag{Name: "initial-cluster", Usage: "all members, as `NAME=URL`,NAME=URL"},
+			&cli.StringFlag{Name: "members", Usage: "`WHICH` members to write: all, each to a folder of its name in --to"},
+			&cli.StringSliceFlag{Name: "drop-node", Usage: "delete the Node `NAME`, its Lease and its Pods; repeatable"},
+			&cli.BoolFlag{Name: "drop-masterleases", Usage: "delete the leases of API servers that are gone"},
+			outputFlag(env, formatTable, formatJSON, formatYAML)),
+		Action: func(c *cli.Context) error { return runRestore(c, env, restoreVerb) },
+	}
+}
+
+// targetFlags stand where a data dir is written: etcdutl's words.
+func targetFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "to", Aliases: []string{"data-dir"}, Usage: "the `DIR` to write; an empty one may exist"},
+		&cli.StringFlag{Name: "wal-dir", Usage: "`DIR` for the write-ahead log, if not in --to"},
+		&cli.StringFlag{Name: "initial-advertise-peer-urls", Usage: "the member's peer `URLS`"},
+		&cli.StringFlag{Name: "initial-cluster-token", Usage: "`TOKEN` of the new cluster (default: a fresh one)"},
+		&cli.StringFlag{Name: "manifest", Usage: "etcd's static Pod manifest `FILE`, if the archive has none"},
+		&cli.StringFlag{Name: "bump-revision", Value: "auto", Usage: "raise the revision: auto, `N` or off"},
+		&cli.BoolFlag{Name: "replace", Usage: "move what stands at --to aside"},
+		&cli.StringFlag{Name: "owner", Usage: "`USER:GROUP` of the files (default: as what is replaced)"},
+		&cli.BoolFlag{Name: "no-boot-check", Usage: "do not boot a real etcd on a copy of the result"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and write nothing"},
+	}
+}
+
+// restoreVerb and rebuildVerb share all but the words: a rebuild is a restore
+// of what a survivor holds.
+type verb string
+
+const (
+	restoreVerb verb = "restored"
+	rebuildVerb verb = "rebuilt"
+)
+
+func runRestore(c *cli.Context, env *environment, as verb) error {
+	to := c.String("to")
+	if to == "" {
+		return usagef("--to is missing: the data dir to write")
+	}
+	opts, err := sourceOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	path, err := oneArgument(c, "SRC")
+	if err != nil {
+		return err
+	}
+	opts.spoolDir = nearestFolder(to)
+	src, err := openSource(c.Context, env, opts, path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if as == rebuildVerb && src.replay == nil {
+		return withHint(usagef("rebuild takes the data dir of a member; %q is an %s", path, src.kind), "lifeboat etcd restore takes it")
+	}
+	r := &restorer{c: c, env: env, opts: opts, src: src, to: to, verb: as}
+	restore, err := r.options()
+	if err != nil {
+		return err
+	}
+	plan, err := datadir.PlanRestore(c.Context, src.db, src.file, restore)
+	if err != nil {
+		return targetHint(err)
+	}
+	if c.Bool("dry-run") {
+		return r.printPlan(plan)
+	}
+	return r.run(plan)
+}
+
+// nearestFolder is the nearest folder above a path that exists: where a spool
+// stands on the target's own file system.
+func nearestFolder(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "."
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() || dir == filepath.Dir(dir) {
+			return dir
+		}
+	}
+}
+
+// restorer turns flags, manifest and database into what datadir restores.
+type restorer struct {
+	c    *cli.Context
+	env  *environment
+	opts sourceOptions
+	src  *source
+	to   string
+	verb verb
+
+	explained []string // how defaults were chosen
+}
+
+func (r *restorer) explain(format string, args ...any) {
+	r.explained = append(r.explained, fmt.Sprintf(format, args...))
+}
+
+func (r *restorer) options() (datadir.RestoreOptions, error) {
+	o := datadir.RestoreOptions{
+		Token:       r.c.String("initial-cluster-token"),
+		NoBootCheck: r.c.Bool("no-boot-check"),
+		Spool:       snapshot.Spool{Where: snapshot.Where(r.opts.Spool), Dir: r.opts.spoolDir},
+	}
+	var err error
+	if owner := r.c.String("owner"); owner != "" {
+		if o.Owner, err = datadir.ParseOwner(owner); err != nil {
+			return o, usageError(err)
+		}
+	}
+	if o.Bump, err = r.bump(); err != nil {
+		return o, err
+	}
+	if o.Drop, err = r.drop(r.c.Context); err != nil {
+		return o, err
+	}
+	names, err := r.cluster()
+	if err != nil {
+		return o, err
+	}
+	now := time.Now()
+	o.InitialCluster = names.String()
+	for _, m := range names.write {
+		target := datadir.Target{Path: r.to, Replace: r.c.Bool("replace"), Now: now}
+		if names.all {
+			target.Path = filepath.Join(r.to, m.name)
+		}
+		o.Members = append(o.Members, datadir.NewMember{Name: m.name, PeerURLs: m.urls, Target: target, WALDir: r.c.String("wal-dir")})
+	}
+	return o, nil
+}
+
+func (r *restorer) run(plan *datadir.RestorePlan) error {
+	for _, m := range plan.Members {
+		r.env.warnOfLeftovers(m.Builds)
+	}
+	phase := r.env.progress.Start("writing and checking "+r.to, 0)
+	result, err := plan.Run(r.c.Context)
+	phase.Done()
+	if err != nil {
+		return targetHint(err)
+	}
+	if r.env.format != formatTable {
+		return r.env.printDocument(r.document(result))
+	}
+	out := newSection(r.env)
+	for _, m := range result.Members {
+		out.line("%s %s: member %s, revision %d, %d keys, HashKV %d", r.verb, printable(m.DataDir), printable(m.Name), result.NewRevision, result.Keys, result.Hash.Hash)
+		if m.Aside != "" {
+			out.line("what stood there is kept; to put it back:")
+			out.line("  mv %s %s.new && mv %s %s", shellQuote(m.Renames), shellQuote(m.Renames), shellQuote(m.Aside), shellQuote(m.Renames))
+		}
+	}
+	if len(result.Boots) > 0 {
+		out.line("a real etcd was booted on a copy of each and read the same")
+	}
+	r.printNext(out, result.RestorePlan)
+	return out.err
+}
+
+// warnOfLeftovers names a half-made target of a run that was killed, before it
+// is removed.
+func (e *environment) warnOfLeftovers(part string) {
+	if _, err := os.Lstat(part); err == nil {
+		e.warn("removing %q, left behind by a run that was killed", part)
+	}
+}
+
+type restoreDocument struct {
+	*datadir.Restored
+	Explained []string `json:"explained"`
+	Next      []string `json:"next"`
+}
+
+func (r *restorer) document(result *datadir.Restored) restoreDocument {
+	return restoreDocument{result, r.explained, r.next(result.RestorePlan)}
+}
+
+func (r *restorer) printPlan(plan *datadir.RestorePlan) error {
+	if r.env.format != formatTable {
+		return r.env.printDocument(struct {
+			*datadir.RestorePlan
+			Explained []string `json:"explained"`
+		}{plan, r.explained})
+	}
+	out := newSection(r.env)
+	out.line("Plan (nothing is written):")
+	for i, m := range plan.Members {
+		out.line("  build %s as member %s, peer URLs %s", printable(m.Builds), printable(m.Name), printable(strings.Join(m.PeerURLs, ",")))
+		out.line("  check it against SRC: %d keys, revision %d", plan.Keys, plan.NewRevision)
+		if plan.BootCheck {
+			out.line("  boot a real etcd on a copy of it, compare HashKV and the number of keys")
+		}
+		if m.WALDir != "" {
+			out.line("  put its log into %s", printable(m.WALDir))
+		}
+		if m.Aside != "" {
+			out.line("  move %s to %s", printable(m.Renames), printable(m.Aside))
+		}
+		out.line("  rename it to %s", printable(m.Renames))
+		if i == len(plan.Members)-1 {
+			out.line("  at most %d bytes are needed for each member", plan.Bytes)
+		}
+	}
+	out.line("Of the new cluster:")
+	out.line("  --initial-cluster %s", printable(plan.InitialCluster))
+	out.line("  --initial-cluster-token %s", printable(plan.Token))
+	for _, key := range plan.Drop {
+		out.line("  delete %s", printable(key))
+	}
+	if plan.Alarms > 0 {
+		out.line("  clear %d alarms of the old cluster's members", plan.Alarms)
+	}
+	out.line("Why:")
+	for _, line := range r.explained {
+		out.line("  %s", printable(line))
+	}
+	return out.err
+}
+
+// next is what has to be done before the cluster can be used.
+func (r *restorer) next(plan *datadir.RestorePlan) []string {
+	steps := []string{}
+	for _, m := range plan.Members {
+		flags := fmt.Sprintf("start etcd with --name=%s --data-dir=%s --initial-advertise-peer-urls=%s", m.Name, m.Renames, strings.Join(m.PeerURLs, ","))
+		if filepath.Base(m.Renames) == "member" {
+			flags = strings.Replace(flags, m.Renames, m.DataDir, 1)
+		}
+		if m.WALDir != "" {
+			flags += " --wal-dir=" + m.WALDir
+		}
+		steps = append(steps, flags+" (as in its manifest); no --force-new-cluster")
+	}
+	steps = append(steps, "restart kube-apiserver, kube-controller-manager, kube-scheduler and the kubelets: their caches are newer than the data")
+	if !strings.Contains(plan.InitialCluster, ",") {
+		steps = append(steps, "further masters join as new members, with empty data dirs: etcdctl member add")
+	}
+	return steps
+}
+
+func (r *restorer) printNext(out *section, plan *datadir.RestorePlan) {
+	for _, line := range r.explained {
+		r.env.note("%s", line)
+	}
+	out.heading("Next")
+	for _, step := range r.next(plan) {
+		out.line("  %s", printable(step))
+	}
+}
+
+var errNoMember = errors.New("it is not known which member to write")
+
+func (r *restorer) drop(ctx context.Context) ([][]byte, error) {
+	d := dropper{env: r.env, src: r.src, opts: r.opts, nodes: r.c.StringSlice("drop-node"), masterLeases: r.c.Bool("drop-masterleases")}
+	keys, err := d.keys(ctx)
+	if err == nil && len(keys) > 0 {
+		r.explain("%d keys are deleted, as etcd deletes them: at a revision of their own", len(keys))
+	}
+	return keys, err
+}

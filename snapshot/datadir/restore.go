@@ -1,0 +1,272 @@
+package datadir
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+// NewMember is a member's data dir to be written.
+type NewMember struct {
+	Name     string
+	PeerURLs []string // as in InitialCluster
+	Target   Target
+	WALDir   string // where the log goes, "" for in the data dir; it must not exist
+}
+
+// RestoreOptions say what a restored cluster is.
+type RestoreOptions struct {
+	Members        []NewMember // whose data dirs to write, at least one
+	InitialCluster string      // all members, name=url,name=url, as for etcd
+	Token          string      // "" for a fresh one: members of the old cluster cannot come back into it
+
+	// Bump is by how much the newest revision grows; the revisions up to there
+	// count as compacted. 0 for neither. Without it the API server's watchers,
+	// whose caches are newer than the backup, act on what no longer exists
+	// (etcd-io/etcd#16028).
+	Bump uint64
+
+	// Drop are keys to delete, at a revision of their own.
+	Drop [][]byte
+
+	// Owner is whom the files belong to, nil for this process's user, or the
+	// owner of what is replaced.
+	Owner *Owner
+
+	NoBootCheck bool
+	Spool       snapshot.Spool // for the copy from which keys are dropped
+}
+
+// RestorePlan is what a restore would do.
+type RestorePlan struct {
+	Members        []PlannedMember `json:"members"`
+	InitialCluster string          `json:"initialCluster"`
+	Token          string          `json:"initialClusterToken"`
+	Revision       int64           `json:"revision"`    // of the source
+	NewRevision    int64           `json:"newRevision"` // of the result
+	Drop           []string        `json:"drop,omitempty"`
+	Alarms         int             `json:"alarmsCleared"`
+	ClusterVersion string          `json:"clusterVersion,omitempty"` // kept
+	StorageVersion string          `json:"storageVersion,omitempty"` // kept
+	Keys           int64           `json:"keys"`
+	Bytes          int64           `json:"bytes"` // needed on the targets' file system, for each member
+	BootCheck      bool            `json:"bootCheck"`
+
+	db   *snapshot.DB
+	file *os.File
+	opts RestoreOptions
+	info snapshot.Info
+}
+
+// PlannedMember is one data dir of a plan.
+type PlannedMember struct {
+	Name     string   `json:"name"`
+	PeerURLs []string `json:"peerURLs"`
+	DataDir  string   `json:"dataDir"`
+	WALDir   string   `json:"walDir,omitempty"`
+	Builds   string   `json:"builds"`          // where it is built
+	Renames  string   `json:"renames"`         // what comes into being by the last rename
+	Aside    string   `json:"aside,omitempty"` // where the one that stands there goes
+}
+
+// walBytes is what a member's log takes at first: a segment, and the next one
+// allocated ahead (etcd server/storage/wal SegmentSizeBytes).
+const walBytes = 2 * 64 << 20
+
+// PlanRestore checks everything that can be checked before a byte is written.
+// db and file are the same database, opened; they have to stay open until Run
+// has returned.
+//
+// Errors: fs.ErrExist for a target that exists, snapshot.ErrInUse for one that
+// a process holds, ErrNoSpace, etcdproc.ErrNewer.
+func PlanRestore(ctx context.Context, db *snapshot.DB, file *os.File, opts RestoreOptions) (*RestorePlan, error) {
+	p := &RestorePlan{db: db, file: file, opts: opts, InitialCluster: opts.InitialCluster, Token: opts.Token, BootCheck: !opts.NoBootCheck}
+	if err := p.plan(ctx); err != nil {
+		return nil, fmt.Errorf("planning the restore: %w", err)
+	}
+	return p, nil
+}
+
+func (p *RestorePlan) plan(ctx context.Context) (err error) {
+	if len(p.opts.Members) == 0 {
+		return errors.New("no member to restore")
+	}
+	if p.info, err = p.db.Info(ctx); err != nil {
+		return err
+	}
+	if err := refuseNewer(p.info); err != nil {
+		return err
+	}
+	alarms, err := p.db.Alarms()
+	if err != nil {
+		return err
+	}
+	if p.Token == "" {
+		p.Token = "lifeboat-" + rand.Text()
+	}
+	p.ClusterVersion, p.StorageVersion, p.Alarms = p.info.ClusterVersion, p.info.StorageVersion, len(alarms)
+	p.Revision, p.NewRevision, p.Keys = p.info.Revision, p.info.Revision+int64(p.opts.Bump), p.info.LiveKeys
+	for _, key := range p.opts.Drop {
+		p.Drop = append(p.Drop, string(key))
+	}
+	if len(p.Drop) > 0 {
+		p.NewRevision++
+		p.Keys -= int64(len(p.Drop))
+	}
+	p.Bytes = p.info.Size + walBytes
+	if p.BootCheck {
+		p.Bytes += p.info.Size + p.info.Size/4
+	}
+	for _, m := range p.opts.Members {
+		planned, err := p.planMember(m)
+		if err != nil {
+			return err
+		}
+		p.Members = append(p.Members, planned)
+	}
+	return nil
+}
+
+func (p *RestorePlan) planMember(m NewMember) (PlannedMember, error) {
+	place, err := m.Target.place()
+	if err != nil {
+		return PlannedMember{}, err
+	}
+	if place.aside != "" {
+		if err := (&Dir{Path: m.Target.Path}).InUse(); err != nil {
+			return PlannedMember{}, err
+		}
+	}
+	planned := PlannedMember{
+		Name: m.Name, PeerURLs: m.PeerURLs, DataDir: m.Target.Path, Builds: place.part, Renames: place.final, Aside: place.aside,
+	}
+	if m.WALDir != "" {
+		if planned.WALDir, err = filepath.Abs(m.WALDir); err != nil {
+			return PlannedMember{}, err
+		}
+		if _, err := os.Lstat(planned.WALDir); err == nil {
+			return PlannedMember{}, fmt.Errorf("log folder %q: %w", m.WALDir, os.ErrExist)
+		}
+	}
+	return planned, checkSpace(existing(filepath.Dir(place.part)), p.Bytes*int64(len(p.opts.Members)))
+}
+
+// existing is the nearest folder above path that exists.
+func existing(path string) string {
+	for {
+		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {
+			return path
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// Restored is what Run has written and how it was checked.
+type Restored struct {
+	*RestorePlan
+	Hash  snapshot.Hash    `json:"hashKV"`
+	Boots []etcdproc.Trial `json:"boots,omitempty"` // what a real etcd said, per member
+}
+
+// Run writes the data dirs. After an error none of them is in its place, and
+// nothing is left beside it; an error between the renames of several members
+// names those that are.
+func (p *RestorePlan) Run(ctx context.Context) (*Restored, error) {
+	r, err := p.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("restoring: %w", err)
+	}
+	return r, nil
+}
+
+func (p *RestorePlan) run(ctx context.Context) (_ *Restored, err error) {
+	file, err := p.dropped(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if file != p.file {
+		defer file.Close()
+	}
+	want, err := fingerprint(ctx, p.db, p.opts.Drop)
+	if err != nil {
+		return nil, err
+	}
+	var builds []*memberBuild
+	defer func() {
+		for _, b := range builds {
+			err = errors.Join(err, b.abort())
+		}
+	}()
+	result := &Restored{RestorePlan: p}
+	for i, m := range p.opts.Members {
+		b, err := beginMember(m, p.Members[i])
+		if err != nil {
+			return nil, err
+		}
+		builds = append(builds, b)
+		if err := p.buildMember(ctx, b, file, want, result); err != nil {
+			return nil, fmt.Errorf("member %q: %w", m.Name, err)
+		}
+	}
+	for _, b := range builds {
+		if err := b.commitAll(); err != nil {
+			return nil, fmt.Errorf("putting member %q in its place: %w", b.member.Name, err)
+		}
+	}
+	return result, nil
+}
+
+// dropped is the database without the keys to drop: a copy without a name, or
+// the source itself where there are none.
+func (p *RestorePlan) dropped(ctx context.Context) (*os.File, error) {
+	if len(p.opts.Drop) == 0 {
+		return p.file, nil
+	}
+	copied, _, err := p.opts.Spool.Take(ctx, &fileReader{file: p.file, size: p.info.Size})
+	if err != nil {
+		return nil, err
+	}
+	var answer dropAnswer
+	err = etcdproc.Do(ctx, dropTask, dropRequest{Size: p.info.Size, Keys: p.opts.Drop}, &answer, copied)
+	if err == nil && answer.Deleted != int64(len(p.opts.Drop)) {
+		err = fmt.Errorf("%d of %d keys to drop were there", answer.Deleted, len(p.opts.Drop))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("dropping keys: %w", err), copied.Close())
+	}
+	return copied, nil
+}
+
+// buildMember writes one member's dir and checks it.
+func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.File, want print, result *Restored) error {
+	req := restoreRequest{
+		Name: b.member.Name, PeerURLs: b.member.PeerURLs, InitialCluster: p.InitialCluster, Token: p.Token,
+		DataDir: b.data, WALDir: b.walBuilt(), Bump: p.opts.Bump,
+	}
+	if err := etcdproc.Do(ctx, restoreTask, req, &struct{}{}, file); err != nil {
+		return err
+	}
+	hash, err := p.verify(ctx, b, want)
+	if err != nil {
+		return fmt.Errorf("checking the result: %w", err)
+	}
+	result.Hash = hash
+	if p.BootCheck {
+		trial, err := etcdproc.Try(ctx, b.data, b.walBuilt(), b.part)
+		if err != nil {
+			return err
+		}
+		if trial.Hash != hash.Hash || trial.Revision != hash.HashRevision || trial.Keys != p.Keys {
+			return fmt.Errorf("etcd reads the result otherwise: revision %d, HashKV %d, %d keys; want %d, %d, %d",
+				trial.Revision, trial.Hash, trial.Keys, hash.HashRevision, hash.Hash, p.Keys)
+		}
+		result.Boots = append(result.Boots, trial)
+	}
+	return p.opts.Owner.apply(b)
+}
