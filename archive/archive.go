@@ -1,5 +1,5 @@
-// Package archive reads kube-backup archives: a tar file, mostly compressed,
-// that holds an etcd snapshot and a copy of /etc/kubernetes.
+// Package archive reads and writes kube-backup archives: a tar file, mostly
+// compressed, that holds an etcd snapshot and a copy of /etc/kubernetes.
 //
 //	r, err := archive.NewReader(src, archive.Limits{})
 //	for {
@@ -20,6 +20,10 @@
 // zero blocks and nothing but zeros after them, gzip's CRC and length or
 // zstd's checksum, and io.EOF of src itself, which for an age file is the
 // authentication of its last chunk.
+//
+// Write makes an archive, Unpack takes one apart into a folder. What Write
+// makes, tar and gzip or zstd open as well; a page for people stands first in
+// it, a Manifest with a digest of every entry last.
 //
 // An archive may come from anyone who knows a public key. What could do harm
 // (names that leave the archive or write to a terminal, devices, duplicate
@@ -82,9 +86,17 @@ type Entry struct {
 	Size     int64       // bytes of content
 	Mode     fs.FileMode // as in the archive
 	ModTime  time.Time   // zero when it lies outside of the years 1 to 9999
+	UID, GID int         // as in the archive, unchecked
 	Number   int         // position in the archive, from 1
 	Offset   int64       // of its header in the unpacked tar stream
 	Typeflag byte        // archive/tar's
+}
+
+// Link is a symbolic or hard link that was passed over.
+type Link struct {
+	Name   string // cleaned
+	Target string // as in the archive
+	Hard   bool
 }
 
 // Fact is something about an archive that the operator has to know and that

@@ -60,7 +60,7 @@ func (r *Reader) admit(h *tar.Header, offset int64) (*Entry, error) {
 func newEntry(h *tar.Header, name string, number int, offset int64) *Entry {
 	e := &Entry{
 		Name: name, Kind: Other, Size: h.Size, Mode: h.FileInfo().Mode() &^ fs.ModeType,
-		Number: number, Offset: offset, Typeflag: h.Typeflag,
+		UID: h.Uid, GID: h.Gid, Number: number, Offset: offset, Typeflag: h.Typeflag,
 	}
 	if year := h.ModTime.UTC().Year(); year >= 1 && year <= 9999 {
 		e.ModTime = h.ModTime
@@ -97,6 +97,7 @@ func (r *Reader) passLink(h *tar.Header, name string, offset int64) error {
 	if err := r.names.add(name, false); err != nil {
 		return refuse(err.Error())
 	}
+	r.links = append(r.links, Link{Name: name, Target: h.Linkname, Hard: h.Typeflag == tar.TypeLink})
 	r.facts = append(r.facts, Fact{Code: SkippedLink, Entry: name, Number: r.number, Offset: offset,
 		Detail: fmt.Sprintf("is %s to %.200q and was not followed", kind, h.Linkname)})
 	return nil

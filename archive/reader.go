@@ -22,6 +22,7 @@ type Reader struct {
 	logical int64         // sum of all sizes, holes of sparse files included
 	found   []string      // names of snapshots
 	facts   []Fact
+	links   []Link
 	err     error // sticky, io.EOF included
 }
 
@@ -94,6 +95,9 @@ func (r *Reader) Checksummed() bool { return r.stream.checked }
 // Facts are what was noticed so far; complete after Next gave io.EOF.
 func (r *Reader) Facts() []Fact { return r.facts }
 
+// Links are the links that were passed over so far.
+func (r *Reader) Links() []Link { return r.links }
+
 // Snapshots are the names of the snapshots met so far.
 func (r *Reader) Snapshots() []string { return r.found }
 
@@ -142,10 +146,14 @@ func (r *Reader) next() (*Entry, error) {
 			return nil, r.finish()
 		case errors.Is(err, errBudget):
 			return nil, &PolicyError{Number: r.number + 1, Offset: start, Reason: err.Error()}
-		case err != nil:
+		case err != nil && !errors.Is(err, tar.ErrInsecurePath): // admit has the say about names
 			return nil, r.fail(err)
 		}
+		insecure := err
 		entry, err := r.admit(header, start)
+		if err == nil && insecure != nil {
+			err = &PolicyError{Entry: header.Name, Number: r.number, Offset: start, Reason: "a name that leads out of the folder", Err: insecure}
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,185 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+)
+
+// UnpackOptions say what Unpack takes and how it leaves it.
+type UnpackOptions struct {
+	// Paths are the entries wanted, as in the archive: a folder stands for all
+	// below it. None stands for everything.
+	Paths []string
+
+	// Links makes the symbolic links that lead to something below the target,
+	// after everything else. Hard links are never made.
+	Links bool
+
+	// Owners gives entries the owners and the permissions that the archive
+	// says. Without it they belong to whoever unpacks and are for nobody else:
+	// 0600, 0700 for folders and programs.
+	Owners bool
+
+	// Watch, when set, is given each entry and gives its content.
+	Watch func(*Entry, io.Reader) (io.Reader, error)
+}
+
+// Unpacked says what Unpack did.
+type Unpacked struct {
+	Files, Folders, Links int
+	Bytes                 int64
+	Left                  []Fact   // links that were not made
+	Missing               []string // paths asked for that are not in the archive
+}
+
+// Unpack reads the archive to its end and writes what is wanted of it below
+// root, an empty folder: regular files and folders, nothing that leads out.
+// Only when it returns without an error is anything known to be whole; the
+// caller removes the folder otherwise.
+func Unpack(ctx context.Context, r *Reader, root *os.Root, opts UnpackOptions) (*Unpacked, error) {
+	u := &unpacker{ctx: ctx, root: root, opts: opts, done: &Unpacked{}, met: map[string]bool{}, folders: map[string]*Entry{}, buffer: make([]byte, 256<<10)}
+	for {
+		entry, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			err = u.add(entry, r)
+		}
+		if err != nil {
+			return u.done, err
+		}
+	}
+	if err := u.links(r.Links()); err != nil {
+		return u.done, err
+	}
+	for _, want := range opts.Paths {
+		if !u.met[want] {
+			u.done.Missing = append(u.done.Missing, want)
+		}
+	}
+	return u.done, u.closeFolders()
+}
+
+type unpacker struct {
+	ctx     context.Context
+	root    *os.Root
+	opts    UnpackOptions
+	done    *Unpacked
+	met     map[string]bool
+	folders map[string]*Entry
+	buffer  []byte
+}
+
+// wanted tells an entry that was asked for.
+func (u *unpacker) wanted(name string) bool {
+	if len(u.opts.Paths) == 0 {
+		return true
+	}
+	found := false
+	for _, want := range u.opts.Paths {
+		if clean := path.Clean(want); name == clean || strings.HasPrefix(name, clean+"/") || clean == "." {
+			u.met[want] = true
+			found = true
+		}
+	}
+	return found
+}
+
+func (u *unpacker) add(entry *Entry, r io.Reader) error {
+	if u.opts.Watch != nil {
+		var err error
+		if r, err = u.opts.Watch(entry, r); err != nil {
+			return err
+		}
+	}
+	if !u.wanted(entry.Name) {
+		_, err := io.CopyBuffer(io.Discard, &contextReader{u.ctx, r}, u.buffer)
+		return err
+	}
+	if err := u.create(entry, r); err != nil {
+		return fmt.Errorf("unpacking entry %d %q: %w", entry.Number, entry.Name, err)
+	}
+	return nil
+}
+
+func (u *unpacker) create(entry *Entry, r io.Reader) error {
+	if entry.Kind == Directory {
+		u.done.Folders++
+		u.folders[entry.Name] = entry
+		return u.root.MkdirAll(entry.Name, 0o700)
+	}
+	if err := u.root.MkdirAll(path.Dir(entry.Name), 0o700); err != nil {
+		return err
+	}
+	file, err := u.root.OpenFile(entry.Name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	n, err := io.CopyBuffer(struct{ io.Writer }{file}, &contextReader{u.ctx, r}, u.buffer)
+	u.done.Bytes += n
+	u.done.Files++
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close(), u.dress(entry))
+}
+
+// dress sets what an entry says of itself, as far as it may.
+func (u *unpacker) dress(entry *Entry) error {
+	mode := fs.FileMode(0o600)
+	if entry.Kind == Directory || entry.Mode&0o100 != 0 {
+		mode = 0o700
+	}
+	if u.opts.Owners {
+		if err := u.root.Lchown(entry.Name, entry.UID, entry.GID); err != nil {
+			return err
+		}
+		mode = entry.Mode.Perm() // never setuid, setgid or sticky
+	}
+	if err := u.root.Chmod(entry.Name, mode); err != nil {
+		return err
+	}
+	if at := entry.ModTime; at.Year() >= 1970 && at.Year() <= 2261 { // what fits into nanoseconds
+		return u.root.Chtimes(entry.Name, at, at)
+	}
+	return nil
+}
+
+// closeFolders dresses the folders, now that nothing moves their times.
+func (u *unpacker) closeFolders() error {
+	for _, entry := range u.folders {
+		if err := u.dress(entry); err != nil {
+			return fmt.Errorf("unpacking entry %d %q: %w", entry.Number, entry.Name, err)
+		}
+	}
+	return nil
+}
+
+// links makes the links that stay inside, and names those that were left.
+func (u *unpacker) links(links []Link) error {
+	for _, link := range links {
+		if !u.wanted(link.Name) {
+			continue
+		}
+		fact := Fact{Code: SkippedLink, Entry: link.Name, Detail: fmt.Sprintf("leads to %.200q: not made", link.Target)}
+		if !u.opts.Links || link.Hard || !linkInside(link.Name, link.Target) {
+			u.done.Left = append(u.done.Left, fact)
+			continue
+		}
+		if err := u.root.MkdirAll(path.Dir(link.Name), 0o700); err != nil {
+			return fmt.Errorf("unpacking link %q: %w", link.Name, err)
+		}
+		if err := u.root.Symlink(link.Target, link.Name); err != nil {
+			return fmt.Errorf("unpacking link %q: %w", link.Name, err)
+		}
+		u.done.Links++
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package archive_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+)
+
+func unpack(t *testing.T, data []byte, opts archive.UnpackOptions) (string, *archive.Unpacked, error) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "out")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	r, err := archive.NewReader(bytes.NewReader(data), archive.Limits{})
+	if err != nil {
+		return dir, nil, err
+	}
+	done, err := archive.Unpack(t.Context(), r, root, opts)
+	return dir, done, err
+}
+
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := d.Info()
+		require.NoError(t, err)
+		name, err := filepath.Rel(dir, path)
+		require.NoError(t, err)
+		found[name] = info.Mode().String()
+		return nil
+	}))
+	return found
+}
+
+func TestUnpack(t *testing.T) {
+	t.Parallel()
+	data := pack(t, sample(), archive.Compression{})
+	dir, done, err := unpack(t, data, archive.UnpackOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 4, done.Files)
+	require.Len(t, done.Left, 1, "the link")
+	require.Equal(t, map[string]string{
+		".": "drwx------", "RECOVERY.txt": "-rw-------", "MANIFEST.json": "-rw-------", "etcd-backup.snapshot": "-rw-------",
+		"kubernetes": "drwx------", "kubernetes/pki": "drwx------", "kubernetes/pki/ca.key": "-rw-------",
+	}, tree(t, dir))
+	info, err := os.Stat(filepath.Join(dir, "kubernetes", "pki"))
+	require.NoError(t, err)
+	require.Equal(t, written.Unix(), info.ModTime().Unix(), "folders keep their time")
+
+	dir, done, err = unpack(t, data, archive.UnpackOptions{Paths: []string{"kubernetes/", "nothing"}, Links: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"nothing"}, done.Missing)
+	require.Equal(t, 1, done.Links)
+	content, err := os.ReadFile(filepath.Join(dir, "kubernetes", "current"))
+	require.NoError(t, err)
+	require.Equal(t, "a key\n", string(content))
+	require.NoFileExists(t, filepath.Join(dir, "etcd-backup.snapshot"))
+}
+
+// Whatever an archive says, nothing appears outside of the target, and nothing
+// in it may be more than a file, a folder or a link that stays inside.
+func TestUnpackHostile(t *testing.T) {
+	t.Parallel()
+	for name, items := range map[string][]item{
+		"dots":               {{name: "../x", content: "x"}},
+		"dots inside":        {{name: "a/../../x", content: "x"}},
+		"kubernetes dots":    {{name: "./kubernetes/../../x", content: "x"}},
+		"absolute":           {{name: "/etc/x", content: "x"}},
+		"through a link":     {{name: "a", flag: tar.TypeSymlink, link: "/tmp"}, {name: "a/x", content: "x"}},
+		"link for a folder":  {{name: "a/", flag: tar.TypeDir}, {name: "a", flag: tar.TypeSymlink, link: "/tmp"}},
+		"hard link out":      {{name: "a", flag: tar.TypeLink, link: "/etc/shadow"}},
+		"device":             {{name: "a", flag: tar.TypeBlock}},
+		"pipe":               {{name: "a", flag: tar.TypeFifo}},
+		"unknown":            {{name: "a", flag: 'Z'}},
+		"twice":              {{name: "a", content: "x"}, {name: "a", content: "y"}},
+		"file for a folder":  {{name: "a", content: "x"}, {name: "a/b", content: "y"}},
+		"newline":            {{name: "a\nb", content: "x"}},
+		"terminal escape":    {{name: "\x1b[2J", content: "x"}},
+		"a thousand folders": {{name: string(bytes.Repeat([]byte("a/"), 40)) + "x", content: "x"}},
+	} {
+		dir, _, err := unpack(t, closed(tarOf(items...)), archive.UnpackOptions{Links: true})
+		require.ErrorIs(t, err, archive.ErrPolicy, name)
+		entries, err := os.ReadDir(filepath.Dir(dir))
+		require.NoError(t, err)
+		require.Len(t, entries, 1, name)
+	}
+}
+
+// Links are made last, and those that leave the folder by any road are not.
+func TestUnpackLinks(t *testing.T) {
+	t.Parallel()
+	data := closed(tarOf(
+		item{name: "p/q/", flag: tar.TypeDir},
+		item{name: "p/q/up", flag: tar.TypeSymlink, link: ".."},
+		item{name: "out1", flag: tar.TypeSymlink, link: "p/q/up/../.."},
+		item{name: "out2", flag: tar.TypeSymlink, link: ".."},
+		item{name: "out3", flag: tar.TypeSymlink, link: "/etc/shadow"},
+		item{name: "p/q/out4", flag: tar.TypeSymlink, link: "../../../x"},
+		item{name: "itself", flag: tar.TypeSymlink, link: "itself"},
+		item{name: "dangling", flag: tar.TypeSymlink, link: "p/nothing"},
+		item{name: "hard", flag: tar.TypeLink, link: "p/q"},
+	))
+	dir, done, err := unpack(t, data, archive.UnpackOptions{Links: true})
+	require.NoError(t, err)
+	require.Equal(t, 3, done.Links)
+	var left []string
+	for _, fact := range done.Left {
+		left = append(left, fact.Entry)
+	}
+	require.Equal(t, []string{"out1", "out2", "out3", "p/q/out4", "hard"}, left)
+	target, err := os.Readlink(filepath.Join(dir, "p", "q", "up"))
+	require.NoError(t, err)
+	require.Equal(t, "..", target)
+}
+
+// Modes and owners are the archive's only when asked for, and never setuid.
+func TestUnpackModes(t *testing.T) {
+	t.Parallel()
+	raw := rawEntry(item{name: "run", content: "x"})
+	copy(raw[100:], "0004777\x00")
+	fixSum(raw)
+	dir, _, err := unpack(t, closed(raw), archive.UnpackOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "-rwx------", tree(t, dir)["run"])
+	if os.Getuid() != 0 {
+		return
+	}
+	dir, _, err = unpack(t, closed(raw), archive.UnpackOptions{Owners: true})
+	require.NoError(t, err)
+	require.Equal(t, "-rwxrwxrwx", tree(t, dir)["run"])
+}
+
+// fixSum makes a header's checksum right again.
+func fixSum(b []byte) {
+	copy(b[148:], "        ")
+	sum := 0
+	for _, c := range b[:512] {
+		sum += int(c)
+	}
+	copy(b[148:], []byte{byte('0' + sum>>15&7), byte('0' + sum>>12&7), byte('0' + sum>>9&7), byte('0' + sum>>6&7), byte('0' + sum>>3&7), byte('0' + sum&7), 0, ' '})
+}
+
+func TestCollect(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "pki"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pki", "ca.key"), []byte("a key\n"), 0o600))
+	require.NoError(t, os.Symlink("pki/ca.key", filepath.Join(dir, "inside")))
+	require.NoError(t, os.Symlink("/var/lib/kubelet/pki/current.pem", filepath.Join(dir, "outside")))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	items, skipped, err := archive.Collect(t.Context(), root, "kubernetes", archive.Limits{})
+	require.NoError(t, err)
+	var names []string
+	for _, i := range items {
+		names = append(names, i.Name)
+	}
+	require.Equal(t, []string{"kubernetes", "kubernetes/inside", "kubernetes/outside", "kubernetes/pki", "kubernetes/pki/ca.key"}, names)
+	require.Len(t, skipped, 1)
+	require.Contains(t, skipped[0].Reason, "/var/lib/kubelet/pki/current.pem")
+
+	data := pack(t, items, archive.Compression{})
+	_, wrong := check(t, data)
+	require.Empty(t, wrong)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pki", "ca.key"), []byte("b key\n"), 0o600))
+	_, err = archive.Write(t.Context(), &bytes.Buffer{}, items, archive.WriteOptions{})
+	require.ErrorIs(t, err, archive.ErrChanged, "between the passes")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "bad\nname"), nil, 0o600))
+	_, _, err = archive.Collect(t.Context(), root, "kubernetes", archive.Limits{})
+	require.ErrorIs(t, err, archive.ErrPolicy)
+}
