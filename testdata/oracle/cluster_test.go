@@ -20,7 +20,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -29,7 +28,7 @@ import (
 
 // Beyond the flags of harbour's manifests: its server was started so that
 // Kubernetes' own storage test could create one object of every kind.
-// TestServesWhatHarbourServed holds both against storage-paths.tsv.
+// TestServesWhatHarbourServed holds them against storage-paths.tsv.
 const (
 	featureGates  = "CoordinatedLeaderElection=true,DRAResourcePoolStatus=true,StorageVersionAPI=true"
 	runtimeConfig = "admissionregistration.k8s.io/v1alpha1=true,admissionregistration.k8s.io/v1beta1=true," +
@@ -260,15 +259,4 @@ func (c *cluster) writeKubeconfig(t *testing.T, address string, user pkix.Name) 
 	name := c.host.path(fmt.Sprintf("%s.kubeconfig", user.CommonName))
 	require.NoError(t, clientcmd.WriteToFile(*config, name))
 	return name
-}
-
-// exists tells whether the server knows the Namespace.
-func (c *cluster) exists(t *testing.T, namespace string) bool {
-	t.Helper()
-	_, err := c.client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return false
-	}
-	require.NoError(t, err)
-	return true
 }

@@ -1,16 +1,12 @@
 package oracle
 
 import (
-	"bufio"
-	"os"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // namespaces are those of harbour.
@@ -21,96 +17,102 @@ func namespaces() []string {
 	}
 }
 
-// TestRecreate is the main job to its end, for every namespace of harbour:
-// extract, kubectl create, and nothing is refused. The snapshot of the cluster
-// that came out of it is extracted again, and gives the same bytes: nothing
-// got lost, and nothing that servers and controllers add is in a manifest.
-func TestRecreate(t *testing.T) {
+// classes are cluster-scoped kinds that objects of a namespace name and cannot
+// be created without. When a namespace is lost, they are still there.
+const classes = "deviceclasses,ingressclasses,priorityclasses,runtimeclasses,storageclasses,volumeattributesclasses"
+
+// TestRecreateNamespaces is the main job to its end, for every namespace of
+// harbour: extract, kubectl create, and nothing is refused. The snapshot of the
+// cluster that came out of it is extracted again, and gives the same bytes:
+// nothing got lost on the way, nothing that servers and controllers add is in
+// a manifest, and nothing fell to the garbage collector.
+func TestRecreateNamespaces(t *testing.T) {
 	program, c := findLifeboat(t), startCluster(t)
-	require.True(t, c.exists(t, "default"))
+	dir, next := program.extract(t, harbour, "--cluster", classes)
+	c.recreate(t, dir, next)
 
 	restored := map[string]string{} // namespace → folder
 	for _, namespace := range namespaces() {
-		dir, next := program.extract(t, harbour, "-n", namespace)
-		restored[namespace] = dir
-		if refused := c.runAll(t, next); len(refused) > 0 {
-			t.Errorf("refused of namespace %s:\n%s", namespace, strings.Join(refused, "\n"))
-		}
+		restored[namespace], next = program.extract(t, harbour, "-n", namespace)
+		c.recreate(t, restored[namespace], next)
 	}
 
 	c.settle(t)
+	requireInfraProduction(t, c)
 	snapshot := c.snapshot(t)
 	for _, namespace := range namespaces() {
 		again, _ := program.extract(t, snapshot, "-n", namespace, "--encryption-config", c.host.path("encryption.yaml"))
-		assert.Equal(t, readTree(t, restored[namespace]), readTree(t, again), "of namespace %s", namespace)
+		assertSameTrees(t, restored[namespace], again)
 	}
 }
 
-// TestRefusalsAreSeen shows that the oracle can say no: the same way as in
-// TestRecreate, manifests as they come out of etcd are refused.
-func TestRefusalsAreSeen(t *testing.T) {
-	c := startCluster(t)
-	dir := writeManifest(t, `
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: first, namespace: default}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: second, namespace: default, resourceVersion: "1485"}
----
-apiVersion: v1
-kind: Service
-metadata: {name: third, namespace: default}
-spec: {clusterIPs: [10.222.0.99], ports: [{port: 80}]}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: fourth, namespace: default}
-dada: {}
----
-apiVersion: fleet.example.com/v1
-kind: Ship
-metadata: {name: fifth, namespace: default}
-`)
-	refused := c.run(t, "kubectl create -R -f "+dir)
-	require.Len(t, refused, 4, strings.Join(refused, "\n"))
-	require.Contains(t, refused[0], "resourceVersion should not be set on objects to be created")
-	require.Contains(t, refused[1], "spec.clusterIP")
-	require.Contains(t, refused[2], `unknown field "dada"`)
-	require.Contains(t, refused[3], `no matches for kind "Ship"`)
-	require.Empty(t, c.run(t, "kubectl get configmap first"))
+// TestRecreateCluster is the same for all that harbour holds, at once, on an
+// empty cluster.
+func TestRecreateCluster(t *testing.T) {
+	program, c := findLifeboat(t), startCluster(t)
+	dir, next := program.extract(t, harbour, "-A")
+	c.recreate(t, dir, next)
+
+	c.settle(t)
+	requireInfraProduction(t, c)
+	snapshot := c.snapshot(t)
+	for _, engine := range []string{"direct", "etcd"} {
+		again, _ := program.extract(t, snapshot, "-A", "--engine", engine, "--encryption-config", c.host.path("encryption.yaml"))
+		assertSameTrees(t, dir, again)
+	}
 }
 
-// TestServesWhatHarbourServed holds the server against the one that harbour is
-// the backup of: a kind that this one does not serve could not be created.
-func TestServesWhatHarbourServed(t *testing.T) {
-	c := startCluster(t)
-	lists, err := c.client.Discovery().ServerPreferredResources()
-	require.NoError(t, err)
-	_, all, err := c.client.Discovery().ServerGroupsAndResources()
-	require.NoError(t, err)
-	served := map[schema.GroupVersionResource]bool{}
-	for _, list := range append(lists, all...) {
-		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+// requireInfraProduction looks at the namespace as its operator would: the
+// disks are bound to the same claims and will outlive them, the load balancer
+// finds its port, and what controllers make is there once.
+func requireInfraProduction(t *testing.T, c *cluster) {
+	t.Helper()
+	const namespace = "infra-production"
+	ctx, core := t.Context(), c.client.CoreV1()
+	for _, replica := range []string{"0", "1"} {
+		claim, err := core.PersistentVolumeClaims(namespace).Get(ctx, "data-db-"+replica, metav1.GetOptions{})
 		require.NoError(t, err)
-		for _, resource := range list.APIResources {
-			served[gv.WithResource(resource.Name)] = slices.Contains(metav1.Verbs(resource.Verbs), "create")
-		}
+		require.Equal(t, corev1.ClaimBound, claim.Status.Phase)
+		volume, err := core.PersistentVolumes().Get(ctx, "pv-db-"+replica, metav1.GetOptions{})
+		require.NoError(t, err)
+		require.Equal(t, volume.Name, claim.Spec.VolumeName)
+		require.Equal(t, claim.UID, volume.Spec.ClaimRef.UID)
+		require.Equal(t, corev1.PersistentVolumeReclaimRetain, volume.Spec.PersistentVolumeReclaimPolicy)
 	}
-
-	table, err := os.Open("../harbour/storage-paths.tsv")
+	service, err := core.Services(namespace).Get(ctx, "supercronic-explicit-nodeport", metav1.GetOptions{})
 	require.NoError(t, err)
-	defer table.Close()
-	count := 0
-	for scanner := bufio.NewScanner(table); scanner.Scan(); {
-		column := strings.Split(scanner.Text(), "\t")
-		parts := strings.Split(column[1], "/") // group/version/resource
-		if column[2] != "ok" {
-			continue
+	require.EqualValues(t, 30080, service.Spec.Ports[0].NodePort)
+	token, err := core.Secrets(namespace).Get(ctx, "supercronic-token", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.NotEmpty(t, token.Data["token"], "the new cluster has signed a token")
+
+	pods, err := core.Pods(namespace).List(ctx, metav1.ListOptions{})
+	require.NoError(t, err)
+	count := map[string]int{} // by owner
+	for _, pod := range pods.Items {
+		owner := "nobody"
+		if ref := metav1.GetControllerOf(&pod); ref != nil {
+			owner = ref.Kind
 		}
-		count++
-		require.True(t, served[schema.GroupVersionResource{Group: parts[0], Version: parts[1], Resource: parts[2]}], "%s is served", column[1])
+		count[owner]++
 	}
-	require.Equal(t, 85, count)
+	// No more than one of the StatefulSet's two, because nothing runs the first; no
+	// DaemonSet's, because there are no Nodes.
+	require.Equal(t, map[string]int{"ReplicaSet": 4, "StatefulSet": 1, "nobody": 1}, count)
+}
+
+// assertSameTrees tells which files of two folders differ, and where.
+func assertSameTrees(t *testing.T, wantDir, gotDir string) {
+	t.Helper()
+	want, got := readTree(t, wantDir), readTree(t, gotDir)
+	for name, content := range want {
+		again, ok := got[name]
+		if assert.True(t, ok, "%s is not extracted again", name) {
+			assert.Equal(t, content, again, name)
+		}
+	}
+	for name, content := range got {
+		_, ok := want[name]
+		assert.True(t, ok, "%s is extracted again and was never created:\n%s", name, content)
+	}
 }
