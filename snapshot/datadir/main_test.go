@@ -22,7 +22,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	etcdproc.Main(append(datadir.Tasks(), testTasks()...)...)
+	etcdproc.Main(datadir.Tasks()...)
+	if spec := os.Getenv(clusterEnv); spec != "" {
+		fmt.Println(serveCluster(spec))
+		os.Exit(1)
+	}
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
 		n, err := strconv.Atoi(factor)
 		if err != nil || n < 1 {
@@ -37,9 +41,6 @@ func TestMain(m *testing.M) {
 
 // soak is the factor of all loop counts.
 var soak = 1
-
-// testTasks is what tests have a child do besides.
-func testTasks() []etcdproc.Task { return nil }
 
 // harbour unpacks harbour's members, killed with SIGKILL, and returns their
 // dirs by name. The log is preallocated: only its beginning is written.
