@@ -137,6 +137,9 @@ func sentinels() []struct {
 		{snapshot.ErrInUse, exitRefused},
 		{etcdproc.ErrNewer, exitRefused},
 		{fs.ErrExist, exitRefused},
+		{crypto.ErrSignature, exitDamaged},
+		{crypto.ErrRecipients, exitUsage},
+		{archive.ErrNewer, exitRefused},
 		{crypto.ErrNoKey, exitNoKey},
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
 )
 
 // defaultMaxSize bounds what SRC may unpack to. etcd warns above 8 GiB, so a
@@ -26,6 +28,7 @@ const (
 type sourceOptions struct {
 	Identities       []string // files with age or ssh private keys
 	PassphraseFile   string
+	PubKey           string // file with the minisign key that has to have signed SRC
 	EncryptionConfig string
 	EtcdPrefix       string // "" means: what the backup's kube-apiserver manifest says, else /registry
 	Spool            spoolMode
@@ -37,6 +40,8 @@ type sourceOptions struct {
 	CommittedOnly bool     // cut the log where a commit is recorded
 	AcceptLoss    bool     // go on over a damaged log
 
+	inventory *archive.Inventory // takes down the archive's content; nil for nothing
+
 	spoolDir string // where a spool on disk goes; "" is the system's temporary folder
 }
 
@@ -46,6 +51,7 @@ func sourceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "`FILE` with an age or ssh private key; repeatable"},
 		&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of SRC or of an identity"},
+		&cli.StringFlag{Name: "pubkey", Usage: "minisign public key `FILE`: refuse SRC unless SRC.minisig is good"},
 		&cli.StringFlag{Name: "encryption-config", Usage: "EncryptionConfiguration `FILE`, if the backup's own will not do"},
 		&cli.StringFlag{Name: "etcd-prefix", Usage: "kube-apiserver's --etcd-prefix `P`, if the backup does not say"},
 		&cli.StringFlag{Name: "spool", Value: string(spoolAuto), Usage: "`WHERE` the database is unpacked: auto, mem or disk"},
@@ -62,6 +68,7 @@ func sourceOptionsOf(c *cli.Context) (sourceOptions, error) {
 	o := sourceOptions{
 		Identities:       c.StringSlice("identity"),
 		PassphraseFile:   c.String("passphrase-file"),
+		PubKey:           c.String("pubkey"),
 		EncryptionConfig: c.String("encryption-config"),
 		EtcdPrefix:       c.String("etcd-prefix"),
 		Spool:            spoolMode(c.String("spool")),

@@ -48,6 +48,9 @@ type source struct {
 	replay  *datadir.Replay    // of a data dir
 
 	survivors []*datadir.Survivor // the data dir and its peers
+
+	signedBy, signedComment string // the key's id and the trusted comment, when the signature was checked
+	links                   []archive.Link
 }
 
 // layer is one wrapping of SRC and what is known of it.
@@ -81,6 +84,9 @@ func openSource(ctx context.Context, env *environment, opts sourceOptions, path 
 }
 
 func (o *opener) open(ctx context.Context) error {
+	if err := o.checkSignature(ctx); err != nil {
+		return err
+	}
 	if o.src.path == "-" {
 		return o.stream(ctx, o.env.stdin)
 	}
@@ -151,6 +157,7 @@ func (o *opener) stream(ctx context.Context, r io.Reader) error {
 	}
 	if info.Encrypted {
 		o.src.layers = append(o.src.layers, layer{"age", "whole", "authenticated to its last chunk, " + recipientsOf(info)})
+		o.noteUnsigned()
 	}
 	buffered := bufio.NewReaderSize(plain, archive.DetectSize)
 	head, err := buffered.Peek(archive.DetectSize)
@@ -192,20 +199,11 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 		if err != nil {
 			return o.stillGood(err)
 		}
-		switch entry.Kind {
-		case archive.Snapshot:
-			if o.src.file == nil { // a second one is the reader's error at the end
-				err = o.spool(ctx, reader)
-			}
-		case archive.Kubernetes:
-			err = control.Add(entry.Name, reader)
-		case archive.Other, archive.Directory:
-		}
-		if err != nil {
+		if err := o.entry(ctx, entry, reader, control); err != nil {
 			return o.stillGood(fmt.Errorf("reading entry %d %q: %w", entry.Number, entry.Name, err))
 		}
 	}
-	o.src.facts = reader.Facts()
+	o.src.facts, o.src.links = reader.Facts(), reader.Links()
 	for _, fact := range o.src.facts {
 		o.env.warn("entry %d %q: %s", fact.Number, fact.Entry, fact.Detail)
 	}
@@ -224,6 +222,28 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 		o.src.control = view
 	}
 	return o.database(ctx, o.src.file)
+}
+
+// entry takes what is needed out of one entry of an archive.
+func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, control *controlplane.Builder) (err error) {
+	if o.opts.inventory != nil {
+		if r, err = o.opts.inventory.Watch(entry, r); err != nil {
+			return err
+		}
+	}
+	switch entry.Kind {
+	case archive.Snapshot:
+		if o.src.file == nil { // a second one is the reader's error at the end
+			err = o.spool(ctx, r)
+		}
+	case archive.Kubernetes:
+		err = control.Add(entry.Name, r)
+	case archive.Other, archive.Directory:
+	}
+	if err == nil && o.opts.inventory != nil {
+		_, err = io.Copy(io.Discard, r) // the digest is of all of it
+	}
+	return err
 }
 
 // stillGood adds to an error in the middle of an archive what was read whole
