@@ -25,7 +25,7 @@ func (f *IdentityFile) Public() ([]Recipient, error) {
 }
 
 func publicOf(id age.Identity) ([]Recipient, error) {
-	text := ""
+	var text string
 	switch id := id.(type) {
 	case *age.X25519Identity:
 		text = id.Recipient().String()
