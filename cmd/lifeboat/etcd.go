@@ -23,6 +23,8 @@ func etcdCommand(env *environment) *cli.Command {
 			etcdSaveCommand(env),
 			etcdRestoreCommand(env),
 			etcdRebuildCommand(env),
+			etcdCompareCommand(env),
+			etcdRepairCommand(env),
 		},
 	}
 }

@@ -47,6 +47,7 @@ func Tasks() []etcdproc.Task {
 		{Name: replayTask, Do: replayChild},
 		{Name: dropTask, Do: dropChild},
 		{Name: restoreTask, Do: restoreChild},
+		{Name: repairTask, Do: repairChild},
 	}
 }
 
