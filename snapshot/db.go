@@ -61,7 +61,7 @@ func OpenFile(ctx context.Context, f *os.File) (*DB, error) {
 }
 
 func openFile(ctx context.Context, f *os.File) (*DB, error) {
-	db, err := inspect(ctx, f)
+	db, err := inspect(f)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -73,16 +73,27 @@ func openFile(ctx context.Context, f *os.File) (*DB, error) {
 	if err != nil {
 		return nil, err // bbolt has closed f
 	}
-	db.region.start = db.bolt.Info().Data
-	if err := db.region.guarded(db.begin); err != nil {
+	db.region = region{start: db.bolt.Info().Data, size: int64(db.meta.pages) * db.meta.pageSize, pageSize: db.meta.pageSize}
+	if err := db.region.guarded(func() error { return db.load(ctx) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
+// load checks the page graph, in the memory that bbolt has mapped, before
+// bbolt itself follows it, and reads what every question needs.
+func (db *DB) load(ctx context.Context) (err error) {
+	pages := db.region.bytes()
+	prefault(ctx, pages)
+	if db.usage, err = checkStructure(ctx, pages, db.meta); err != nil {
+		return err
+	}
+	return db.begin()
+}
+
 // inspect takes the lock and makes sure that bbolt can be let at the file: that
-// it is a database, that it is all there, and that its page graph is sound.
-func inspect(ctx context.Context, f *os.File) (*DB, error) {
+// it is a database and that it is all there.
+func inspect(f *os.File) (*DB, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -107,18 +118,7 @@ func inspect(ctx context.Context, f *os.File) (*DB, error) {
 	if err := checkSize(m, info.Size()); err != nil {
 		return nil, err
 	}
-	pages, err := mapFile(f, int64(m.pages)*m.pageSize)
-	if err != nil {
-		return nil, err
-	}
-	defer pages.close()
-
-	db := &DB{name: f.Name(), meta: m, fileSize: info.Size(), region: pages.region(m.pageSize)}
-	err = db.region.guarded(func() (err error) {
-		db.usage, err = checkStructure(ctx, pages.data, m)
-		return err
-	})
-	return db, err
+	return &DB{name: f.Name(), meta: m, fileSize: info.Size()}, nil
 }
 
 // checkSize makes sure that the file holds all pages. Reading a mapped page

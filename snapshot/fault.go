@@ -1,11 +1,8 @@
 package snapshot
 
 import (
-	"fmt"
-	"os"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"unsafe"
 )
 
@@ -49,28 +46,8 @@ func (r region) guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// mapping is a file mapped for reading.
-type mapping struct {
-	data []byte
+// bytes is the region's memory.
+func (r region) bytes() []byte {
+	// Not of Go's heap, so that the rules about uintptr do not apply to it.
+	return unsafe.Slice(*(**byte)(unsafe.Pointer(&r.start)), r.size)
 }
-
-// mapFile maps the first size bytes of f. They have to be there.
-func mapFile(f *os.File, size int64) (*mapping, error) {
-	if int64(int(size)) != size {
-		return nil, fmt.Errorf("mapping %d bytes: more than this machine can address", size)
-	}
-	data, err := syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("mapping %d bytes: %w", size, err)
-	}
-	return &mapping{data: data}, nil
-}
-
-func (m *mapping) region(pageSize int64) region {
-	return region{
-		start: uintptr(unsafe.Pointer(unsafe.SliceData(m.data))),
-		size:  int64(len(m.data)), pageSize: pageSize,
-	}
-}
-
-func (m *mapping) close() error { return syscall.Munmap(m.data) }
