@@ -42,30 +42,34 @@ func (k Key) GroupResource() schema.GroupResource {
 // Resource names the resource as kubectl does: "pods", "deployments.apps".
 func (k Key) Resource() string { return k.GroupResource().String() }
 
-// systemResources are first segments that hold no API object: allocation
-// bitmaps (RangeAllocation) and the API servers' own endpoint leases
-// (kubernetes pkg/controlplane: masterleases, peerserverleases).
-var systemResources = map[string]bool{
-	"ranges": true, "masterleases": true, "peerserverleases": true,
+// isSystem tells first segments that hold no API object: allocation bitmaps
+// (RangeAllocation) and the API servers' own endpoint leases (kubernetes
+// pkg/controlplane: masterleases, peerserverleases).
+func isSystem(first string) bool {
+	switch first {
+	case "ranges", "masterleases", "peerserverleases":
+		return true
+	}
+	return false
 }
 
-// ParseKey takes apart an etcd key under prefix. It fails on keys that stand
+// ParseKey takes apart an etcd key under prefix, which has no slash at its
+// end. It fails on keys that stand
 // outside prefix and on such that have too few or too many segments. It does
 // not allocate, since a pass over a database calls it for every record: the
 // Key's strings are parts of path.
 func ParseKey(prefix, path string) (Key, error) {
-	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(prefix, "/"))
+	rest, ok := strings.CutPrefix(path, prefix)
 	if !ok || !strings.HasPrefix(rest, "/") {
 		return Key{}, &KeyError{path, "does not stand under " + prefix}
 	}
-	rest = rest[1:]
-	if strings.HasPrefix(rest, "/") || strings.HasSuffix(rest, "/") || strings.Contains(rest, "//") {
+	if strings.HasSuffix(rest, "/") && rest != "/" || strings.Contains(rest, "//") {
 		return Key{}, &KeyError{path, "has an empty segment"}
 	}
 	k := Key{Path: path}
-	first, tail, _ := strings.Cut(rest, "/")
+	first, tail, _ := strings.Cut(rest[1:], "/")
 	switch {
-	case systemResources[first]:
+	case isSystem(first):
 		k.System, k.Plural, k.Name = true, first, tail
 		return k, nil
 	case strings.Contains(first, "."):
@@ -85,10 +89,7 @@ func ParseKey(prefix, path string) (Key, error) {
 			return Key{}, &KeyError{path, "is neither services/specs nor services/endpoints"}
 		}
 	default:
-		gr, ok := oldNames[first]
-		if !ok {
-			gr = builtinResource(first)
-		}
+		gr := builtinResource(first) // minions, controllers and ingress among them
 		k.Group, k.Plural = gr.Group, gr.Resource
 	}
 	if tail == "" {
@@ -108,13 +109,3 @@ func ParseKey(prefix, path string) (Key, error) {
 type KeyError struct{ Path, Why string }
 
 func (e *KeyError) Error() string { return fmt.Sprintf("key %q %s", e.Path, e.Why) }
-
-// oldNames are the resources whose keys start with another word than their
-// plural; services and endpoints, which share their first segment, are
-// ParseKey's own (kubernetes pkg/kubeapiserver/default_storage_factory_builder.go,
-// SpecialDefaultResourcePrefixes).
-var oldNames = map[string]schema.GroupResource{
-	"controllers": {Resource: "replicationcontrollers"},
-	"minions":     {Resource: "nodes"},
-	"ingress":     {Group: "networking.k8s.io", Resource: "ingresses"},
-}

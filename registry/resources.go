@@ -58,18 +58,18 @@ func singularOf(kind string) string { return strings.ToLower(kind) }
 // builtins are the tables with their indexes, built once and read only.
 type builtins struct {
 	all      []Resource
-	byPrefix map[string]Resource
+	byPrefix map[string]schema.GroupResource
 	byKind   map[schema.GroupKind]Resource
 }
 
 var loadBuiltins = sync.OnceValue(func() *builtins {
-	b := &builtins{all: builtinTable(), byPrefix: map[string]Resource{}, byKind: map[schema.GroupKind]Resource{}}
+	b := &builtins{all: builtinTable(), byPrefix: map[string]schema.GroupResource{}, byKind: map[schema.GroupKind]Resource{}}
 	for _, r := range removedTable() {
 		r.Removed = true
 		b.all = append(b.all, r)
 	}
 	for _, r := range b.all {
-		b.byPrefix[r.Prefix] = r
+		b.byPrefix[r.Prefix] = r.GroupResource()
 		b.byKind[r.GroupKind()] = r
 		for _, group := range []string{"extensions", "events.k8s.io"} {
 			if g, ok := cohabiting(group, r.Plural); ok && g == r.Group {
@@ -107,8 +107,8 @@ func LookupResource(gr schema.GroupResource) (Resource, bool) {
 // builtinResource is the resource whose keys start with first; unknown ones
 // are taken for a resource of the core group.
 func builtinResource(first string) schema.GroupResource {
-	if r, ok := loadBuiltins().byPrefix[first]; ok {
-		return r.GroupResource()
+	if gr, ok := loadBuiltins().byPrefix[first]; ok {
+		return gr
 	}
 	return schema.GroupResource{Resource: first}
 }
