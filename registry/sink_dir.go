@@ -135,9 +135,13 @@ func refuseExisting(parent *os.Root, name string) error {
 	return err
 }
 
-// removeLeftover removes a NAME.part that bears the mark and that nobody holds.
+// removeLeftover removes a NAME.part that bears the mark and that nobody holds,
+// and one that is empty: its maker was killed before it could set the mark.
 func removeLeftover(parent *os.Root, partName string) error {
 	mark, err := parent.Open(path.Join(partName, partMark))
+	if errors.Is(err, fs.ErrNotExist) && parent.Remove(partName) == nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%q is in the way and was not made by this tool: %w", partName, ErrExists)
 	}
