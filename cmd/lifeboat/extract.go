@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -24,9 +23,9 @@ func extractCommand(env *environment) *cli.Command {
 		Name:  "extract",
 		Usage: "manifests out of a backup, ready for kubectl create",
 		UsageText: "lifeboat extract kube-backup.tar.gz -n infra-production --to restored/\n" +
-			"lifeboat extract kube-backup.tar.gz -n infra-production deploy,svc --to restored/\n" +
-			"lifeboat extract kube-backup.tar.gz -n infra-production -l app=web --to - | less\n" +
-			"lifeboat extract kube-backup.tar.gz --cluster --to cluster/ --report report.json",
+			"lifeboat extract backup.tar.gz.age -i key -n infra deploy,svc --to restored/\n" +
+			"lifeboat extract kube-backup.tar.gz -n infra-production -l app=web --to -\n" +
+			"lifeboat extract /var/lib/etcd --cluster --to cluster/ --report report.json",
 		ArgsUsage: "SRC [KIND...]",
 		Flags: append(sourceFlags(),
 			&cli.StringSliceFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "objects of this `NAMESPACE`, and what belongs to it; repeatable"},
@@ -274,27 +273,11 @@ func (x *extraction) summarize(plan *registry.Plan) {
 	}
 }
 
-// nextCommands says what to type now. Definitions have to be established
-// before their custom resources can be created.
+// nextCommands says what to type now.
 func (x *extraction) nextCommands(plan *registry.Plan) {
-	if x.profile != registry.Recreate || len(plan.Manifests) == 0 {
-		return
+	if x.profile == registry.Recreate && len(plan.Manifests) > 0 {
+		x.env.note("next, on the cluster:\n%s", strings.Join(plan.Commands(x.to), "\n"))
 	}
-	has := func(want func(*registry.Manifest) bool) bool { return slices.ContainsFunc(plan.Manifests, want) }
-	dir := shellQuote(filepath.Clean(x.to))
-	commands := []string{"kubectl create -R -f " + dir}
-	if has(func(m *registry.Manifest) bool { return m.Stage == registry.StageDefinitions && !m.Exists }) {
-		crds := dir + "/" + string(registry.StageDefinitions)
-		commands = []string{
-			"kubectl create -f " + crds,
-			"kubectl wait --for=condition=Established --timeout=60s -f " + crds,
-			"for stage in " + dir + "/0* " + dir + "/[2-9]*; do kubectl create -f \"$stage\"; done",
-		}
-	}
-	if has(func(m *registry.Manifest) bool { return m.Exists }) {
-		commands = append(commands, "find "+dir+" -name '*.apply' -exec kubectl apply -f {} ';'")
-	}
-	x.env.note("next, on the cluster:\n%s", strings.Join(commands, "\n"))
 }
 
 // verdictOf says what was asked for and is not there, or not whole.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -20,7 +21,7 @@ func getCommand(env *environment) *cli.Command {
 		Usage: "objects in a backup, as kubectl get shows those of a cluster",
 		UsageText: "lifeboat get kube-backup.tar.gz pods -n infra-production\n" +
 			"lifeboat get kube-backup.tar.gz deploy,svc -A -o wide\n" +
-			"lifeboat get kube-backup.tar.gz secret db-password -n infra-production -o yaml\n" +
+			"lifeboat get kube-backup.tar.gz secret db-password -n infra -o yaml\n" +
 			"lifeboat get kube-backup.tar.gz all -n infra-production -l app=supercronic",
 		ArgsUsage: "SRC KIND [NAME...]",
 		Flags: append(sourceFlags(),
@@ -165,7 +166,9 @@ func (g *getter) printObjects(ctx context.Context) error {
 		if content == nil {
 			continue // counted, and named by count
 		}
-		unstructured.SetNestedField(content, fmt.Sprint(o.KV.ModRevision), "metadata", "resourceVersion")
+		if err := unstructured.SetNestedField(content, strconv.FormatInt(o.KV.ModRevision, 10), "metadata", "resourceVersion"); err != nil {
+			return fmt.Errorf("showing %s: %w", o, err)
+		}
 		if !g.managedFields {
 			unstructured.RemoveNestedField(content, "metadata", "managedFields")
 		}
