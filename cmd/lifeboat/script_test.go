@@ -54,6 +54,9 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":     exits,
 			"unchanged": unchanged,
+			"members":   members,
+			"flip":      flip,
+			"cmpjson":   cmpjson,
 		},
 	})
 }
