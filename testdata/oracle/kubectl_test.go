@@ -34,7 +34,7 @@ func (c *cluster) run(t *testing.T, commands ...string) outcome {
 			switch line = strings.TrimSpace(line); {
 			case strings.HasSuffix(line, " created"), strings.HasSuffix(line, " configured"):
 				out.done++
-			case strings.HasSuffix(line, " condition met"):
+			case strings.HasSuffix(line, " condition met"), strings.HasSuffix(line, " patched"):
 			case strings.HasPrefix(line, "Warning: "):
 				out.warnings = append(out.warnings, line)
 			default:
