@@ -9,10 +9,10 @@ func etcdRebuildCommand(env *environment) *cli.Command {
 		Name:  "rebuild",
 		Usage: "a cluster of one out of a survivor, after the quorum is lost",
 		UsageText: "lifeboat etcd rebuild /var/lib/etcd --to /var/lib/etcd.new --dry-run\n" +
-			"lifeboat etcd rebuild /var/lib/etcd --peer-dir /mnt/master-1/etcd --to /var/lib/etcd.new\n" +
+			"lifeboat etcd rebuild /var/lib/etcd --peer-dir /mnt/etcd-1 --to etcd.new\n" +
 			"lifeboat etcd rebuild /var/lib/etcd --to /var/lib/etcd --replace",
 		ArgsUsage: "DIR",
-		Description: `What etcd's --force-new-cluster is for, without booting it and without its loss:
+		Description: `What etcd's --force-new-cluster is for, without booting it, without its loss:
 the newest acknowledged write often stands beyond the commit that the survivor
 has recorded, where --force-new-cluster cuts. rebuild keeps the whole log, says
 what of it is not proven committed, and --committed-only cuts.

@@ -18,8 +18,9 @@ func etcdRepairCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "repair",
 		Usage: "a database that is full: disarm, compact, defragment, offline",
-		UsageText: "lifeboat etcd repair /var/lib/etcd --to /var/lib/etcd.new --disarm --compact --defrag\n" +
-			"lifeboat etcd repair etcd-backup.snapshot --to small.snapshot --compact --keep-revisions 1000 --defrag",
+		UsageText: "lifeboat etcd repair /var/lib/etcd --to etcd.new --compact --defrag\n" +
+			"lifeboat etcd repair old.snapshot --to new.snapshot --compact --defrag \\\n" +
+			"    --keep-revisions 1000",
 		ArgsUsage: "SRC",
 		Description: `Of a data dir the result is a data dir, of anything else a snapshot. SRC stays.
 

@@ -15,7 +15,7 @@ func etcdSaveCommand(env *environment) *cli.Command {
 		Name:  "save",
 		Usage: "a snapshot of a stopped member, its write-ahead log included",
 		UsageText: "lifeboat etcd save /var/lib/etcd --to etcd-backup.snapshot\n" +
-			"lifeboat etcd save /var/lib/etcd --peer-dir /mnt/master-1/etcd --to etcd-backup.snapshot",
+			"lifeboat etcd save /var/lib/etcd --peer-dir /mnt/etcd-1 --to etcd.snapshot",
 		ArgsUsage: "SRC",
 		Flags: append(sourceFlags(),
 			&cli.StringFlag{Name: "to", Usage: "the `FILE` to write; it must not exist"},

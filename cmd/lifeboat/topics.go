@@ -29,8 +29,8 @@ const sourcesText = `SRC is the first argument of every command that reads. It m
   the same, encrypted       by age, binary or armored
   an etcd snapshot          what etcdctl snapshot save writes
   a database file           member/snap/db
-  a member's data dir       its database; a warning counts the log entries
-                            that are newer than it
+  a member's data dir       its database, and what its write-ahead log holds
+                            beyond it
   -                         any of the files above, on standard input
 
 What it is, is told by its bytes, never by its name. It is opened for reading
