@@ -139,7 +139,8 @@ func refuseExisting(parent *os.Root, name string) error {
 // and one that is empty: its maker was killed before it could set the mark.
 func removeLeftover(parent *os.Root, partName string) error {
 	mark, err := parent.Open(path.Join(partName, partMark))
-	if errors.Is(err, fs.ErrNotExist) && parent.Remove(partName) == nil {
+	info, statErr := parent.Lstat(partName)
+	if errors.Is(err, fs.ErrNotExist) && statErr == nil && info.IsDir() && parent.Remove(partName) == nil {
 		return nil
 	}
 	if err != nil {
