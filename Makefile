@@ -26,7 +26,6 @@ build: ## bin/lifeboat, static
 demo: build ## one lost namespace out of the backup in testdata, into demo/restored
 	@rm -rf demo && mkdir demo
 	bin/lifeboat extract testdata/harbour/kube-backup.tar.gz -n infra-production --to demo/restored
-	@echo && echo "The files it made:" && cd demo && find restored -type f | LC_ALL=C sort
 	@echo && echo "One of them, $$(cd demo && find restored -name 'deployments_*' | LC_ALL=C sort | head -n 1):"
 	@cat "$$(find demo/restored -name 'deployments_*' | LC_ALL=C sort | head -n 1)"
 
