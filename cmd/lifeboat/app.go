@@ -33,6 +33,9 @@ func verbs(env *environment) []*cli.Command {
 		getCommand(env),
 		inspectCommand(env),
 		etcdCommand(env),
+		simCommand(env),
+		archiveCommand(env),
+		keyCommand(env),
 		completionCommand(env),
 		versionCommand(env),
 	}

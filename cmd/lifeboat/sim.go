@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/registry/printer"
+	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
+)
+
+func simCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "sim",
+		Usage:     "simulations: where Pods go, what a lost node means",
+		UsageText: "lifeboat sim scheduler lose kube-backup.tar.gz --each",
+		Subcommands: []*cli.Command{simSchedulerCommand(env)},
+	}
+}
+
+// simKinds is all that the scheduler, or a judgement on who comes back, looks at.
+const simKinds = "nodes,pods,namespaces,services,replicationcontrollers,replicasets.apps,statefulsets.apps,jobs.batch," +
+	"persistentvolumes,persistentvolumeclaims,storageclasses.storage.k8s.io,csinodes.storage.k8s.io,csidrivers.storage.k8s.io," +
+	"csistoragecapacities.storage.k8s.io,volumeattachments.storage.k8s.io,poddisruptionbudgets.policy,priorityclasses.scheduling.k8s.io," +
+	"resourceslices.resource.k8s.io,resourceclaims.resource.k8s.io,deviceclasses.resource.k8s.io"
+
+// simCluster is what a simulation reads out of a backup.
+type simCluster struct {
+	objects scheduler.Objects
+	version registry.KubernetesVersion
+	flags   map[string]string // kube-controller-manager's, "" when not known
+	missing int               // objects that could not be read
+	locked  int               // of them, those without a key
+}
+
+// readSimCluster reads a backup's objects for a simulation. What cannot be
+// read is named and counted.
+func readSimCluster(ctx context.Context, env *environment, src *source, opts sourceOptions) (*simCluster, error) {
+	regOpts, err := src.registryOptions(env, opts)
+	if err != nil {
+		return nil, err
+	}
+	phase := env.progress.Start("reading objects", 0)
+	defer phase.Done()
+	listing, err := registry.New(src.db, regOpts).List(ctx, registry.Query{Words: simKinds})
+	if err != nil {
+		return nil, err
+	}
+	cluster := &simCluster{flags: map[string]string{}}
+	converter := printer.NewConverter(listing.Resources)
+	for o := range listing.Objects(ctx) {
+		obj, err := typedPreferred(converter, o)
+		switch {
+		case err != nil || obj == nil:
+			cluster.missing++
+			if o.Form == registry.Encrypted {
+				cluster.locked++
+			}
+			env.warn("%s: left out of the simulation: it could not be read", o)
+		default:
+			cluster.add(obj)
+		}
+	}
+	if src.control != nil {
+		version, path := src.control.KubernetesVersion()
+		cluster.version = registry.KubernetesVersion{Version: version, From: "image in " + path}
+		if flags, ok := src.control.Flags("kube-controller-manager"); ok {
+			cluster.flags = flags
+		}
+	}
+	if cluster.version.Version == "" {
+		cluster.guessVersion()
+	}
+	return cluster, ctx.Err()
+}
+
+// typedPreferred gives the object as client-go's type of the version that the
+// scheduler's informers watch; nil when it cannot be read.
+func typedPreferred(converter *printer.Converter, o *registry.Object) (runtime.Object, error) {
+	if typed := o.Typed; typed != nil && (o.GVK.Version == "v1") {
+		return typed, nil
+	}
+	converter.Preferred(o)
+	content, err := o.Content()
+	if err != nil || content == nil {
+		return nil, err
+	}
+	data, err := json.Marshal(content)
+	if err != nil {
+		return nil, err
+	}
+	obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(data, nil, nil)
+	return obj, err
+}
+
+func (c *simCluster) add(obj runtime.Object) {
+	switch obj := obj.(type) {
+	case *corev1.Node:
+		c.objects.Nodes = append(c.objects.Nodes, obj)
+	case *corev1.Pod:
+		c.objects.Pods = append(c.objects.Pods, obj)
+	default:
+		c.objects.Others = append(c.objects.Others, obj)
+	}
+}
+
+// guessVersion takes the kubelets' word where no manifest says anything; the
+// mirror Pods of a scheduler carry its image.
+func (c *simCluster) guessVersion() {
+	for _, pod := range c.objects.Pods {
+		for _, container := range pod.Spec.Containers {
+			if _, tag, ok := strings.Cut(container.Image[strings.LastIndex(container.Image, "/")+1:], ":"); ok && container.Name == "kube-scheduler" {
+				c.version = registry.KubernetesVersion{Version: tag, From: "image of Pod " + pod.Namespace + "/" + pod.Name}
+				return
+			}
+		}
+	}
+	for _, node := range c.objects.Nodes {
+		if v := node.Status.NodeInfo.KubeletVersion; strings.HasPrefix(v, "v1.") {
+			c.version = registry.KubernetesVersion{Version: v, From: "kubelet of Node " + node.Name, Guess: true}
+			return
+		}
+	}
+}
+
+// verdict says what the simulation had to do without.
+func (c *simCluster) verdict() error {
+	total := len(c.objects.Nodes) + len(c.objects.Pods) + len(c.objects.Others)
+	switch {
+	case c.missing == 0:
+		return nil
+	case total == 0 && c.locked == c.missing:
+		return &codedError{Code: exitNoKey, Err: fmt.Errorf("all %d objects are encrypted, and no key at hand opens them", c.locked),
+			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
+	}
+	return incompletef("%d objects could not be read and are no part of the answer", c.missing)
+}
+
+// schedulerFlags stand wherever the scheduler is asked.
+func schedulerFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "kubernetes-version", Usage: "judge as release `V` where the linked scheduler can (1.34 to 1.37)"},
+		&cli.StringFlag{Name: "config", Usage: "KubeSchedulerConfiguration `FILE` with profiles and weights"},
+		&cli.BoolFlag{Name: "ignore-unknown-plugins", Usage: "leave custom plugins of --config out instead of refusing it"},
+		&cli.StringFlag{Name: "order", Value: string(scheduler.ByName), Usage: "nodes arrived by `ORDER`: name or created"},
+		&cli.Uint64Flag{Name: "seed", Usage: "nodes arrived in the random order of seed `N`"},
+	}
+}
+
+// schedulerOptionsOf reads schedulerFlags. The version is the backup's unless
+// it was given; every known difference is a warning.
+func schedulerOptionsOf(c *cli.Context, env *environment, found registry.KubernetesVersion) (scheduler.Options, error) {
+	opts := scheduler.Options{Version: c.String("kubernetes-version"), Order: scheduler.Order{By: scheduler.OrderBy(c.String("order"))}}
+	switch {
+	case c.IsSet("seed") && c.IsSet("order"):
+		return opts, usagef("--seed and --order exclude each other")
+	case c.IsSet("seed"):
+		opts.Order = scheduler.Order{By: scheduler.BySeed, Seed: c.Uint64("seed")}
+	case opts.Order.By != scheduler.ByName && opts.Order.By != scheduler.ByCreation:
+		return opts, oneOf("order", string(opts.Order.By), []string{string(scheduler.ByName), string(scheduler.ByCreation)})
+	}
+	given := opts.Version != ""
+	if !given {
+		opts.Version = found.Version
+	}
+	if opts.Version != "" {
+		known, err := scheduler.Differences(opts.Version)
+		switch {
+		case err != nil && given:
+			return opts, usagef("reading --kubernetes-version: %w", err)
+		case err != nil:
+			opts.Version = ""
+		}
+		for _, d := range known {
+			env.warn("%s is judged by kube-scheduler %s: %s: %s", opts.Version, scheduler.Library, d.Topic, d.Detail)
+		}
+	}
+	if opts.Version == "" {
+		env.note("the backup does not tell its Kubernetes version: judged by kube-scheduler %s", scheduler.Library)
+	}
+	var err error
+	opts.Config, err = schedulerConfigOf(c, env)
+	return opts, err
+}
+
+func schedulerConfigOf(c *cli.Context, env *environment) (*scheduler.Config, error) {
+	path := c.String("config")
+	if path == "" {
+		return scheduler.DefaultConfig()
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	config, err := scheduler.ParseConfig(data, c.Bool("ignore-unknown-plugins"))
+	if unknown := (*scheduler.UnknownPluginError)(nil); errors.As(err, &unknown) {
+		return nil, withHint(refusef("reading %q: %w", path, err), "--ignore-unknown-plugins leaves them out; the answer is then not your scheduler's")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", path, err)
+	}
+	for _, name := range config.Skipped {
+		env.warn("plugin %q of %q is left out: the answer may differ from your scheduler's", name, path)
+	}
+	for _, url := range config.Extenders {
+		env.warn("extender %q of %q is not called: the answer may differ from your scheduler's", url, path)
+	}
+	return config, nil
+}

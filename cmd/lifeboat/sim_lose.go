@@ -1,0 +1,194 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
+	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
+)
+
+func simLoseCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "lose",
+		Usage: "lose nodes or a zone: what fits where, what stays Pending and why",
+		UsageText: "lifeboat sim scheduler lose kube-backup.tar.gz --node worker-1\n" +
+			"lifeboat sim scheduler lose kube-backup.tar.gz --zone zone-1\n" +
+			"lifeboat sim scheduler lose kube-backup.tar.gz --each",
+		ArgsUsage: "SRC",
+		Description: "Everything that would be made again is placed again, the highest priority\n" +
+			"first. Pods of a StatefulSet count as deleted by hand: without that they\n" +
+			"never come back.",
+		Flags: append(append(sourceFlags(), schedulerFlags()...),
+			&cli.StringSliceFlag{Name: "node", Usage: "lose node `N`; repeatable, all at once"},
+			&cli.StringFlag{Name: "zone", Usage: "lose all nodes of zone `Z`"},
+			&cli.BoolFlag{Name: "each", Usage: "try every node and every zone, the worst first"},
+			outputFlag(env, formatTable, formatJSON, formatYAML),
+		),
+		Action: func(c *cli.Context) error { return runSimLose(c, env) },
+	}
+}
+
+func runSimLose(c *cli.Context, env *environment) error {
+	if _, err := oneArgument(c, "SRC"); err != nil {
+		return err
+	}
+	given := 0
+	for _, name := range []string{"node", "zone", "each"} {
+		if c.IsSet(name) {
+			given++
+		}
+	}
+	if given != 1 {
+		return usagef("say what to lose: --node N, --zone Z or --each")
+	}
+	cluster, err := simInput(c, env)
+	if err != nil {
+		return err
+	}
+	opts, err := schedulerOptionsOf(c, env, cluster.version)
+	if err != nil {
+		return err
+	}
+	targets, err := targetsOf(c, cluster.objects.Nodes)
+	if err != nil {
+		return err
+	}
+	phase := env.progress.Start("losing nodes", int64(len(targets)))
+	var losses []*scheduler.Loss
+	for _, target := range targets {
+		loss, err := scheduler.Lose(c.Context, cluster.objects, opts, target.Name, target.Nodes)
+		if err != nil {
+			phase.Done()
+			return err
+		}
+		losses = append(losses, loss)
+	}
+	phase.Done()
+	if c.Bool("each") {
+		slices.SortStableFunc(losses, worstFirst)
+	}
+	return joinVerdict(printLosses(env, losses, opts, c.Bool("each")), cluster)
+}
+
+func targetsOf(c *cli.Context, nodes []*corev1.Node) ([]scheduler.Target, error) {
+	if len(nodes) == 0 {
+		return nil, failf("%w", scheduler.ErrNoNodes)
+	}
+	if c.Bool("each") {
+		return scheduler.Targets(nodes), nil
+	}
+	target := scheduler.Target{Nodes: c.StringSlice("node")}
+	target.Name = "node " + strings.Join(target.Nodes, ", ")
+
+	if zone := c.String("zone"); zone != "" {
+		target.Name = "zone " + zone
+		for _, node := range nodes {
+			name := scheduler.Zone(node)
+
+			if name == zone || name[strings.LastIndex(name, "/")+1:] == zone {
+				target.Nodes = append(target.Nodes, node.Name)
+			}
+		}
+	}
+	if len(target.Nodes) == 0 {
+		return nil, failf("no node is in zone %q", c.String("zone"))
+	}
+	for _, name := range target.Nodes {
+		if !slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return n.Name == name }) {
+			return nil, failf("nodes %q not found", name)
+		}
+	}
+	return []scheduler.Target{target}, nil
+}
+
+// worstFirst ranks losses: what stays Pending weighs most, then what is
+// pushed out, then broken budgets, then what nobody makes again.
+func worstFirst(a, b *scheduler.Loss) int {
+	return cmp.Or(
+		cmp.Compare(b.Pending, a.Pending), cmp.Compare(b.Preempted, a.Preempted),
+		cmp.Compare(len(b.Budgets), len(a.Budgets)), cmp.Compare(b.Gone, a.Gone),
+	)
+}
+
+func printLosses(env *environment, losses []*scheduler.Loss, opts scheduler.Options, each bool) error {
+	if env.format != formatTable {
+		return env.printDocument(struct {
+			Scheduler string            `json:"scheduler"`
+			Order     string            `json:"order"`
+			Items     []*scheduler.Loss `json:"items"`
+		}{scheduler.Library, opts.Order.String(), losses})
+	}
+	defer env.note("judged by kube-scheduler %s; nodes arrived by %s", scheduler.Library, opts.Order)
+	if !each {
+		return printLoss(env, losses[0])
+	}
+	t := newTable(env.stdout, "LOST", "NODES", "PLACED", "PENDING", "PREEMPTED", "GONE", "BUDGETS", "SKEWS")
+	for _, l := range losses {
+		t.row(l.Name, strconv.Itoa(len(l.Nodes)), strconv.Itoa(l.Placed), strconv.Itoa(l.Pending), strconv.Itoa(l.Preempted),
+			strconv.Itoa(l.Gone), strconv.Itoa(len(l.Budgets)), strconv.Itoa(len(l.Skews)))
+	}
+	return t.flush()
+}
+
+func printLoss(env *environment, l *scheduler.Loss) error {
+	line := func(format string, args ...any) { fmt.Fprintln(env.stdout, printable(fmt.Sprintf(format, args...))) }
+	line("lost: %s (%d nodes): %d Pods placed again, %d stay Pending, %d preempted, %d gone for good",
+		l.Name, len(l.Nodes), l.Placed, l.Pending, l.Preempted, l.Gone)
+	fmt.Fprintln(env.stdout)
+	t := newTable(env.stdout, "POD", "FROM", "TO", "WHY")
+	for _, p := range l.Pods {
+		t.row(p.Pod, p.From, destination(p), reasonOf(p))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, b := range l.Budgets {
+		line("PodDisruptionBudget %s wants %d healthy: %d at once, %d after", b.Budget, b.Desired, b.AtOnce, b.After)
+	}
+	for _, s := range l.Skews {
+		line("spread of %s in %s over %s: skew %d, at most %d asked for", s.Selector, s.Namespace, s.Key, s.Skew, s.MaxSkew)
+	}
+	fmt.Fprintln(env.stdout)
+	z := newTable(env.stdout, "ZONE", "NODES", "CPU FREE", "MEMORY FREE", "PODS FREE")
+	for _, h := range l.Zones {
+		z.row(orDash(h.Zone), strconv.Itoa(h.Nodes), h.CPU.String(), h.Memory.String(), strconv.FormatInt(h.Pods, 10))
+	}
+	return z.flush()
+}
+
+func destination(p scheduler.LostPod) string {
+	switch {
+	case p.Pending():
+		return "<pending>"
+	case p.Placement != nil:
+		return p.Placement.Node
+	case p.Comeback == nodeloss.Stays:
+		return "<stays>"
+	case p.Comeback == nodeloss.Unknown:
+		return "<unknown>"
+	}
+	return "<gone>"
+}
+
+func reasonOf(p scheduler.LostPod) string {
+	why := p.Why
+	if p.Cause == "preempted" {
+		why = "preempted; " + why
+	}
+	switch {
+	case p.Refused != "":
+		return p.Refused
+	case p.Pending():
+		return p.Placement.Message
+	case p.Placement != nil && p.Placement.Preemption != nil:
+		return "preempts " + strings.Join(p.Placement.Preemption.Victims, ", ")
+	}
+	return why
+}

@@ -1,0 +1,2 @@
+// Package nodeloss
+package nodeloss
