@@ -34,8 +34,6 @@ func verbs(env *environment) []*cli.Command {
 		inspectCommand(env),
 		etcdCommand(env),
 		simCommand(env),
-		archiveCommand(env),
-		keyCommand(env),
 		completionCommand(env),
 		versionCommand(env),
 	}
