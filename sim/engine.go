@@ -1,0 +1,216 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// EngineName names an engine in a drill's `engine:` list.
+type EngineName string
+
+// The engines.
+const (
+	Virtual  EngineName = "virtual"  // go.etcd.io/raft in virtual time, seeded
+	Embedded EngineName = "embedded" // real etcd members, real seconds
+)
+
+// Errors that the parts of a drill are told by.
+var (
+	// ErrUnsupported: the engine cannot do or measure what it was asked for.
+	ErrUnsupported = errors.New("this engine cannot do that")
+	// ErrInvariant: an invariant is broken. InvariantError carries which.
+	ErrInvariant = errors.New("invariant broken")
+)
+
+// InvariantError is a broken invariant: what was seen, and when.
+type InvariantError struct {
+	Name   Invariant     // which one
+	At     time.Duration // since the start of the cluster
+	Detail string        // for people: members, terms, indexes
+}
+
+func (e *InvariantError) Error() string {
+	return "invariant " + string(e.Name) + " broken at " + e.At.String() + ": " + e.Detail
+}
+
+// Is makes every InvariantError an ErrInvariant.
+func (e *InvariantError) Is(target error) bool { return target == ErrInvariant }
+
+// Engine starts clusters. Its methods may be called from one goroutine.
+type Engine interface {
+	Name() EngineName
+
+	// Start brings up a cluster as given describes it and returns as soon as
+	// its members run; a leader is not waited for. Members are named m1, m2 and
+	// so on, voters first. The background load runs from the first leader on.
+	// Everything that is random hangs on seed, as far as the engine is able to.
+	// Cluster.Close has to be called.
+	Start(ctx context.Context, given Given, seed uint64) (Cluster, error)
+}
+
+// Cluster is a running cluster. Its clock starts at 0 when Start returns, and
+// all times are on it. Calls come from one goroutine; the clock of an engine in
+// virtual time moves only inside of calls.
+//
+// Where a method reaches the cluster as a client would, its error has the text
+// that etcd's client would show ("etcdserver: unhealthy cluster", "context
+// deadline exceeded"); drills compare texts. Errors of the engine itself are
+// Fatal: the run is aborted, not judged.
+type Cluster interface {
+	// Now is the cluster's clock.
+	Now() time.Duration
+
+	// Advance lets time pass until the clock shows until; the load goes on. It
+	// returns early with an *InvariantError, or a *FatalError, or ctx's error.
+	Advance(ctx context.Context, until time.Duration) error
+
+	// Members are all members that the drill ever named, in the order m1, m2,
+	// …: dead, removed and joined ones too. It costs no virtual time and asks
+	// the members themselves, not the quorum.
+	Members() []Member
+
+	// Do carries out one action. Selectors have been resolved: Targets (and
+	// Against) hold names. It returns when the action is done or refused; a
+	// membership change is done when it is applied.
+	Do(ctx context.Context, a Action) error
+
+	// Write puts one probe value through a client that tries the members of on
+	// in turn (none: all that run), and waits for the answer at most timeout.
+	Write(ctx context.Context, on []string, timeout time.Duration) error
+
+	// Read reads one key from the member on. Linearizable reads need a quorum,
+	// serializable ones do not.
+	Read(ctx context.Context, on string, linearizable bool, timeout time.Duration) error
+
+	// MemberList is the membership as the member on has applied it.
+	MemberList(ctx context.Context, on string) ([]ListedMember, error)
+
+	// Status is the member's own view: no quorum is needed.
+	Status(ctx context.Context, on string) (Status, error)
+
+	// Objects counts the Kubernetes objects of a namespace that can be read from
+	// the member on. Only a cluster that started from a backup holds any.
+	Objects(ctx context.Context, on, namespace string) (int, error)
+
+	// Tally is what the load has seen so far.
+	Tally() Tally
+
+	// Events are the timeline so far, oldest first, at most MaxEvents.
+	Events() []Event
+
+	// Digest is a hash over everything that happened, equal for equal runs; ""
+	// where the engine promises no such thing.
+	Digest() string
+
+	// Close ends all members and removes every file and process.
+	Close() error
+}
+
+// FatalError says that the engine itself cannot go on: nothing is judged.
+type FatalError struct{ Err error }
+
+func (e *FatalError) Error() string { return e.Err.Error() }
+func (e *FatalError) Unwrap() error { return e.Err }
+
+// Role is what a member is at a moment.
+type Role string
+
+// The roles. Down and Removed are not raft's.
+const (
+	RoleLeader    Role = "leader"
+	RoleFollower  Role = "follower"
+	RoleCandidate Role = "candidate" // raft's pre-candidates too
+	RoleLearner   Role = "learner"
+	RoleDown      Role = "down"    // killed, stopped, or added and not started
+	RoleRemoved   Role = "removed" // no member any more
+)
+
+// Member is one member's state, as itself sees it.
+type Member struct {
+	Name    string `json:"name"`
+	Role    Role   `json:"role"`
+	Learner bool   `json:"learner,omitempty"` // in its own configuration, also when it is down
+	Term    uint64 `json:"term"`
+	Commit  uint64 `json:"commit"`
+	Applied uint64 `json:"applied"`
+	// Reachable is how many members, itself included, it can talk to both ways.
+	Reachable int `json:"reachable"`
+}
+
+// Running says whether the member's process lives.
+func (m Member) Running() bool { return m.Role != RoleDown && m.Role != RoleRemoved }
+
+// ListedMember is a line of `member list`.
+type ListedMember struct {
+	Name    string `json:"name"` // as the drill named it
+	Learner bool   `json:"learner,omitempty"`
+	Started bool   `json:"started"`
+}
+
+// Status is what `endpoint status`, `alarm list` and `endpoint hashkv` say.
+type Status struct {
+	Leader string   // name, "" when the member knows of none
+	Term   uint64   // raft term
+	Errors []string // "etcdserver: no leader", "memberID:1 alarm:NOSPACE "
+	Alarms []string // "NOSPACE", "CORRUPT": cluster-wide, each once
+	Hash   uint32   // over all keys, as HashKV at revision 0
+	// Revision is the store's; hashes compare at equal revisions only.
+	Revision int64
+}
+
+// Tally is what the load measured. Lost counts are of the run so far: a write
+// is lost when it was acknowledged and the cluster that now stands (the
+// running member that has applied most) does not hold it.
+type Tally struct {
+	Sent         int `json:"sent"`
+	Acknowledged int `json:"acknowledged"`
+	Failed       int `json:"failed"`
+	Lost         int `json:"lost"`
+	// LostKeys are names of lost writes, at most 20; of a backup's objects
+	// where the loss is one.
+	LostKeys []string `json:"lostKeys,omitempty"`
+	// Gaps are the stretches of at least the heartbeat interval times ten
+	// without one acknowledged write, oldest first.
+	Gaps []Gap `json:"gaps,omitempty"`
+	// Buckets are acknowledged and failed writes per second, for the report.
+	Buckets []Bucket `json:"buckets,omitempty"`
+}
+
+// Gap is a stretch without acknowledged writes. Until is 0 while it lasts.
+type Gap struct {
+	From  Duration `json:"from"`
+	Until Duration `json:"until"`
+}
+
+// Bucket is one second of load.
+type Bucket struct {
+	Acknowledged int `json:"ok"`
+	Failed       int `json:"failed,omitempty"`
+}
+
+// MaxEvents bounds a timeline; a longer one ends with an EventTruncated.
+const MaxEvents = 5000
+
+// Event is something that happened, for the timeline.
+type Event struct {
+	At     Duration  `json:"at"`
+	Kind   EventKind `json:"kind"`
+	Member string    `json:"member,omitempty"`
+	Role   Role      `json:"role,omitempty"`   // of EventRole
+	Term   uint64    `json:"term,omitempty"`   // of EventRole
+	Commit uint64    `json:"commit,omitempty"` // of EventRole
+	Text   string    `json:"text,omitempty"`   // of the others, for people
+}
+
+// EventKind is the kind of an Event.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventRole      EventKind = "role"      // Member is Role in Term from now on
+	EventAction    EventKind = "action"    // the drill did something
+	EventLink      EventKind = "link"      // a partition began, or all links are whole again ("healed")
+	EventAlarm     EventKind = "alarm"     // raised or disarmed
+	EventTruncated EventKind = "truncated" // what follows was not kept
+)

@@ -1,0 +1,65 @@
+package sim
+
+// Subject is what an expectation looks at.
+type Subject string
+
+// The subjects, with what their value may be.
+const (
+	OnLeader   Subject = "leader"    // exactly-one, none, or a member's name
+	OnTerm     Subject = "term"      // same, changed: against the start of the step
+	OnWrite    Subject = "write"     // ok, fails; `with` is the error's text
+	OnRead     Subject = "read"      // serializable, linearizable; `is` ok, fails; `with`
+	OnAction   Subject = "action"    // ok, fails; `with`: the step's last action
+	OnMembers  Subject = "members"   // how many voters and learners
+	OnVoters   Subject = "voters"    // how many
+	OnLearners Subject = "learners"  // how many
+	OnStatus   Subject = "status"    // an error of `endpoint status`, or ok
+	OnAlarms   Subject = "alarms"    // none, NOSPACE, CORRUPT
+	OnHash     Subject = "hash"      // equal: all running voters at the same revision
+	OnObjects  Subject = "objects"   // a namespace; readable from the backup's data
+	OnReadOnly Subject = "read-only" // true: serializable reads work, writes fail; false: writes work
+	OnLost     Subject = "lost"      // acknowledged writes lost: a number, or some
+	OnRevision Subject = "revision"  // ahead, behind: of what a watcher had seen before the last restore
+)
+
+// Expectation is one line of `expect` or `steady`.
+type Expectation struct {
+	Subject Subject `json:"subject"`
+	Value   string  `json:"value"`
+	Is      string  `json:"is,omitempty"`   // ok (default) or fails, of a read
+	With    string  `json:"with,omitempty"` // a part of the error's text
+	// On is the member that is asked; nil is any that runs, for a write all of
+	// them in turn.
+	On []Selector `json:"on,omitempty"`
+	// Within is how long the cluster has to get there: it is looked at again and
+	// again. Zero means now.
+	Within Duration `json:"within,omitzero"`
+	// For is how long it has to stay that way once it is so.
+	For Duration `json:"for,omitzero"`
+
+	line int
+}
+
+// String is the expectation for a report: "write fails with …, within 2s".
+func (e Expectation) String() string {
+	text := string(e.Subject) + " " + e.Value
+	if e.Is != "" {
+		text += " " + e.Is
+	}
+	if e.With != "" {
+		text += " with " + quote(e.With)
+	}
+	for i, on := range e.On {
+		if i == 0 {
+			text += " on"
+		}
+		text += " " + string(on)
+	}
+	if e.Within > 0 {
+		text += " within " + e.Within.String()
+	}
+	if e.For > 0 {
+		text += " for " + e.For.String()
+	}
+	return text
+}
