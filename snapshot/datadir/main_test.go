@@ -100,13 +100,16 @@ func replay(t testing.TB, path string, opts datadir.ReplayOptions) *datadir.Repl
 // database opens what a replay made; the replay's own file stays open.
 func database(t testing.TB, r *datadir.Replay) *snapshot.DB {
 	t.Helper()
-	file, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", r.File.Fd()))
+	file, err := os.Open(procPath(r.File))
 	require.NoError(t, err)
 	db, err := snapshot.OpenFile(t.Context(), file)
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
 	return db
 }
+
+// procPath is a name of a file that has none.
+func procPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }
 
 // keys is the keyspace at the newest revision.
 func keys(t testing.TB, r snapshot.Reader) map[string]string {
