@@ -36,7 +36,11 @@ type Plan struct {
 // Manifest is an object as it is to be created again.
 type Manifest struct {
 	Object  *Object
-	Content map[string]any // a copy, cleaned
+	Content map[string]any // a copy, cleaned; nil where only Raw is there
+
+	// Raw is the value of an object that cannot be read (locked, damaged, of an
+	// unknown kind), decrypted where a key was at hand. Profile Raw only.
+	Raw []byte
 
 	Stage Stage
 	File  string // "80-workloads/deployments_infra-production_supercronic.yaml"
@@ -123,6 +127,10 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 	for _, m := range group.members {
 		e := &edit{group: group, member: m}
 		e.run(rules)
+		if plan.Profile == Raw && m.stored == nil {
+			plan.Manifests = append(plan.Manifests, rawManifest(m))
+			continue
+		}
 		if e.leftOut != nil {
 			plan.LeftOut = append(plan.LeftOut, *e.leftOut)
 			continue
@@ -133,4 +141,13 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 	}
 	arrange(plan)
 	return plan, nil
+}
+
+// rawManifest keeps the bytes of an object that cannot be read.
+func rawManifest(m *member) *Manifest {
+	raw := m.object.Raw
+	if raw == nil {
+		raw = m.object.KV.Value
+	}
+	return &Manifest{Object: m.object, Raw: raw, Notes: []string{"only its raw bytes are written: " + m.why}}
 }

@@ -169,7 +169,7 @@ func (p *part) fill(ctx context.Context, plan *Plan, written *Written) error {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		text, err := MarshalYAML(m.Content)
+		text, err := m.bytes()
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.Object, err)
 		}
@@ -191,6 +191,14 @@ func (p *part) fill(ctx context.Context, plan *Plan, written *Written) error {
 		}
 	}
 	return syncDir(p.root, ".")
+}
+
+// bytes is what the manifest's file holds.
+func (m *Manifest) bytes() ([]byte, error) {
+	if m.Content == nil {
+		return m.Raw, nil
+	}
+	return MarshalYAML(m.Content)
 }
 
 // writeFile writes a new file, syncs it and reads it back.

@@ -110,7 +110,7 @@ func WriteStream(w io.Writer, plan *Plan) error {
 	out := bufio.NewWriter(w)
 	for _, exists := range []bool{false, true} {
 		for _, m := range plan.Manifests {
-			if m.Exists != exists {
+			if m.Exists != exists || m.Content == nil { // raw bytes fit no YAML stream
 				continue
 			}
 			text, err := MarshalYAML(m.Content)
