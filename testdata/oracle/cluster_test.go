@@ -186,6 +186,8 @@ func (c *cluster) start(t *testing.T, bin, name string, args []string) *child {
 	require.NoError(t, err)
 	cmd := exec.Command(filepath.Join(bin, name), args...)
 	cmd.Stdout, cmd.Stderr = log, log
+	_, err = cmd.StdinPipe() // exitWithParent; open until Wait returns
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	go func() {
 		_ = cmd.Wait() // the log tells more than the exit code

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -20,8 +21,10 @@ import (
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "kube-apiserver":
+		go exitWithParent()
 		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
 	case "kube-controller-manager":
+		go exitWithParent()
 		os.Exit(cli.Run(controllers.NewControllerManagerCommand()))
 	case "kubectl":
 		_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) // as kubectl does: a bad -v is reported by the command
@@ -31,6 +34,13 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// exitWithParent ends a server when the test that started it is gone, even if
+// that was killed: then the pipe that is its standard input ends.
+func exitWithParent() {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(1)
 }
 
 // linkPrograms makes a folder for PATH with the programs in it.

@@ -35,6 +35,7 @@ func TestRecreateShipyard(t *testing.T) {
 	c := startCluster(t)
 	c.recreate(t, dir, next)
 	c.settle(t)
+	requireAsWritten(t, c)
 	again, _ := program.extract(t, c.snapshot(t), keys...)
 
 	// The one difference: the definition has a default that the server writes into
@@ -43,4 +44,33 @@ func TestRecreateShipyard(t *testing.T) {
 	want := readTree(t, dir)
 	want[defaulted] = strings.Replace(want[defaulted], "spec:\n", "spec:\n  hooks: 2\n", 1)
 	assertSameTrees(t, want, readTree(t, again))
+}
+
+// requireAsWritten asks the server of the new cluster what it would have to
+// change for each field to be as the operators wrote it. That two extractions
+// are alike does not show it: a field could be lost in both.
+func requireAsWritten(t *testing.T, c *cluster) {
+	t.Helper()
+	out := c.run(t, "kubectl diff --server-side --force-conflicts -f testdata/shipyard.yaml -f testdata/cranes.yaml")
+	var changes []string
+	for _, line := range out.refused {
+		switch {
+		case strings.HasPrefix(line, "---"), strings.HasPrefix(line, "+++"):
+		case strings.Contains(line, `{"apiVersion":`): // what kubectl apply wrote down about itself
+		case strings.HasPrefix(line, "-"), strings.HasPrefix(line, "+"):
+			changes = append(changes, line)
+		}
+	}
+	require.Equal(t, []string{
+		// A volume is kept until its data is known to be there.
+		"-  persistentVolumeReclaimPolicy: Retain",
+		"+  persistentVolumeReclaimPolicy: Delete",
+		// Finalizers are their controllers' to set, as is the status.
+		"-  generation: 1",
+		"+  finalizers:",
+		"+  - yard.example.com/park",
+		"+  generation: 2",
+		"+status:",
+		"+  hooks: 1",
+	}, changes, strings.Join(out.refused, "\n"))
 }
