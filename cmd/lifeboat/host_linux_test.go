@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
 const harbourArchive = "../../testdata/harbour/kube-backup.tar.gz"
@@ -143,4 +145,45 @@ func TestPipes(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.Equal(t, int(exitInterrupted), cmd.ProcessState.ExitCode())
 	require.Empty(t, stderr.String())
+}
+
+// The two engines give the same bytes for everything in every fixture.
+func TestEnginesAgree(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	generated := filepath.Join(dir, "generated")
+	_, err := snapshottest.Generate(generated, snapshottest.Spec{Keys: 500, Trailer: true})
+	require.NoError(t, err)
+	for name, args := range map[string][]string{
+		"harbour":         {harbourArchive, "-A"},
+		"harbour-raw":     {harbourArchive, "-A", "--profile", "raw"},
+		"harbour-cluster": {harbourArchive, "--cluster"},
+		"harbour-past":    {harbourArchive, "-n", "infra-production", "--rev", "900"},
+		"generated":       {generated, "-A"},
+	} {
+		var results [2]result
+		var trees [2]map[string]string
+		for i, engine := range []string{engineDirect, engineEtcd} {
+			target := filepath.Join(dir, name+"-"+engine)
+			results[i] = lifeboat(append([]string{"extract", "--to", target, "--engine", engine}, args...)...)
+			require.Equal(t, exitDone, results[i].code, results[i].stderr)
+			trees[i] = readTree(t, target)
+		}
+		require.NotEmpty(t, trees[0], name)
+		require.Equal(t, trees[0], trees[1], name)
+	}
+}
+
+func readTree(t testing.TB, root string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	require.NoError(t, filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[path[len(root):]] = string(data)
+		return err
+	}))
+	return files
 }
