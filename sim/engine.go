@@ -93,6 +93,10 @@ type Cluster interface {
 	// the member on. Only a cluster that started from a backup holds any.
 	Objects(ctx context.Context, on, namespace string) (int, error)
 
+	// Checked are the invariants that the run is really held to: those of
+	// Given.Always that the engine can see. A report names the others.
+	Checked() []Invariant
+
 	// Tally is what the load has seen so far.
 	Tally() Tally
 

@@ -59,6 +59,9 @@ type Given struct {
 	// Snapshot is where the caller put the backup's database, opened and
 	// checked; only engines that can read one use it.
 	Snapshot string `json:"-"`
+	// Always are the drill's invariants: the caller copies them here. A cluster
+	// checks those it can and says which in Cluster.Checked.
+	Always []Invariant `json:"-"`
 }
 
 // Load is what clients do all the time.
