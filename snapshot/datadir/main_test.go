@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 		fmt.Println(serveCluster(spec))
 		os.Exit(1)
 	}
+	if spec := os.Getenv(threeEnv); spec != "" {
+		fmt.Println(serveThree(spec))
+		os.Exit(1)
+	}
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
 		n, err := strconv.Atoi(factor)
 		if err != nil || n < 1 {

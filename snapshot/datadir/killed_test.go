@@ -1,0 +1,235 @@
+package datadir_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+// threeEnv makes the test binary a cluster of three members that writes until
+// it is killed.
+const threeEnv = "LIFEBOAT_TEST_THREE"
+
+type three struct {
+	Root  string
+	Peers [3]string
+	Seed  uint64
+	Lose  int // operation at which a member is lost
+}
+
+// operation is one write of the only writer. It is told before it is made, and
+// again when it was acknowledged.
+type operation struct {
+	N       int
+	Puts    map[string]string
+	Deletes []string
+	Compact bool
+	Acked   bool
+}
+
+func (o operation) apply(state map[string]string) map[string]string {
+	next := maps.Clone(state)
+	for _, k := range o.Deletes {
+		delete(next, k)
+	}
+	maps.Copy(next, o.Puts)
+	return next
+}
+
+// serveThree is the child's life.
+func serveThree(spec string) error {
+	var s three
+	if err := json.Unmarshal([]byte(spec), &s); err != nil {
+		return err
+	}
+	names := []string{"m0", "m1", "m2"}
+	var cluster []string
+	for i, name := range names {
+		cluster = append(cluster, name+"="+s.Peers[i])
+	}
+	var members []*embed.Etcd
+	for i, name := range names {
+		peer, err := url.Parse(s.Peers[i])
+		if err != nil {
+			return err
+		}
+		cfg := etcdConfig(name, filepath.Join(s.Root, name), *peer)
+		cfg.InitialCluster = strings.Join(cluster, ",")
+		cfg.SnapshotCount = 50 // so that the logs begin anew
+		e, err := embed.StartEtcd(cfg)
+		if err != nil {
+			return err
+		}
+		members = append(members, e)
+	}
+	for _, e := range members {
+		<-e.Server.ReadyNotify()
+	}
+	r, out := rand.New(rand.NewPCG(s.Seed, 0)), json.NewEncoder(os.Stdout)
+	lost, client := r.IntN(3), v3client.New(members[0].Server)
+	for n := 1; ; n++ {
+		if n == s.Lose {
+			if lost == 0 {
+				client = v3client.New(members[1].Server)
+			}
+			go members[lost].Server.HardStop()
+		}
+		o := draw(r, n)
+		out.Encode(o)
+		if err := o.write(client); err != nil {
+			// In doubt: a new leader is being elected. What is still on its way
+			// to it must not come after the next operation.
+			time.Sleep(300 * time.Millisecond)
+			continue
+		}
+		o.Acked = true
+		out.Encode(o)
+	}
+}
+
+func draw(r *rand.Rand, n int) operation {
+	o := operation{N: n, Puts: map[string]string{}}
+	key := func() string { return fmt.Sprintf("/k/%d", r.IntN(9)) }
+	switch r.IntN(10) {
+	case 0:
+		o.Deletes = []string{key()}
+	case 1:
+		o.Puts[key()], o.Deletes = fmt.Sprint("txn ", n), []string{"/t/" + key()}
+	case 2:
+		o.Compact = n%3 == 0
+	default:
+		o.Puts[key()] = fmt.Sprint(n)
+	}
+	return o
+}
+
+func (o operation) write(c *clientv3.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if o.Compact {
+		got, err := c.Get(ctx, "/")
+		if err == nil {
+			_, err = c.Compact(ctx, got.Header.Revision)
+		}
+		return err
+	}
+	var ops []clientv3.Op
+	for k, v := range o.Puts {
+		ops = append(ops, clientv3.OpPut(k, v))
+	}
+	for _, k := range o.Deletes {
+		ops = append(ops, clientv3.OpDelete(k))
+	}
+	_, err := c.Txn(ctx).Then(ops...).Commit()
+	return err
+}
+
+// history runs a cluster of three, kills it after some acknowledgements, and
+// returns every state from the last acknowledged one on that may be the
+// cluster's.
+func history(t *testing.T, r *rand.Rand) (dirs []string, states []map[string]string) {
+	t.Helper()
+	acks := 20 + r.IntN(150)
+	spec := three{Root: t.TempDir(), Seed: r.Uint64(), Lose: r.IntN(2 * acks)}
+	for i := range spec.Peers {
+		peer := loopback(t)
+		spec.Peers[i] = peer.String()
+		dirs = append(dirs, filepath.Join(spec.Root, fmt.Sprint("m", i)))
+	}
+	text, err := json.Marshal(spec)
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), threeEnv+"="+string(text))
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var ops []operation
+	count := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var o operation
+		if json.Unmarshal(lines.Bytes(), &o) != nil {
+			break // cut off by the kill
+		}
+		if !o.Acked {
+			ops = append(ops, o)
+			continue
+		}
+		ops[len(ops)-1].Acked = true
+		if count++; count == acks {
+			require.NoError(t, cmd.Process.Kill())
+		}
+	}
+	cmd.Wait() //nolint:errcheck // killed
+	require.GreaterOrEqual(t, count, acks)
+
+	// An operation in doubt was made or not.
+	states = []map[string]string{{}}
+	for _, o := range ops {
+		var next []map[string]string
+		for _, s := range states {
+			next = append(next, o.apply(s))
+			if !o.Acked {
+				next = append(next, s)
+			}
+		}
+		states = next
+		require.Less(t, len(states), 1<<10)
+	}
+	return dirs, states
+}
+
+// Whatever moment three members are killed at: two of their dirs hold all that
+// was acknowledged, each dir by itself is a state of the cluster, and the cut
+// at the recorded commit is that of etcd's own --force-new-cluster.
+func TestKilledThree(t *testing.T) {
+	t.Parallel()
+	for n := range 2 * soak {
+		seed := uint64(time.Now().UnixNano()) + uint64(n)
+		t.Logf("seed %d", seed)
+		r := rand.New(rand.NewPCG(seed, 1))
+		dirs, states := history(t, r)
+		var survivors []*datadir.Survivor
+		for _, dir := range dirs {
+			watch := watchTree(t, dir)
+			survivors = append(survivors, survey(t, dir))
+			whole := replay(t, dir, datadir.ReplayOptions{})
+			cut := replay(t, dir, datadir.ReplayOptions{CommittedOnly: true})
+			require.LessOrEqual(t, cut.Revision, whole.Revision)
+			require.Equal(t, whole.ProvenRevision, cut.Revision)
+			trial, err := etcdproc.Try(t.Context(), dir, "", t.TempDir())
+			require.NoError(t, err)
+			require.Equal(t, trial.Hash, cut.Hash.Hash, "etcd's own --force-new-cluster")
+			require.Equal(t, trial.Revision, cut.Revision)
+			watch.unchanged(t)
+		}
+		for lost := range survivors {
+			two := []*datadir.Survivor{survivors[(lost+1)%3], survivors[(lost+2)%3]}
+			best, err := datadir.Best(two)
+			require.NoError(t, err)
+			r, err := best.Replay(t.Context(), datadir.ReplayOptions{Peers: two})
+			require.NoError(t, err)
+			got := keys(t, database(t, r))
+			require.Contains(t, states, got, "all that was acknowledged, and no more than was in doubt")
+			require.NoError(t, r.File.Close())
+		}
+	}
+}
