@@ -78,7 +78,7 @@ func WriteDir(ctx context.Context, target string, plan *Plan) (written Written, 
 	if err := part.root.Remove(partMark); err != nil {
 		return written, err
 	}
-	return written, errors.Join(syncDir(part.root, "."), syncDir(parent, "."))
+	return written, errors.Join(syncPath(part.root, "."), syncPath(parent, "."))
 }
 
 // part is a folder that is being built.
@@ -162,7 +162,9 @@ func lock(mark *os.File) error {
 	return err
 }
 
-// fill writes, reads back and syncs all manifests.
+// fill writes, reads back and syncs all manifests. Syncing is a pass of its own:
+// the first call lets a journaling file system commit everything, and the rest
+// find little to do, where a sync after each write would commit each by itself.
 func (p *part) fill(ctx context.Context, plan *Plan, written *Written) error {
 	folders := map[string]bool{}
 	for _, m := range plan.Manifests {
@@ -185,12 +187,20 @@ func (p *part) fill(ctx context.Context, plan *Plan, written *Written) error {
 		written.Files++
 		written.Bytes += int64(len(text))
 	}
+	for _, m := range plan.Manifests {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := syncPath(p.root, m.File); err != nil {
+			return fmt.Errorf("file %q: %w", m.File, err)
+		}
+	}
 	for folder := range folders {
-		if err := syncDir(p.root, folder); err != nil {
+		if err := syncPath(p.root, folder); err != nil {
 			return err
 		}
 	}
-	return syncDir(p.root, ".")
+	return syncPath(p.root, ".")
 }
 
 // bytes is what the manifest's file holds.
@@ -201,7 +211,7 @@ func (m *Manifest) bytes() ([]byte, error) {
 	return MarshalYAML(m.Content)
 }
 
-// writeFile writes a new file, syncs it and reads it back.
+// writeFile writes a new file and reads it back.
 func (p *part) writeFile(name string, text []byte) (err error) {
 	f, err := p.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
@@ -209,9 +219,6 @@ func (p *part) writeFile(name string, text []byte) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if _, err := f.Write(text); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
 		return err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -227,10 +234,11 @@ func (p *part) writeFile(name string, text []byte) (err error) {
 	return nil
 }
 
-func syncDir(root *os.Root, name string) error {
-	d, err := root.Open(name)
+// syncPath brings a file or folder to the disk.
+func syncPath(root *os.Root, name string) error {
+	f, err := root.Open(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(f.Sync(), f.Close())
 }
