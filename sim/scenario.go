@@ -50,7 +50,7 @@ type Given struct {
 	Latency  Duration `json:"latency"`            // one way, default 1ms; the virtual engine's
 	Spread   Duration `json:"spread"`             // added at random, 0 to this; the virtual engine's
 	Sync     Duration `json:"sync"`               // a disk's sync, default 1ms; the virtual engine's
-	Load     Load     `json:"load"`
+	Load     Workload `json:"load"`
 	Quota    int64    `json:"quota,omitempty"` // bytes, 0 is etcd's default
 	// PreVote is etcd's default; off shows what it is good for.
 	PreVote bool `json:"preVote"`
@@ -64,8 +64,8 @@ type Given struct {
 	Always []Invariant `json:"-"`
 }
 
-// Load is what clients do all the time.
-type Load struct {
+// Workload is what clients do all the time.
+type Workload struct {
 	Writes  int `json:"writes"`  // per second, all clients together
 	Reads   int `json:"reads"`   // linearizable reads per second
 	Clients int `json:"clients"` // default 4

@@ -1,0 +1,263 @@
+package members
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+)
+
+// errDown: nothing answers there. A client of the network would say that the
+// connection was refused.
+var errDown = errors.New("connection refused")
+
+// Members implements sim.Cluster.
+func (c *cluster) Members() []sim.Member {
+	all := c.all()
+	out := make([]sim.Member, len(all))
+	var looks sync.WaitGroup
+	for i, m := range all {
+		looks.Go(func() { out[i] = m.look(context.Background()) })
+	}
+	looks.Wait()
+	for i, m := range all {
+		out[i].Reachable = c.reachable(m, all)
+	}
+	return out
+}
+
+// reachable counts the running members, itself included, with which m can talk
+// both ways.
+func (c *cluster) reachable(m *member, all []*member) (n int) {
+	if m.running() == nil {
+		return 0
+	}
+	for _, o := range all {
+		there, _ := c.mesh.path(m.name, o.name).now()
+		back, _ := c.mesh.path(o.name, m.name).now()
+		if o == m || o.running() != nil && !there.cut && !back.cut {
+			n++
+		}
+	}
+	return n
+}
+
+// on are the members of those names, or all that run. One that is down has no
+// client and is told so.
+func (c *cluster) on(names []string) ([]*member, error) {
+	var out []*member
+	for _, m := range c.all() {
+		if len(names) == 0 && m.running() != nil {
+			out = append(out, m)
+		}
+	}
+	for _, name := range names {
+		m := c.member(name)
+		if m == nil {
+			return nil, unknown(name)
+		}
+		out = append(out, m)
+	}
+	if len(out) == 0 {
+		return nil, errDown
+	}
+	return out, nil
+}
+
+func unknown(name string) error {
+	return &sim.FatalError{Err: fmt.Errorf("there is no member %q", name)}
+}
+
+// one asks one member within timeout.
+func (c *cluster) one(ctx context.Context, name string, timeout time.Duration, ask func(context.Context, *clientv3.Client) error) error {
+	m := c.member(name)
+	if m == nil {
+		return unknown(name)
+	}
+	client := m.connection()
+	if client == nil {
+		return errDown
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return ask(ctx, client)
+}
+
+// inTurn asks one member after the other until one answers well. Each has an
+// equal share of the time that is left: one that is cut off from the others
+// would wait all of it.
+func (c *cluster) inTurn(ctx context.Context, members []*member, timeout time.Duration, ask func(context.Context, *clientv3.Client) error) (err error) {
+	deadline := time.Now().Add(timeout)
+	for i, m := range members {
+		share := time.Until(deadline) / time.Duration(len(members)-i)
+		if err = c.one(ctx, m.name, share, ask); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// commandTimeout is that of etcdctl's --command-timeout.
+const commandTimeout = 5 * time.Second
+
+// Write implements sim.Cluster.
+func (c *cluster) Write(ctx context.Context, on []string, timeout time.Duration) error {
+	members, err := c.on(on)
+	if err != nil {
+		return err
+	}
+	return c.inTurn(ctx, members, timeout, func(ctx context.Context, client *clientv3.Client) error {
+		_, err := client.Put(ctx, probeKey, c.Now().String())
+		return err
+	})
+}
+
+// probeKey is what drills write and read. It is none of Kubernetes' keys.
+const probeKey = "/lifeboat/probe"
+
+// Read implements sim.Cluster.
+func (c *cluster) Read(ctx context.Context, on string, linearizable bool, timeout time.Duration) error {
+	var opts []clientv3.OpOption
+	if !linearizable {
+		opts = append(opts, clientv3.WithSerializable())
+	}
+	return c.one(ctx, on, timeout, func(ctx context.Context, client *clientv3.Client) error {
+		_, err := client.Get(ctx, probeKey, opts...)
+		return err
+	})
+}
+
+// MemberList implements sim.Cluster.
+func (c *cluster) MemberList(ctx context.Context, on string) (list []sim.ListedMember, err error) {
+	err = c.one(ctx, on, commandTimeout, func(ctx context.Context, client *clientv3.Client) error {
+		members, err := applied(ctx, client)
+		for _, m := range members {
+			list = append(list, sim.ListedMember{Name: c.nameOf(m), Learner: m.IsLearner, Started: m.Name != ""})
+		}
+		return err
+	})
+	slices.SortFunc(list, func(a, b sim.ListedMember) int { return strings.Compare(a.Name, b.Name) })
+	return list, err
+}
+
+// applied is the membership as a member has applied it.
+func applied(ctx context.Context, client *clientv3.Client) ([]*etcdserverpb.Member, error) {
+	list, err := client.MemberList(ctx, clientv3.WithSerializable())
+	if err != nil {
+		return nil, err
+	}
+	return list.Members, nil
+}
+
+// nameOf is the drill's name for a member, which has none in etcd before its
+// first start.
+func (c *cluster) nameOf(listed *etcdserverpb.Member) string {
+	for _, m := range c.all() {
+		if slices.Contains(listed.PeerURLs, peerURL(m)) {
+			return m.name
+		}
+	}
+	return listed.Name
+}
+
+// nameOfID is the name of the member with that id, "" of one unknown.
+func (c *cluster) nameOfID(id uint64) string {
+	for _, m := range c.all() {
+		m.mu.Lock()
+		same := m.id == id && id != 0
+		m.mu.Unlock()
+		if same {
+			return m.name
+		}
+	}
+	return ""
+}
+
+// Status implements sim.Cluster.
+func (c *cluster) Status(ctx context.Context, on string) (s sim.Status, err error) {
+	err = c.one(ctx, on, commandTimeout, func(ctx context.Context, client *clientv3.Client) error {
+		status, err := statusOf(ctx, client)
+		if err != nil {
+			return err
+		}
+		s.Term, s.Errors, s.Alarms = status.RaftTerm, status.Errors, alarmsIn(status.Errors)
+		if s.Leader = c.nameOfID(status.Leader); s.Leader == "" && status.Leader != 0 {
+			s.Leader = fmt.Sprintf("%x", status.Leader)
+		}
+		api := etcdserverpb.NewMaintenanceClient(client.ActiveConnection())
+		hash, err := api.HashKV(ctx, &etcdserverpb.HashKVRequest{})
+		if err != nil {
+			return clientv3.ContextError(ctx, err)
+		}
+		s.Hash, s.Revision = hash.Hash, hash.HashRevision
+		return nil
+	})
+	return s, err
+}
+
+// alarmsIn finds the alarms among a status's errors. Asking for them otherwise
+// goes through the log (etcd server/etcdserver/v3_server.go, Alarm).
+func alarmsIn(texts []string) (found []string) {
+	for _, kind := range []string{etcdserverpb.AlarmType_NOSPACE.String(), etcdserverpb.AlarmType_CORRUPT.String()} {
+		if slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(s, "alarm:"+kind) }) {
+			found = append(found, kind)
+		}
+	}
+	return found
+}
+
+// Objects implements sim.Cluster.
+func (c *cluster) Objects(ctx context.Context, on, namespace string) (n int, err error) {
+	err = c.one(ctx, on, time.Minute, func(ctx context.Context, client *clientv3.Client) error {
+		return eachKey(ctx, client, registryPrefix, func(key string) {
+			if namespaceOf(key) == namespace {
+				n++
+			}
+		})
+	})
+	return n, err
+}
+
+// registryPrefix is where kube-apiserver keeps its objects by default
+// (--etcd-prefix).
+const registryPrefix = "/registry/"
+
+// namespaceOf is the namespace in /registry/[GROUP/]RESOURCE/NAMESPACE/NAME.
+// Groups have a dot, or are the two that services have.
+func namespaceOf(key string) string {
+	parts := strings.Split(strings.TrimPrefix(key, registryPrefix), "/")
+	if strings.Contains(parts[0], ".") || parts[0] == "services" {
+		parts = parts[1:]
+	}
+	if len(parts) != 3 {
+		return ""
+	}
+	return parts[1]
+}
+
+// eachKey lists the keys with a prefix as the member itself has them.
+func eachKey(ctx context.Context, client *clientv3.Client, prefix string, do func(key string)) error {
+	const page = 5000
+	from, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
+	for {
+		answer, err := client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithSerializable(), clientv3.WithKeysOnly(), clientv3.WithLimit(page))
+		if err != nil {
+			return err
+		}
+		for _, kv := range answer.Kvs {
+			do(string(kv.Key))
+		}
+		if !answer.More {
+			return nil
+		}
+		from = string(answer.Kvs[len(answer.Kvs)-1].Key) + "\x00"
+	}
+}

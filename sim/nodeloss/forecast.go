@@ -1,0 +1,201 @@
+package nodeloss
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/component-helpers/node/topology"
+)
+
+// ErrNoSuchNode says that a node to be lost is not in the cluster.
+var ErrNoSuchNode = errors.New("no such node")
+
+// ForceDetach is how long the attach-detach controller waits for an unmount
+// before it takes a volume away from an unhealthy node. It counts from the
+// moment at which the old Pod is gone, not from the fault.
+const ForceDetach = 6 * time.Minute
+
+// Cluster is a cluster at rest.
+type Cluster struct {
+	Nodes  []*corev1.Node
+	Pods   []*corev1.Pod
+	Others []runtime.Object // Jobs, PersistentVolumes and their claims
+}
+
+// Place is where the scheduler puts a Pod's successor; Message says why not.
+type Place struct{ Node, Message string }
+
+// Report is what becomes of the Pods of lost nodes under one tuning.
+type Report struct {
+	Tuning Tuning   `json:"tuning"`
+	Fault  Fault    `json:"fault"`
+	Lost   []string `json:"lost"`
+
+	Detected Span      `json:"detected"`
+	Zones    []Zone    `json:"zones"`            // those that lost a node
+	Master   bool      `json:"masterDisruption"` // all zones are down: nothing is evicted
+	Flapping Flapping  `json:"flapping"`
+	Cost     Cost      `json:"cost"`
+	Pods     []PodFate `json:"pods"` // by namespace and name
+}
+
+// Zone is the state of a zone after the loss.
+type Zone struct {
+	Name  string    `json:"name"`
+	State ZoneState `json:"state"`
+}
+
+// PodFate is one Pod's way. A time that is nil never comes by itself.
+type PodFate struct {
+	Pod      string   `json:"pod"` // namespace/name
+	Node     string   `json:"node"`
+	Comeback Comeback `json:"comeback"`
+	Why      string   `json:"why"`
+
+	Endpoints *Span  `json:"endpoints,omitempty"` // out of its Services
+	Evicted   *Span  `json:"evicted,omitempty"`   // marked for deletion
+	Replaced  *Span  `json:"replaced,omitempty"`  // its successor has a node
+	Back      *Span  `json:"back,omitempty"`      // its successor can start
+	Place     string `json:"place,omitempty"`     // the successor's node
+	Volume    string `json:"volume,omitempty"`    // what its volumes wait for
+	Never     string `json:"never,omitempty"`     // why Back does not come by itself
+}
+
+// Forecast tells what becomes of the Pods of the lost nodes. places are the
+// scheduler's answers, by namespace/name; a Pod without one counts as placed.
+func (t Tuning) Forecast(cluster Cluster, fault Fault, lost []string, places map[string]Place) (*Report, error) {
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(Faults(), fault) {
+		return nil, fmt.Errorf("%w: %q is no fault", ErrTuning, fault)
+	}
+	gone := map[string]bool{}
+	for _, name := range lost {
+		if !slices.ContainsFunc(cluster.Nodes, func(n *corev1.Node) bool { return n.Name == name }) {
+			return nil, fmt.Errorf("losing node %q: %w", name, ErrNoSuchNode)
+		}
+		gone[name] = true
+	}
+	taints := t.taint(cluster.Nodes, gone)
+	r := &Report{
+		Tuning: t, Fault: fault, Lost: slices.Sorted(slices.Values(lost)), Detected: t.Detection(fault),
+		Master: taints.master, Flapping: t.Flapping(), Cost: t.Cost(len(cluster.Nodes)), Zones: zonesOf(cluster.Nodes, gone, taints),
+	}
+	f := forecast{tuning: t, report: r, taints: taints, owners: NewOwners(cluster.Others), volumes: newVolumes(cluster.Others), places: places}
+	for _, pod := range cluster.Pods {
+		if gone[pod.Spec.NodeName] && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+			r.Pods = append(r.Pods, f.fate(pod))
+		}
+	}
+	slices.SortFunc(r.Pods, func(a, b PodFate) int { return strings.Compare(a.Pod, b.Pod) })
+	return r, nil
+}
+
+// forecast is a Forecast on its way.
+type forecast struct {
+	tuning  Tuning
+	report  *Report
+	taints  tainting
+	owners  Owners
+	volumes volumes
+	places  map[string]Place
+}
+
+func (f *forecast) fate(pod *corev1.Pod) PodFate {
+	p := PodFate{Pod: pod.Namespace + "/" + pod.Name, Node: pod.Spec.NodeName}
+	p.Comeback, p.Why = f.owners.Comeback(pod)
+	endpoints := f.report.Detected
+	p.Endpoints = &endpoints
+	if p.Comeback == Stays {
+		p.Never = "only with its node"
+		return p
+	}
+	delay, tainted := f.taints.delay[p.Node]
+	if !tainted {
+		p.Never = f.untainted()
+		return p
+	}
+	limit, evicted := f.toleration(pod)
+	if !evicted {
+		p.Never = "it tolerates a not-ready node without a limit, so it is never evicted"
+		return p
+	}
+	at := f.report.Detected.Plus(delay + limit)
+	p.Evicted = &at
+	f.comeBack(&p, pod)
+	return p
+}
+
+// comeBack is what follows the eviction.
+func (f *forecast) comeBack(p *PodFate, pod *corev1.Pod) {
+	place, asked := f.places[p.Pod]
+	local, attached := f.volumes.of(pod)
+	switch {
+	case local != "":
+		p.Volume = local + " is local: it comes back with its node, or never"
+	case attached != "":
+		p.Volume = fmt.Sprintf("%s is attached to the lost node: free %s after the old Pod is deleted by force, or at once with the out-of-service taint", attached, ForceDetach)
+	}
+	switch {
+	case p.Comeback == Gone:
+		p.Never = p.Why
+	case p.Comeback == Unknown:
+		p.Never = "not known: " + p.Why
+	case p.Comeback == AfterDelete:
+		p.Never = "delete the old Pod by force, or the Node, or taint it out-of-service"
+	case asked && place.Node == "":
+		p.Never = "its successor stays Pending: " + place.Message
+	case local != "" || attached != "":
+		replaced := *p.Evicted
+		p.Replaced, p.Place = &replaced, place.Node
+		p.Never = "its successor waits for its volume"
+	default:
+		replaced, back := *p.Evicted, *p.Evicted
+		p.Replaced, p.Back, p.Place = &replaced, &back, place.Node
+	}
+}
+
+// untainted says why the NoExecute taint does not come.
+func (f *forecast) untainted() string {
+	if f.taints.master {
+		return "no node of any zone is ready: the controller evicts nothing at all"
+	}
+	return fmt.Sprintf("too much of its zone is down (%d%% and more than two nodes, at most %d in the zone): the controller evicts nothing there",
+		int(f.tuning.UnhealthyShare*100+0.5), f.tuning.LargeZone)
+}
+
+// toleration is the Pod's own, for the taint that this fault brings. A tuning
+// of the unreachable seconds helps nothing against not-ready.
+func (f *forecast) toleration(pod *corev1.Pod) (time.Duration, bool) {
+	if f.report.Fault == Runtime {
+		return Toleration(pod, corev1.TaintNodeNotReady)
+	}
+	limit, evicted := Toleration(pod, corev1.TaintNodeUnreachable)
+	if evicted && limit == DefaultToleration && f.tuning.Unreachable > 0 {
+		limit = f.tuning.Unreachable
+	}
+	return limit, evicted
+}
+
+func zonesOf(nodes []*corev1.Node, lost map[string]bool, taints tainting) []Zone {
+	seen := map[string]bool{}
+	var zones []Zone
+	for _, node := range nodes {
+		key := topology.GetZoneKey(node)
+		if !lost[node.Name] || seen[key] {
+			continue
+		}
+		seen[key] = true
+		name := strings.Trim(strings.ReplaceAll(key, ":\x00:", "/"), "/")
+		zones = append(zones, Zone{Name: name, State: taints.states[key]})
+	}
+	slices.SortFunc(zones, func(a, b Zone) int { return cmp.Compare(a.Name, b.Name) })
+	return zones
+}

@@ -1,0 +1,257 @@
+package nodeloss_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"pgregory.net/rapid"
+
+	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func node(name, zone string) *corev1.Node {
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{corev1.LabelTopologyZone: zone}},
+		Status:     corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}},
+	}
+}
+
+func zoned(counts ...int) []*corev1.Node {
+	var nodes []*corev1.Node
+	for zone, n := range counts {
+		for i := range n {
+			nodes = append(nodes, node(fmt.Sprintf("z%d-n%02d", zone, i), fmt.Sprintf("z%d", zone)))
+		}
+	}
+	return nodes
+}
+
+// pod is on z0-n00 and tolerates both taints for 300 s, as admission makes it.
+func pod(name, owner string, change ...func(*corev1.Pod)) *corev1.Pod {
+	seconds, controls := int64(300), true
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name}, Spec: corev1.PodSpec{NodeName: "z0-n00"}}
+	for _, key := range []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable} {
+		p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{
+			Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &seconds,
+		})
+	}
+	if owner != "" {
+		p.OwnerReferences = []metav1.OwnerReference{{Kind: owner, Name: "owner", Controller: &controls}}
+	}
+	for _, c := range change {
+		c(p)
+	}
+	return p
+}
+
+func claiming(name string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name},
+		}}}
+	}
+}
+
+func claim(name string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name},
+		Spec:       corev1.PersistentVolumeClaimSpec{VolumeName: "pv-" + name, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}},
+	}
+}
+
+func forecast(t *testing.T, tuning nodeloss.Tuning, cluster nodeloss.Cluster, fault nodeloss.Fault, lost ...string) *nodeloss.Report {
+	t.Helper()
+	r, err := tuning.Forecast(cluster, fault, lost, nil)
+	require.NoError(t, err)
+	return r
+}
+
+// The common numbers: about six minutes as it comes, about one as tuned.
+func TestForecastTotals(t *testing.T) {
+	t.Parallel()
+	cluster := nodeloss.Cluster{Nodes: zoned(4, 2), Pods: []*corev1.Pod{pod("web", "ReplicaSet")}}
+	tuned := nodeloss.Default(37)
+	tuned.Grace, tuned.Period, tuned.Unreachable = 10*time.Second, time.Second, 50*time.Second
+
+	for _, tc := range []struct {
+		tuning     nodeloss.Tuning
+		fault      nodeloss.Fault
+		from, to   time.Duration // of the detection
+		toleration time.Duration
+	}{
+		{nodeloss.Default(31), nodeloss.Power, 30 * time.Second, 50 * time.Second, 300 * time.Second},
+		{nodeloss.Default(37), nodeloss.Power, 40 * time.Second, 60 * time.Second, 300 * time.Second},
+		{tuned, nodeloss.Network, 0, 12 * time.Second, 50 * time.Second},
+		{tuned, nodeloss.Runtime, 30 * time.Second, 46 * time.Second, 300 * time.Second}, // the tuning does not help
+	} {
+		p := forecast(t, tc.tuning, cluster, tc.fault, "z0-n00").Pods[0]
+		require.GreaterOrEqual(t, p.Endpoints.Min, tc.from)
+		require.LessOrEqual(t, p.Endpoints.Max, tc.to)
+		require.Equal(t, p.Endpoints.Plus(tc.toleration), *p.Evicted)
+		require.Equal(t, p.Evicted, p.Back)
+		require.LessOrEqual(t, p.Evicted.Min, p.Evicted.Median)
+		require.LessOrEqual(t, p.Evicted.Median, p.Evicted.Max)
+	}
+}
+
+// No Pod is evicted before detection plus its toleration, none later than the
+// taint's turn adds; whatever the flags are.
+func TestForecastBounds(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		tuning := nodeloss.Default(37)
+		tuning.Grace = time.Duration(rapid.IntRange(1, 120).Draw(rt, "grace")) * time.Second
+		tuning.Period = time.Duration(rapid.IntRange(1, 15).Draw(rt, "period")) * time.Second
+		lost := rapid.IntRange(1, 2).Draw(rt, "lost")
+		cluster := nodeloss.Cluster{Nodes: zoned(6, 3)}
+		var names []string
+		for i := range lost {
+			p := pod(fmt.Sprintf("p%d", i), "ReplicaSet")
+			p.Spec.NodeName = fmt.Sprintf("z0-n%02d", i)
+			*p.Spec.Tolerations[1].TolerationSeconds = int64(rapid.IntRange(0, 600).Draw(rt, "seconds"))
+			names, cluster.Pods = append(names, p.Spec.NodeName), append(cluster.Pods, p)
+		}
+		r, err := tuning.Forecast(cluster, nodeloss.Power, names, nil)
+		require.NoError(rt, err)
+		require.GreaterOrEqual(rt, r.Detected.Min, tuning.Grace-tuning.RenewInterval())
+		require.LessOrEqual(rt, r.Detected.Max, tuning.Grace+2*tuning.Period)
+		for i, p := range r.Pods {
+			toleration := time.Duration(*cluster.Pods[i].Spec.Tolerations[1].TolerationSeconds) * time.Second
+			require.GreaterOrEqual(rt, p.Evicted.Min, r.Detected.Min+toleration)
+			require.LessOrEqual(rt, p.Evicted.Max, r.Detected.Max+toleration+time.Duration(lost-1)*10*time.Second)
+		}
+	})
+}
+
+func TestZones(t *testing.T) {
+	t.Parallel()
+	onNode := func(i int) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Spec.NodeName = fmt.Sprintf("z0-n%02d", i) }
+	}
+	names := func(n int) (list []string) {
+		for i := range n {
+			list = append(list, fmt.Sprintf("z0-n%02d", i))
+		}
+		return list
+	}
+	for _, tc := range []struct {
+		name   string
+		nodes  []*corev1.Node
+		lost   int
+		state  nodeloss.ZoneState
+		master bool
+		last   time.Duration // until the last node is tainted; -1 never
+	}{
+		{"two of three", zoned(3, 3), 2, nodeloss.Normal, false, 10 * time.Second},
+		{"three of five", zoned(5, 3), 3, nodeloss.PartialDisruption, false, -1},
+		{"33 of 60", zoned(60, 3), 33, nodeloss.PartialDisruption, false, 3200 * time.Second},
+		{"32 of 60", zoned(60, 3), 32, nodeloss.Normal, false, 310 * time.Second},
+		{"a whole zone", zoned(4, 2), 4, nodeloss.FullDisruption, false, 30 * time.Second},
+		{"all there is", zoned(3), 3, nodeloss.FullDisruption, true, -1},
+	} {
+		cluster := nodeloss.Cluster{Nodes: tc.nodes, Pods: []*corev1.Pod{pod("last", "ReplicaSet", onNode(tc.lost-1))}}
+		r := forecast(t, nodeloss.Default(37), cluster, nodeloss.Power, names(tc.lost)...)
+		require.Equal(t, tc.state, r.Zones[0].State, tc.name)
+		require.Equal(t, tc.master, r.Master, tc.name)
+		if tc.last < 0 {
+			require.Nil(t, r.Pods[0].Evicted, tc.name)
+			require.NotEmpty(t, r.Pods[0].Never, tc.name)
+			continue
+		}
+		require.Equal(t, r.Detected.Plus(tc.last+300*time.Second), *r.Pods[0].Evicted, tc.name)
+	}
+}
+
+func comebackCluster() nodeloss.Cluster {
+	local := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-local"}}
+	local.Spec.Local = &corev1.LocalVolumeSource{Path: "/data"}
+	return nodeloss.Cluster{
+		Nodes: zoned(4, 2),
+		Pods: []*corev1.Pod{
+			pod("agent", "DaemonSet"), pod("bare", ""), pod("db", "StatefulSet", claiming("local")), pod("job", "Job"),
+			pod("own", "Ship"), pod("rwo", "ReplicaSet", claiming("cloud")), pod("web", "ReplicaSet"),
+			pod("rooted", "ReplicaSet", func(p *corev1.Pod) { p.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}} }),
+			pod("static", "Node", func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }),
+			pod("elsewhere", "ReplicaSet", func(p *corev1.Pod) { p.Spec.NodeName = "z1-n00" }),
+			pod("ended", "Job", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }),
+		},
+		Others: []runtime.Object{local, claim("local"), claim("cloud"), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-cloud"}}},
+	}
+}
+
+func TestWhoComesBack(t *testing.T) {
+	t.Parallel()
+	r := forecast(t, nodeloss.Default(37), comebackCluster(), nodeloss.Power, "z0-n00")
+	got := map[string]nodeloss.Comeback{}
+	for _, p := range r.Pods {
+		got[p.Pod] = p.Comeback
+		if p.Pod == "ns/web" || p.Pod == "ns/job" {
+			require.NotNil(t, p.Back, p.Pod)
+			require.Empty(t, p.Never, p.Pod)
+			continue
+		}
+		require.Nil(t, p.Back, p.Pod)
+		require.NotEmpty(t, p.Never, p.Pod)
+	}
+	require.Equal(t, map[string]nodeloss.Comeback{
+		"ns/agent": nodeloss.Stays, "ns/bare": nodeloss.Gone, "ns/db": nodeloss.AfterDelete, "ns/job": nodeloss.Recreated, "ns/own": nodeloss.Unknown,
+		"ns/rooted": nodeloss.Stays, "ns/rwo": nodeloss.Recreated, "ns/static": nodeloss.Stays, "ns/web": nodeloss.Recreated,
+	}, got)
+}
+
+func TestFlapping(t *testing.T) {
+	t.Parallel()
+	tight := nodeloss.Default(37)
+	require.Equal(t, nodeloss.Flapping{Slack: 44600 * time.Millisecond, Signals: 5}, tight.Flapping())
+	tight.Grace, tight.Period = 10*time.Second, time.Second
+	require.Equal(t, nodeloss.Flapping{Slack: 600 * time.Millisecond, Signals: 1}, tight.Flapping(), "one late renewal is enough")
+	tight.StatusReport = 10 * time.Second
+	require.Equal(t, 2, tight.Flapping().Signals, "a second heartbeat stands in")
+	tight.Grace = 8 * time.Second
+	require.Negative(t, tight.Flapping().Slack)
+}
+
+func TestRefuses(t *testing.T) {
+	t.Parallel()
+	cluster := nodeloss.Cluster{Nodes: zoned(1)}
+	_, err := nodeloss.Default(37).Forecast(cluster, nodeloss.Power, []string{"nobody"}, nil)
+	require.ErrorIs(t, err, nodeloss.ErrNoSuchNode)
+	_, err = nodeloss.Default(37).Forecast(cluster, "fire", []string{"z0-n00"}, nil)
+	require.ErrorIs(t, err, nodeloss.ErrTuning)
+	_, err = nodeloss.Tuning{}.Forecast(cluster, nodeloss.Power, []string{"z0-n00"}, nil)
+	require.ErrorIs(t, err, nodeloss.ErrTuning)
+}
+
+// Two tunings side by side, byte for byte; open testdata/tunings.html.
+func TestHTML(t *testing.T) {
+	t.Parallel()
+	tuned := nodeloss.Default(37)
+	tuned.Name, tuned.Grace, tuned.Period, tuned.Unreachable = "grace 10 s, toleration 50 s", 10*time.Second, time.Second, 50*time.Second
+	places := map[string]nodeloss.Place{"ns/web": {Node: "z1-n01"}, "ns/job": {Message: "0/6 nodes are available: 6 <Insufficient> cpu."}}
+	var reports []*nodeloss.Report
+	for _, tuning := range []nodeloss.Tuning{nodeloss.Default(37), tuned} {
+		r, err := tuning.Forecast(comebackCluster(), nodeloss.Power, []string{"z0-n00"}, places)
+		require.NoError(t, err)
+		reports = append(reports, r)
+	}
+	var got bytes.Buffer
+	require.NoError(t, nodeloss.WriteHTML(&got, "node loss", reports...))
+	require.NotContains(t, got.String(), "http", "the page asks nothing of a network")
+	require.NotContains(t, got.String(), "<Insufficient>", "names out of a file are escaped")
+	if *update {
+		require.NoError(t, os.WriteFile("testdata/tunings.html", got.Bytes(), 0o644))
+	}
+	want, err := os.ReadFile("testdata/tunings.html")
+	require.NoError(t, err)
+	require.Equal(t, string(want), got.String())
+}

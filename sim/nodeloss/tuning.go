@@ -1,0 +1,110 @@
+package nodeloss
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// ErrTuning says that flags cannot be simulated.
+var ErrTuning = errors.New("no usable tuning")
+
+// Tuning is what decides when a lost node is noticed and emptied.
+type Tuning struct {
+	Name string `json:"name"`
+
+	Grace         time.Duration `json:"grace"`         // kube-controller-manager --node-monitor-grace-period
+	Period        time.Duration `json:"period"`        // --node-monitor-period
+	LeaseDuration time.Duration `json:"leaseDuration"` // kubelet's; it renews four times in it
+	StatusReport  time.Duration `json:"statusReport"`  // kubelet nodeStatusReportFrequency
+
+	EvictionRate   float64 `json:"evictionRate"`   // nodes per second and zone
+	SecondaryRate  float64 `json:"secondaryRate"`  // in a large zone that is partly down
+	LargeZone      int     `json:"largeZone"`      // nodes above which a zone is large
+	UnhealthyShare float64 `json:"unhealthyShare"` // from which a zone is partly down
+
+	// Unreachable replaces the 300 s that admission had stamped on the Pods
+	// for unreachable nodes, as if they had been created since; 0 leaves them.
+	// Other values were asked for by somebody and stay.
+	Unreachable time.Duration `json:"unreachable,omitempty"`
+}
+
+// DefaultToleration is what admission stamps on Pods for not-ready and
+// unreachable nodes.
+const DefaultToleration = 300 * time.Second
+
+// Default is the tuning that Kubernetes 1.minor comes with.
+func Default(minor int) Tuning {
+	t := Tuning{
+		Name: fmt.Sprintf("defaults of 1.%d", minor), Grace: 50 * time.Second, Period: 5 * time.Second,
+		LeaseDuration: 40 * time.Second, StatusReport: 5 * time.Minute,
+		EvictionRate: 0.1, SecondaryRate: 0.01, LargeZone: 50, UnhealthyShare: 0.55,
+	}
+	if minor <= 31 {
+		t.Grace = 40 * time.Second // kubernetes/kubernetes#126287 made it 50 s
+	}
+	return t
+}
+
+// Validate refuses what no controller could run with: ErrTuning.
+func (t Tuning) Validate() error {
+	for _, v := range []struct {
+		name     string
+		duration time.Duration
+	}{{"grace period", t.Grace}, {"monitor period", t.Period}, {"lease duration", t.LeaseDuration}, {"status report frequency", t.StatusReport}} {
+		if v.duration < 100*time.Millisecond || v.duration > 24*time.Hour {
+			return fmt.Errorf("%w: a %s of %s is not between 0.1 s and a day", ErrTuning, v.name, v.duration)
+		}
+	}
+	for _, rate := range []float64{t.EvictionRate, t.SecondaryRate, t.UnhealthyShare} {
+		if !(rate >= 0 && rate <= 1e6) {
+			return fmt.Errorf("%w: %v is no rate", ErrTuning, rate)
+		}
+	}
+	return nil
+}
+
+// RenewInterval is the longest time between two renewals of a healthy
+// kubelet's lease: a quarter of its duration, and up to 4 % of jitter.
+func (t Tuning) RenewInterval() time.Duration {
+	return time.Duration(float64(t.LeaseDuration) / 4 * 1.04)
+}
+
+// Window is how long a node may be silent, counted from the pass that saw its
+// last sign of life: the first pass later than the grace period finds it lost.
+func (t Tuning) Window() time.Duration {
+	return (t.Grace/t.Period + 1) * t.Period
+}
+
+// Flapping is how close a healthy node is to being called lost.
+type Flapping struct {
+	Slack   time.Duration `json:"slack"`   // a lease renewal may come this much late; negative: every node flaps
+	Signals int           `json:"signals"` // signs of life in a row, leases and status, that must go missing
+}
+
+// Flapping measures a healthy node in the worst phase.
+func (t Tuning) Flapping() Flapping {
+	window := t.Window()
+	return Flapping{
+		Slack:   window - t.RenewInterval(),
+		Signals: int(window/t.RenewInterval()) + int(window/t.StatusReport),
+	}
+}
+
+// Cost is what heartbeats of n nodes cost the API server and etcd.
+type Cost struct {
+	LeaseWrites  float64 `json:"leaseWritesPerSecond"`
+	StatusWrites float64 `json:"statusWritesPerSecond"`
+	Passes       float64 `json:"monitorPassesPerSecond"`
+}
+
+// Cost is per second, of a cluster of n nodes at rest.
+func (t Tuning) Cost(n int) Cost {
+	perSecond := func(every time.Duration) float64 { return math.Round(float64(n)/every.Seconds()*100) / 100 }
+	mean := time.Duration(float64(t.LeaseDuration) / 4 * 1.02)
+	return Cost{
+		LeaseWrites: perSecond(mean), StatusWrites: perSecond(t.StatusReport),
+		Passes: math.Round(100/t.Period.Seconds()) / 100,
+	}
+}
