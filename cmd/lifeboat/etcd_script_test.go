@@ -16,28 +16,41 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// members unpacks data dirs of harbour's members: members etcd-0 etcd-2. The
-// log is preallocated and only its beginning written; the rest is a hole.
+// members unpacks data dirs of harbour's members: members etcd-0 etcd-2.
 func members(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: members NAME...")
 	}
-	packed, err := os.Open(filepath.Join(ts.Getenv("HARBOUR"), "members.tar.gz"))
-	ts.Check(err)
+	ts.Check(unpackMembers(ts.Getenv("HARBOUR"), ts.MkAbs("."), args...))
+}
+
+// unpackMembers unpacks data dirs. The log is preallocated and only its
+// beginning written; the rest becomes a hole.
+func unpackMembers(harbour, to string, names ...string) error {
+	packed, err := os.Open(filepath.Join(harbour, "members.tar.gz"))
+	if err != nil {
+		return err
+	}
 	defer packed.Close()
 	unzipped, err := gzip.NewReader(packed)
-	ts.Check(err)
+	if err != nil {
+		return err
+	}
 	for r := tar.NewReader(unzipped); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return
+			return nil
 		}
-		ts.Check(err)
+		if err != nil {
+			return err
+		}
 		name, _, _ := strings.Cut(h.Name, "/")
-		if h.FileInfo().IsDir() || strings.HasSuffix(h.Name, ".tmp") || !slices.Contains(args, name) {
+		if h.FileInfo().IsDir() || strings.HasSuffix(h.Name, ".tmp") || !slices.Contains(names, name) {
 			continue
 		}
-		ts.Check(unpackSparse(r, h.Size, ts.MkAbs(h.Name)))
+		if err := unpackSparse(r, h.Size, filepath.Join(to, h.Name)); err != nil {
+			return err
+		}
 	}
 }
 
