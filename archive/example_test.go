@@ -14,7 +14,7 @@ func ExampleReader() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:gocritic // log.Fatal ends an example, and the file with it
 	r, err := archive.NewReader(f, archive.Limits{})
 	if err != nil {
 		log.Fatal(err)

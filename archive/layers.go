@@ -147,7 +147,7 @@ func (u *unpacked) checkWindow(br *bufio.Reader) error {
 	}
 	var header zstd.Header
 	if header.Decode(head) != nil {
-		return nil // damaged or cut: the decoder says how
+		return nil //nolint:nilerr // damaged or cut: the decoder says how
 	}
 	window := header.WindowSize
 	if header.SingleSegment {

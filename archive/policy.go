@@ -126,7 +126,7 @@ func cleanName(name string) (string, error) {
 	}
 	for part := range strings.SplitSeq(name, "/") {
 		if part == ".." {
-			return "", errors.New("a name with ..")
+			return "", errors.New("a name with ..") //nolint:revive // the dots are what is meant
 		}
 	}
 	return path.Clean(name), nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func pax(flag byte, records ...string) string {
 	var b strings.Builder
 	for _, r := range records {
 		n := len(r) + 2 // the blank and the line feed
-		n += len(fmt.Sprint(n + len(fmt.Sprint(n))))
+		n += len(strconv.Itoa(n + len(strconv.Itoa(n))))
 		fmt.Fprintf(&b, "%d %s\n", n, r)
 	}
 	return string(rawEntry(item{name: "PaxHeader", flag: flag, content: b.String()}))
@@ -106,7 +107,7 @@ func TestTooManyEntries(t *testing.T) {
 	t.Parallel()
 	var items []item
 	for i := range 11 {
-		items = append(items, item{name: fmt.Sprint(i)})
+		items = append(items, item{name: strconv.Itoa(i)})
 	}
 	_, _, err := readAll(bytes.NewReader(closed(tarOf(items...))), archive.Limits{MaxEntries: 10})
 	require.ErrorIs(t, err, archive.ErrPolicy)

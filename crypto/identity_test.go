@@ -136,7 +136,8 @@ func TestLockedKeyAndDamagedStanza(t *testing.T) {
 	file, err := crypto.ReadIdentities(path, passphrase(secretText))
 	require.NoError(t, err)
 	sealed := encrypt(t, payload(10), to)
-	stanza := bytes.Fields(sealed[:bytes.Index(sealed, []byte("\n--- "))]) // intro -> type fingerprint share body
+	header, _, _ := bytes.Cut(sealed, []byte("\n--- "))
+	stanza := bytes.Fields(header) // intro -> type fingerprint share body
 	sealed = bytes.Replace(sealed, append([]byte(" "), stanza[4]...), nil, 1)
 	_, _, err = open(sealed, crypto.Keys{Identities: file.Identities})
 	require.ErrorIs(t, err, crypto.ErrDamaged)
