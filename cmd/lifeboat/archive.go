@@ -1,0 +1,143 @@
+//go:debug tarinsecurepath=0
+
+package main
+
+import (
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+// archiveCommand is the family of verbs about archives that leave the host.
+func archiveCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "archive",
+		Usage: "archives that can leave the building: make, verify, unpack, re-key",
+		UsageText: "lifeboat archive create --snapshot etcd.db --kubernetes /etc/kubernetes \\\n" +
+			"  -R recipients.txt --sign backup.key --to kube-backup.tar.gz.age\n" +
+			"lifeboat archive verify backup.tar.gz.age -i recovery.key --pubkey backup.pub",
+		Description: provenanceText,
+		Subcommands: []*cli.Command{
+			archiveCreateCommand(env),
+			archiveVerifyCommand(env),
+			archiveListCommand(env),
+			archiveUnpackCommand(env),
+			archiveEncryptCommand(env),
+			archiveDecryptCommand(env),
+			archiveRekeyCommand(env),
+		},
+	}
+}
+
+// provenanceText is what age's users are most often wrong about.
+const provenanceText = `Encryption by itself proves nothing about who made an archive: anybody who
+knows a recipient can encrypt to it, and every recipient can put another
+content under the same header. --sign makes a signature beside the archive
+(FILE.minisig, minisign's format); --pubkey wherever SRC stands refuses an
+archive without a good one before a byte of it is parsed.`
+
+// recipientFlags say whom to encrypt to.
+func recipientFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "recipient", Aliases: []string{"r"}, Usage: "encrypt to `RECIPIENT`: age1..., age1pq1..., ssh-ed25519 or ssh-rsa; repeatable"},
+		&cli.StringSliceFlag{Name: "recipients", Aliases: []string{"R"}, Usage: "encrypt to all recipients in `FILE`, one a line; repeatable"},
+	}
+}
+
+// recipientList reads recipientFlags, and --passphrase-file where that is
+// what to encrypt with.
+func recipientList(env *environment, c *cli.Context, passphraseFile string) ([]crypto.Recipient, error) {
+	list, err := recipientsIn(env, c.StringSlice("recipient"), c.StringSlice("recipients"))
+	if err != nil || passphraseFile == "" {
+		return list, err
+	}
+	if len(list) > 0 {
+		return nil, usagef("a passphrase has to be the only key: leave -r and -R out, or --passphrase-file")
+	}
+	passphrase, err := passphraseIn(env, passphraseFile)()
+	if err != nil {
+		return nil, err
+	}
+	r, err := crypto.NewPassphrase(passphrase)
+	return []crypto.Recipient{r}, err
+}
+
+func recipientsIn(env *environment, texts, files []string) ([]crypto.Recipient, error) {
+	var list []crypto.Recipient
+	for _, text := range texts {
+		r, err := crypto.ParseRecipient(text)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		list = append(list, r)
+	}
+	for _, path := range files {
+		found, warnings, err := crypto.ReadRecipients(path)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		for _, warning := range warnings {
+			env.warn("%s", warning)
+		}
+		list = append(list, found...)
+	}
+	return list, nil
+}
+
+// passphraseIn is the passphrase in a file's first line, or asked for on the
+// terminal; nil where there is neither.
+func passphraseIn(env *environment, path string) crypto.Passphrase {
+	o := &opener{env: env, opts: sourceOptions{PassphraseFile: path}, src: &source{path: "the key"}}
+	return o.passphrase()
+}
+
+func fingerprints(list []crypto.Recipient) []string {
+	names := make([]string, len(list))
+	for i, r := range list {
+		names[i] = r.Fingerprint()
+	}
+	return names
+}
+
+// compressionFlags say how a tar is packed.
+func compressionFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "compress", Value: "gzip", Usage: "`HOW` to compress: gzip (every host opens it), zstd or none"},
+		&cli.IntFlag{Name: "level", Usage: "`LEVEL` of gzip 1 to 9, of zstd 1 to 4; 0 is the default"},
+	}
+}
+
+func compressionOf(c *cli.Context) (archive.Compression, error) {
+	formats := map[string]archive.Format{"gzip": archive.Gzip, "zstd": archive.Zstd, "none": archive.Tar}
+	format, ok := formats[c.String("compress")]
+	if !ok {
+		return archive.Compression{}, oneOf("compression", c.String("compress"), []string{"gzip", "zstd", "none"})
+	}
+	level, most := c.Int("level"), 9
+	if format == archive.Zstd {
+		most = 4
+	}
+	if level < 0 || level > most {
+		return archive.Compression{}, usagef("--level %d: %s has levels 1 to %d", level, c.String("compress"), most)
+	}
+	return archive.Compression{Format: format, Level: level}, nil
+}
+
+// sourceDateEpoch is the time that reproducible-builds.org lets a build take
+// for now; zero when it is not set.
+func sourceDateEpoch() (time.Time, error) {
+	text := os.Getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 || seconds > 253402300799 { // the end of the year 9999
+		return time.Time{}, usagef("SOURCE_DATE_EPOCH=%q is no number of seconds", text)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}

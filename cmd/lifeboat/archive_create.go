@@ -1,0 +1,340 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+func archiveCreateCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "create",
+		Usage: "a kube-backup archive out of a snapshot and /etc/kubernetes",
+		UsageText: "lifeboat archive create --snapshot etcd.db --kubernetes /etc/kubernetes \\\n" +
+			"  -R recipients.txt --to kube-backup.tar.gz.age\n" +
+			"lifeboat archive create --snapshot /var/lib/etcd -r age1... \\\n" +
+			"  --kubernetes /etc/kubernetes --sign backup.key --to backup.tar.gz.age",
+		Description: `The snapshot is checked first: its sha256 sum, its pages, its history. From a
+data dir (etcd stopped) it is the database with its log replayed. The archive
+is written as FILE.part, 0600, synced, read back and only then named; age, tar
+and gzip open it without lifeboat (see RECOVERY.txt, its first entry).
+
+` + provenanceText,
+		Flags: append(append(append([]cli.Flag{
+			&cli.StringFlag{Name: "snapshot", Usage: "the etcd snapshot `FILE`, or the data dir of a stopped member"},
+			&cli.StringFlag{Name: "kubernetes", Usage: "the folder to pack as kubernetes/: `DIR` is /etc/kubernetes as a rule"},
+			&cli.StringFlag{Name: "to", Usage: "the new `FILE` to write, - for standard output"},
+		}, recipientFlags()...), compressionFlags()...),
+			&cli.StringFlag{Name: "passphrase-file", Usage: "encrypt with the passphrase in the first line of `FILE`"},
+			&cli.StringFlag{Name: "sign", Usage: "sign with the minisign secret key in `FILE`"},
+			&cli.StringFlag{Name: "sign-passphrase-file", Usage: "`FILE` with the passphrase of the signing key"},
+			&cli.StringFlag{Name: "previous", Usage: "the archive `FILE` made before this one; its digest is noted"},
+			&cli.StringFlag{Name: "node", Usage: "`NAME` of this node (default: the host name)"},
+			&cli.StringFlag{Name: "spool", Value: string(spoolAuto), Usage: "`WHERE` a data dir's copy goes: auto, mem or disk"},
+			&cli.BoolFlag{Name: "no-verify", Usage: "do not read the archive back"},
+			outputFlag(env, formatTable, formatJSON),
+		),
+		Action: func(c *cli.Context) error { return runCreate(c, env) },
+	}
+}
+
+// creation is one call of archive create.
+type creation struct {
+	env         *environment
+	opts        sourceOptions
+	snapshot    string
+	kubernetes  string
+	to          string
+	previous    string
+	recipients  []crypto.Recipient
+	signer      *crypto.Signer
+	compression archive.Compression
+	epoch       time.Time
+	readBack    bool
+
+	src      *source
+	folder   *os.Root // of kubernetes; nil without it
+	items    []archive.Item
+	skipped  []archive.Skipped
+	manifest archive.Manifest
+}
+
+func runCreate(c *cli.Context, env *environment) error {
+	x, err := creationOf(c, env)
+	if err != nil {
+		return err
+	}
+	defer x.close()
+	if err := x.survey(c.Context); err != nil {
+		return err
+	}
+	done, err := x.pack(c.Context)
+	if err != nil {
+		return err
+	}
+	return x.tell(done)
+}
+
+func creationOf(c *cli.Context, env *environment) (*creation, error) {
+	x := &creation{
+		env: env, snapshot: c.String("snapshot"), kubernetes: c.String("kubernetes"), to: c.String("to"), previous: c.String("previous"),
+		readBack: !c.Bool("no-verify"), opts: sourceOptions{Spool: spoolMode(c.String("spool"))},
+	}
+	x.manifest.Node = c.String("node")
+	var err error
+	switch {
+	case c.NArg() > 0:
+		return nil, usagef("unexpected argument %q", c.Args().First())
+	case x.snapshot == "" || x.snapshot == "-":
+		return nil, usagef("say which snapshot to pack: --snapshot FILE, or --snapshot DATA-DIR")
+	case x.to == "":
+		return nil, usagef("say where to write to: --to FILE, or --to - for standard output")
+	case x.to == "-" && c.String("sign") != "":
+		return nil, usagef("--sign needs a file to put the signature beside: --to FILE")
+	}
+	if x.compression, err = compressionOf(c); err != nil {
+		return nil, err
+	}
+	if x.epoch, err = sourceDateEpoch(); err != nil {
+		return nil, err
+	}
+	if x.to != "-" {
+		if err := refuseExisting(x.to, x.to+signatureSuffix); err != nil {
+			return nil, err
+		}
+	}
+	if x.recipients, err = recipientList(env, c, c.String("passphrase-file")); err != nil {
+		return nil, err
+	}
+	if len(x.recipients) > 0 { // before the work, not after it
+		if _, err := crypto.NewWriter(io.Discard, false, x.recipients...); err != nil {
+			return nil, err
+		}
+	}
+	if path := c.String("sign"); path != "" {
+		var warnings []string
+		if x.signer, warnings, err = crypto.ReadSigner(path, passphraseIn(env, c.String("sign-passphrase-file"))); err != nil {
+			return nil, err
+		}
+		for _, warning := range warnings {
+			env.warn("%s", warning)
+		}
+	}
+	if x.manifest.Node == "" {
+		if x.manifest.Node, err = os.Hostname(); err != nil {
+			x.manifest.Node = ""
+		}
+	}
+	return x, nil
+}
+
+func (x *creation) close() {
+	if x.src != nil {
+		x.src.Close()
+	}
+	if x.folder != nil {
+		x.folder.Close()
+	}
+}
+
+// survey is the first pass: everything is read and judged, nothing written.
+func (x *creation) survey(ctx context.Context) (err error) {
+	if x.src, err = openSource(ctx, x.env, x.opts, x.snapshot); err != nil {
+		return err
+	}
+	if x.src.kind == kindArchive {
+		return withHint(usagef("%q is an archive already, --snapshot takes the snapshot alone", x.snapshot), "encrypt an archive as it is: lifeboat archive encrypt")
+	}
+	if err := x.addSnapshot(ctx); err != nil {
+		return err
+	}
+	if x.kubernetes == "" {
+		x.env.warn("without --kubernetes the archive holds no CA and no encryption keys: a lost control plane cannot be made again from it")
+	} else if err := x.addFolder(ctx); err != nil {
+		return err
+	}
+	if x.previous != "" {
+		if x.manifest.Previous, err = digestOf(ctx, x.previous); err != nil {
+			return err
+		}
+	}
+	return x.describe(ctx)
+}
+
+// addSnapshot makes the database an item, with the trailer that `etcdctl
+// snapshot save` writes: its own, or a computed one for a data dir. A bare
+// database file stays without, because nothing vouches for it.
+func (x *creation) addSnapshot(ctx context.Context) error {
+	status, err := x.src.db.Status()
+	if err != nil {
+		return err
+	}
+	size, at := status.FileSize, x.src.modTime
+	var trailer []byte
+	if x.src.kind == kindDataDir {
+		size = status.Size
+		if info, err := os.Stat(x.src.replay.Survivor.Dir.Database()); err == nil {
+			at = info.ModTime()
+		}
+	}
+	phase := x.env.progress.Start("reading the snapshot", size)
+	defer phase.Done()
+	sum := sha256.New()
+	section := func() io.Reader { return io.NewSectionReader(x.src.file, 0, size) }
+	n, err := io.CopyBuffer(struct{ io.Writer }{sum}, phase.Reader(&contextReader{ctx, section()}), make([]byte, 1<<20))
+	if err != nil {
+		return fmt.Errorf("reading the snapshot: %w", err)
+	}
+	if n != size {
+		return fmt.Errorf("reading the snapshot: %w", archive.ErrChanged)
+	}
+	if x.src.kind == kindDataDir {
+		trailer = sum.Sum(nil)
+		sum.Write(trailer)
+	}
+	x.items = append(x.items, archive.Item{
+		Name: archive.SnapshotName, Mode: 0o600, ModTime: at, Size: size + int64(len(trailer)), SHA256: hex.EncodeToString(sum.Sum(nil)),
+		Open: func() (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(section(), bytes.NewReader(trailer))), nil
+		},
+	})
+	x.manifest.Time = at
+	if !x.epoch.IsZero() {
+		x.manifest.Time = x.epoch
+	}
+	x.manifest.Etcd = archive.EtcdManifest{
+		Revision: status.Revision, CompactRevision: status.CompactRevision, Version: status.ClusterVersion, StorageVersion: status.StorageVersion,
+		Trailer: trailer != nil || x.src.trailer == snapshot.TrailerGood,
+	}
+	return nil
+}
+
+// addFolder takes in the kubernetes/ half.
+func (x *creation) addFolder(ctx context.Context) (err error) {
+	phase := x.env.progress.Start("reading "+x.kubernetes, 0)
+	defer phase.Done()
+	if x.folder, err = os.OpenRoot(x.kubernetes); err != nil {
+		return fmt.Errorf("opening %q: %w", x.kubernetes, plainCause(err))
+	}
+	items, skipped, err := archive.Collect(ctx, x.folder, archive.FilesFolder, archive.Limits{})
+	if err != nil {
+		return err
+	}
+	control := controlplane.New()
+	for _, item := range items {
+		if item.Open == nil {
+			continue
+		}
+		r, err := item.Open()
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(control.Add(item.Name, r), r.Close()); err != nil {
+			return err
+		}
+	}
+	x.items, x.skipped = append(x.items, items...), skipped
+	for _, s := range skipped {
+		x.env.warn("%q %s", s.Name, s.Reason)
+	}
+	view := control.View()
+	x.src.control = view
+	for _, part := range []string{"manifests", "pki"} {
+		if _, err := view.Open(archive.FilesFolder + "/" + part); err != nil {
+			x.env.warn("there is no %s in %q: is it the /etc/kubernetes of a control plane?", part, x.kubernetes)
+		}
+	}
+	return nil
+}
+
+// describe fills in what the archive says of itself.
+func (x *creation) describe(ctx context.Context) error {
+	phase := x.env.progress.Start("hashing the history", 0)
+	defer phase.Done()
+	hash, err := x.src.db.HashKV(ctx, 0)
+	if err != nil {
+		return err
+	}
+	x.manifest.Etcd.Hash = hash.Hash
+	members, _, err := x.src.db.Members()
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		x.manifest.Etcd.Members = append(x.manifest.Etcd.Members, m.Name)
+	}
+	if x.src.replay != nil {
+		x.manifest.Etcd.ClusterID = strconv.FormatUint(x.src.replay.Survivor.Log.ClusterID, 16)
+	}
+	if x.src.control != nil {
+		x.manifest.KubernetesVersion, _ = x.src.control.KubernetesVersion()
+	}
+	x.manifest.Cluster, err = clusterUID(ctx, x.env, x.src, x.opts)
+	if err != nil {
+		x.env.warn("no namespace kube-system can be read in the snapshot (%v): is it one of Kubernetes?", err)
+	}
+	return nil
+}
+
+// clusterUID is the UID of the namespace kube-system, by which Kubernetes'
+// own tools tell clusters apart; "" when there is none.
+func clusterUID(ctx context.Context, env *environment, src *source, opts sourceOptions) (string, error) {
+	regOpts, err := src.registryOptions(env, opts)
+	if err != nil {
+		return "", err
+	}
+	want := func(k registry.Key) bool { return k.Resource() == "namespaces" && k.Name == "kube-system" }
+	for o, err := range registry.New(src.db, regOpts).Objects(ctx, want) {
+		if err != nil {
+			return "", err
+		}
+		if namespace, ok := o.Typed.(*corev1.Namespace); ok {
+			return string(namespace.UID), nil
+		}
+	}
+	return "", errors.New("it is not there")
+}
+
+func digestOf(ctx context.Context, path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, &contextReader{ctx, file}); err != nil {
+		return "", fmt.Errorf("reading %q: %w", path, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// comment is the trusted comment of the signature.
+func (x *creation) comment() string {
+	const most = 100 // recipients, within minisign's bound
+	names := fingerprints(x.recipients)
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most], fmt.Sprintf("and-%d-more", more))
+	}
+	if len(names) == 0 {
+		names = []string{"none"}
+	}
+	return fmt.Sprintf("lifeboat archive cluster=%s revision=%d time=%s recipients=%s",
+		orDash(x.manifest.Cluster), x.manifest.Etcd.Revision, x.manifest.Time.UTC().Format(time.RFC3339), strings.Join(names, ","))
+}

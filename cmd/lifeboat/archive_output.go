@@ -1,0 +1,254 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+)
+
+// refuseExisting fails before any work is done when a target is there.
+func refuseExisting(targets ...string) error {
+	for _, target := range targets {
+		if _, err := os.Lstat(target); err == nil {
+			return withHint(refusef("%q exists already", target), "choose another name, or move it away")
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// newFile is a file in the making: NAME.part beside its place, 0600, locked,
+// so that neither a reader nor another run ever meets half of it.
+type newFile struct {
+	*os.File // the part, open for reading and writing
+	target   string
+	part     string
+}
+
+// createFile begins a new file. What a killed run left is removed and named;
+// it is told by what this function makes: a regular file, 0600, ours, and
+// nobody holds its lock.
+func createFile(env *environment, target string) (*newFile, error) {
+	if err := refuseExisting(target); err != nil {
+		return nil, err
+	}
+	f := &newFile{target: target, part: target + ".part"}
+	if err := removeLeftover(env, f.part); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.File, err = os.OpenFile(f.part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+		return nil, err
+	}
+	if err := lockFile(f.File); err != nil {
+		return nil, errors.Join(err, f.discard())
+	}
+	return f, nil
+}
+
+func removeLeftover(env *environment, part string) error {
+	info, err := os.Lstat(part)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm() != 0o600 || !ownedByUs(info) {
+		return withHint(refusef("%q stands in the way, and no run of lifeboat left it", part), "move it away")
+	}
+	file, err := os.OpenFile(part, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := lockFile(file); err != nil {
+		return err
+	}
+	env.warn("removed %q, which a killed run had left", part)
+	return os.Remove(part)
+}
+
+func lockFile(file *os.File) error {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return refusef("%q: another run is writing it", file.Name())
+	}
+	return err
+}
+
+func ownedByUs(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Getuid()
+}
+
+// commit gives the file its name, after all of it is on the disk. It never
+// takes the place of another file.
+func (f *newFile) commit() error {
+	if err := f.Sync(); err != nil {
+		return errors.Join(fmt.Errorf("writing %q: %w", f.target, err), f.discard())
+	}
+	named, err := os.Lstat(f.part)
+	if err == nil {
+		var own fs.FileInfo
+		if own, err = f.Stat(); err == nil && !os.SameFile(named, own) {
+			return errors.Join(refusef("%q was taken away while it was written", f.part), f.Close())
+		}
+	}
+	if err == nil {
+		err = renameNew(f.part, f.target)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing %q: %w", f.target, err), f.discard())
+	}
+	return errors.Join(f.Close(), syncFolder(filepath.Dir(f.target)))
+}
+
+// discard removes the part.
+func (f *newFile) discard() error {
+	return errors.Join(os.Remove(f.part), f.Close())
+}
+
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems know no such thing
+		return err
+	}
+	return nil
+}
+
+// saveFile writes a small file that must not exist.
+func saveFile(env *environment, target string, content []byte) error {
+	f, err := createFile(env, target)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		return errors.Join(fmt.Errorf("writing %q: %w", target, err), f.discard())
+	}
+	return f.commit()
+}
+
+// outlet is where a command's bytes go: a new file, or standard output for
+// "-".
+type outlet struct {
+	env  *environment
+	file *newFile // nil for standard output
+}
+
+// openOutlet begins the output. Bytes that are no text do not go to a
+// terminal: it would obey them.
+func openOutlet(env *environment, to string, binary bool) (*outlet, error) {
+	switch {
+	case to == "":
+		return nil, usagef("say where to write to: --to FILE, or --to - for standard output")
+	case to == "-" && binary && env.stdoutTerminal:
+		return nil, withHint(refusef("standard output is a terminal, and the result is binary"), "give --to FILE, or a pipe")
+	case to == "-":
+		return &outlet{env: env}, nil
+	}
+	file, err := createFile(env, to)
+	if err != nil {
+		return nil, err
+	}
+	return &outlet{env, file}, nil
+}
+
+func (d *outlet) Write(p []byte) (int, error) {
+	if d.file == nil {
+		return d.env.stdout.Write(p)
+	}
+	return d.file.Write(p)
+}
+
+// end commits the file when all went well, and removes it otherwise.
+func (d *outlet) end(err error) error {
+	switch {
+	case d.file == nil:
+		return err
+	case err != nil:
+		return errors.Join(err, d.file.discard())
+	}
+	return d.file.commit()
+}
+
+// newFolder is a folder in the making: NAME.part with a locked mark in it,
+// which proves that it may be removed.
+type newFolder struct {
+	root   *os.Root
+	mark   *os.File
+	target string
+	part   string
+}
+
+const folderMark = ".lifeboat-part"
+
+// createFolder begins a new folder, 0700.
+func createFolder(env *environment, target string) (*newFolder, error) {
+	target = filepath.Clean(target)
+	if err := refuseExisting(target); err != nil {
+		return nil, err
+	}
+	f := &newFolder{target: target, part: target + ".part"}
+	if err := removeLeftoverFolder(env, f.part); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(f.part, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.root, err = os.OpenRoot(f.part); err != nil {
+		return nil, errors.Join(err, os.Remove(f.part))
+	}
+	if f.mark, err = f.root.OpenFile(folderMark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil {
+		err = lockFile(f.mark)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.discard())
+	}
+	return f, nil
+}
+
+func removeLeftoverFolder(env *environment, part string) error {
+	if _, err := os.Lstat(part); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	mark, err := os.OpenFile(filepath.Join(part, folderMark), os.O_WRONLY|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return withHint(refusef("%q stands in the way, and no run of lifeboat left it", part), "move it away")
+	}
+	defer mark.Close()
+	if err := lockFile(mark); err != nil {
+		return err
+	}
+	env.warn("removed %q, which a killed run had left", part)
+	return os.RemoveAll(part)
+}
+
+func (f *newFolder) commit() error {
+	err := errors.Join(syncFolder(f.part), renameNew(f.part, f.target))
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing %q: %w", f.target, err), f.discard())
+	}
+	return errors.Join(f.root.Remove(folderMark), f.mark.Close(), f.root.Close(), syncFolder(filepath.Dir(f.target)))
+}
+
+func (f *newFolder) discard() error {
+	if f.mark != nil {
+		_ = f.mark.Close() // only its lock was of use
+	}
+	return errors.Join(f.root.Close(), os.RemoveAll(f.part))
+}
+
+// limitsOf are the bounds that --max-size sets.
+func limitsOf(opts sourceOptions) archive.Limits { return archive.Limits{MaxBytes: opts.MaxSize} }

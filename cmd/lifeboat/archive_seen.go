@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// sighting is the newest archive of a cluster that was verified on this host.
+type sighting struct {
+	Cluster         string    `json:"cluster"`
+	Revision        int64     `json:"revision"`
+	CompactRevision int64     `json:"compact_revision"`
+	Hash            uint32    `json:"hash"`
+	Key             string    `json:"key"` // id of the signing key
+	Archive         string    `json:"archive"`
+	Verified        time.Time `json:"verified"`
+}
+
+// stateFolder is where sightings are kept: of root /var/lib/lifeboat, unless
+// XDG_STATE_HOME says otherwise.
+func stateFolder() (string, error) {
+	if home := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, "lifeboat"), nil
+	}
+	if os.Getuid() == 0 {
+		return "/var/lib/lifeboat", nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the state folder: %w", err)
+	}
+	return filepath.Join(home, ".local", "state", "lifeboat"), nil
+}
+
+// remember holds the archive against the newest one of the same cluster that
+// was verified before, and takes its place. Clocks and file names play no
+// part: revisions only grow. Unsigned archives are not remembered, or anybody
+// could make the real ones look old.
+func (v *verification) remember(ctx context.Context, env *environment, src *source, opts sourceOptions) error {
+	if src.signedBy == "" {
+		v.say("older than before", checkSkipped, "only signed archives are remembered: give --pubkey")
+		return nil
+	}
+	cluster, err := clusterUID(ctx, env, src, opts)
+	if err != nil || cluster == "" {
+		v.say("older than before", checkSkipped, "no namespace kube-system tells the cluster")
+		return nil //nolint:nilerr // what cannot be read was said by the check of the records
+	}
+	hash, err := src.db.HashKV(ctx, 0)
+	if err != nil {
+		return err
+	}
+	now := sighting{
+		Cluster: cluster, Revision: src.db.Revision(), CompactRevision: src.db.CompactRevision(), Hash: hash.Hash,
+		Key: src.signedBy, Archive: v.Source, Verified: time.Now().UTC(),
+	}
+	folder, err := stateFolder()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(folder, sightingName(cluster, src.signedBy))
+	before, err := readSighting(path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case before == nil:
+		v.say("older than before", checkGood, "the first signed archive of this cluster here")
+	case now.Revision < before.Revision:
+		v.say("older than before", checkMismatch, "revision %d, and revision %d of the same cluster was verified here on %s (%q): an old archive in the place of a newer one",
+			now.Revision, before.Revision, before.Verified.Format(time.RFC3339), before.Archive)
+		return nil
+	case now.Revision == before.Revision && now.CompactRevision == before.CompactRevision && now.Hash != before.Hash:
+		v.say("older than before", checkMismatch, "revision %d with another content than was verified here on %s (%q): the cluster's history has forked",
+			now.Revision, before.Verified.Format(time.RFC3339), before.Archive)
+		return nil
+	default:
+		v.say("older than before", checkGood, "not older than revision %d, verified here on %s", before.Revision, before.Verified.Format(time.RFC3339))
+	}
+	// A bad archive is no mark to hold others against.
+	if !v.sound() {
+		return nil
+	}
+	if err := writeSighting(path, now); err != nil {
+		env.warn("the archive is not remembered: %v", err)
+	}
+	return nil
+}
+
+// sightingName keeps each signer's sightings apart: who holds another key must
+// not make this one's archives look old.
+func sightingName(cluster, key string) string {
+	sum := sha256.Sum256([]byte(cluster + "\x00" + key))
+	return "seen-" + hex.EncodeToString(sum[:12]) + ".json"
+}
+
+// readSighting gives nil when there is none.
+func readSighting(path string) (*sighting, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	s := &sighting{}
+	if err := json.NewDecoder(io.LimitReader(file, 1<<20)).Decode(s); err != nil {
+		return nil, withHint(fmt.Errorf("reading %q, which says what was verified before: it is damaged", path), "look at it, then remove it")
+	}
+	return s, nil
+}
+
+// writeSighting replaces the old one in one step.
+func writeSighting(path string, s sighting) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "seen-*.part")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(append(text, '\n'))
+	err = errors.Join(err, file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return syncFolder(filepath.Dir(path))
+}

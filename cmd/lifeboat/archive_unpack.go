@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+)
+
+func archiveUnpackCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "unpack",
+		Usage: "an archive's files into a new folder",
+		UsageText: "lifeboat archive unpack kube-backup.tar.gz.age -i recovery.key --to unpacked/\n" +
+			"lifeboat archive unpack kube-backup.tar.gz kubernetes/pki --to pki/",
+		ArgsUsage: "SRC [PATH...]",
+		Description: `The folder appears when the archive was read to its end and every layer is
+whole. Files and folders only, 0600 and 0700, nothing outside of the folder,
+whatever the archive says; links are named and left out.`,
+		Flags: append(keyFlags(),
+			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER` to write to"},
+			&cli.BoolFlag{Name: "links", Usage: "make the symbolic links that stay inside the folder"},
+			&cli.BoolFlag{Name: "owners", Usage: "owners and permissions as the archive says; needs root"},
+			outputFlag(env, formatTable, formatJSON),
+		),
+		Action: func(c *cli.Context) error { return runUnpack(c, env) },
+	}
+}
+
+func runUnpack(c *cli.Context, env *environment) error {
+	opts, err := keyOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	to := c.String("to")
+	switch {
+	case c.NArg() == 0:
+		return usagef("SRC is missing")
+	case to == "" || to == "-":
+		return usagef("say where to write to: --to FOLDER")
+	}
+	folder, err := createFolder(env, to)
+	if err != nil {
+		return err
+	}
+	done, err := unpackInto(c.Context, env, opts, c.Args().First(), folder, archive.UnpackOptions{
+		Paths: c.Args().Tail(), Links: c.Bool("links"), Owners: c.Bool("owners"),
+	})
+	if err != nil {
+		return errors.Join(err, folder.discard())
+	}
+	for _, fact := range done.Left {
+		env.warn("%q %s", fact.Entry, fact.Detail)
+	}
+	for _, name := range done.Missing {
+		env.warn("there is no %q in the archive", name)
+	}
+	if done.Files+done.Folders+done.Links == 0 && len(done.Missing) > 0 {
+		return errors.Join(failf("nothing of what was asked for is in the archive"), folder.discard())
+	}
+	if err := folder.commit(); err != nil {
+		return err
+	}
+	if err := printUnpacked(env, to, done); err != nil {
+		return err
+	}
+	if n := len(done.Missing); n > 0 {
+		return incompletef("%d paths are not in the archive, see above", n)
+	}
+	return nil
+}
+
+func unpackInto(ctx context.Context, env *environment, opts sourceOptions, path string, folder *newFolder, how archive.UnpackOptions) (*archive.Unpacked, error) {
+	in, err := openDecrypted(ctx, env, opts, path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	reader, err := archive.NewReader(in, limitsOf(opts))
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", path, err)
+	}
+	var inventory archive.Inventory
+	if len(how.Paths) == 0 {
+		how.Watch = inventory.Watch // of a part, the manifest is not held against the rest
+	}
+	done, err := archive.Unpack(ctx, reader, folder.root, how)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking %q: %w", path, err)
+	}
+	if wrong := inventory.Check(reader.Links()); len(wrong) > 0 {
+		return nil, fmt.Errorf("unpacking %q: %w", path, &archive.DamagedError{Layer: "manifest", Err: errors.New(wrong[0])})
+	}
+	return done, nil
+}
+
+func printUnpacked(env *environment, to string, done *archive.Unpacked) error {
+	if env.format == formatJSON {
+		return env.printDocument(struct {
+			To      string `json:"to"`
+			Files   int    `json:"files"`
+			Folders int    `json:"folders"`
+			Links   int    `json:"links"`
+			Bytes   int64  `json:"bytes"`
+		}{to, done.Files, done.Folders, done.Links, done.Bytes})
+	}
+	_, err := fmt.Fprintf(env.stdout, "%s: %d files, %d folders, %d links\n", printable(to), done.Files, done.Folders, done.Links)
+	return err
+}

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+func archiveVerifyCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "verify",
+		Usage: "is it whole, do its parts belong together, can it be restored from",
+		UsageText: "lifeboat archive verify backup.tar.gz.age -i recovery.key --pubkey backup.pub\n" +
+			"lifeboat archive verify kube-backup.tar.gz",
+		ArgsUsage: "SRC",
+		Description: `Every layer to its end; the manifest against the content; the snapshot's sum,
+pages and records; every certificate against its key, its CA and the clock; and
+that all of it is of one cluster: CA, encryption keys, etcd member, tokens.
+Archives that others made are verified too; what could not be checked is said.
+
+A good archive with a good signature is remembered (in $XDG_STATE_HOME/lifeboat,
+root's in /var/lib/lifeboat). An older one of the same cluster is exit code 3
+from then on. Damage is exit code 5, parts that do not fit are 3.`,
+		Flags: append(sourceFlags(),
+			&cli.BoolFlag{Name: "read-data", Value: true, Usage: "read all of it (the default)"},
+			&cli.BoolFlag{Name: "quick", Usage: "signature, keys and end of the encryption alone; says what was skipped"},
+			outputFlag(env, formatTable, formatJSON),
+		),
+		Action: func(c *cli.Context) error {
+			path, err := oneArgument(c, "SRC")
+			if err != nil {
+				return err
+			}
+			opts, err := sourceOptionsOf(c)
+			if err != nil {
+				return err
+			}
+			v := &verification{Source: path}
+			if c.Bool("quick") || !c.Bool("read-data") {
+				err = v.quick(c.Context, env, opts)
+			} else {
+				err = v.full(c.Context, env, opts)
+			}
+			if err != nil {
+				return err
+			}
+			if err := v.print(env); err != nil {
+				return err
+			}
+			return v.verdict()
+		},
+	}
+}
+
+// verdict words of one check.
+type checkState string
+
+const (
+	checkGood     checkState = "good"
+	checkNote     checkState = "note"
+	checkSkipped  checkState = "not checked"
+	checkMismatch checkState = "MISMATCH"
+	checkBad      checkState = "BAD"
+)
+
+type check struct {
+	Name   string     `json:"name"`
+	State  checkState `json:"state"`
+	Detail string     `json:"detail"`
+}
+
+// verification is what archive verify shows; -o json prints it as it stands.
+type verification struct {
+	Source   string            `json:"source"`
+	Kind     sourceKind        `json:"kind,omitempty"`
+	Checks   []check           `json:"checks"`
+	Manifest *archive.Manifest `json:"manifest,omitempty"`
+}
+
+func (v *verification) say(name string, state checkState, format string, args ...any) {
+	v.Checks = append(v.Checks, check{name, state, fmt.Sprintf(format, args...)})
+}
+
+func (v *verification) full(ctx context.Context, env *environment, opts sourceOptions) error {
+	inventory := &archive.Inventory{}
+	opts.inventory = inventory
+	src, err := openSource(ctx, env, opts, v.Source)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	v.Kind, v.Manifest = src.kind, inventory.Manifest
+	for _, l := range src.layers {
+		state := checkGood
+		if l.State == "missing" {
+			state = checkSkipped
+		}
+		v.say(l.Name, state, "%s", l.Detail)
+	}
+	if src.kind == kindArchive {
+		v.manifest(inventory, src)
+	}
+	phase := env.progress.Start("verifying "+v.Source, 0)
+	defer phase.Done()
+	if err := v.snapshot(ctx, src); err != nil {
+		return err
+	}
+	v.pki(src)
+	if err := v.belongs(ctx, env, src, opts); err != nil {
+		return err
+	}
+	return v.remember(ctx, env, src, opts)
+}
+
+// manifest holds the archive against what it says of itself.
+func (v *verification) manifest(inventory *archive.Inventory, src *source) {
+	m := inventory.Manifest
+	if m == nil {
+		v.say("manifest", checkSkipped, "there is none: another program made the archive, and no digest covers its files")
+		return
+	}
+	wrong := inventory.Check(src.links)
+	for _, w := range wrong {
+		v.say("manifest", checkBad, "%s", w)
+	}
+	if len(wrong) == 0 {
+		v.say("manifest", checkGood, "%d entries, each as it was packed on %s, %s", len(m.Entries), orDash(m.Node), m.Time.Format(time.RFC3339))
+	}
+}
+
+// snapshot reads every record, and holds etcd's hash against the manifest's.
+func (v *verification) snapshot(ctx context.Context, src *source) error {
+	problems, err := src.db.Check(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		v.say("records", checkBad, "%s", p)
+	}
+	if len(problems) == 0 {
+		v.say("records", checkGood, "every record is what its revision says, to revision %d", src.db.Revision())
+	}
+	if v.Manifest == nil {
+		return nil
+	}
+	hash, err := src.db.HashKV(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if etcd := v.Manifest.Etcd; etcd.Revision != src.db.Revision() || etcd.Hash != hash.Hash {
+		v.say("etcd hash", checkBad, "revision %d with hash %d, the manifest says revision %d with hash %d", src.db.Revision(), hash.Hash, etcd.Revision, etcd.Hash)
+	} else {
+		v.say("etcd hash", checkGood, "%d at revision %d, as in the manifest", hash.Hash, etcd.Revision)
+	}
+	return nil
+}
+
+// quick looks at both ends of the encryption and at nothing between.
+func (v *verification) quick(ctx context.Context, env *environment, opts sourceOptions) error {
+	o := &opener{env: env, opts: opts, src: &source{path: v.Source}}
+	if err := o.checkSignature(ctx); err != nil {
+		return fmt.Errorf("opening %q: %w", v.Source, err)
+	}
+	if opts.PubKey != "" {
+		v.say("signature", checkGood, "by key %s: %s", o.src.signedBy, o.src.signedComment)
+	} else {
+		v.say("signature", checkSkipped, "no --pubkey was given")
+	}
+	file, err := os.Open(v.Source)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	keys, err := o.keys()
+	if err != nil {
+		return err
+	}
+	plain, found, err := crypto.NewReader(io.NewSectionReader(file, 0, info.Size()), keys)
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", v.Source, err)
+	}
+	switch {
+	case found.Armored:
+		v.say("age", checkSkipped, "the header opens; an armored file has to be read to its end to know more")
+	case found.Encrypted:
+		if err := lastChunk(file, info.Size(), keys.Identities); err != nil {
+			return fmt.Errorf("opening %q: %w", v.Source, err)
+		}
+		v.say("age", checkGood, "the header opens and the last chunk is authentic: nothing is missing behind it; %s", recipientsOf(found))
+	}
+	reader, err := archive.NewReader(plain, limitsOf(opts))
+	if errors.Is(err, archive.ErrNotArchive) {
+		return withHint(usagef("opening %q: %w: --quick is for archives", v.Source, err), "leave --quick out")
+	}
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", v.Source, err)
+	}
+	entry, err := reader.Next()
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", v.Source, err)
+	}
+	v.Kind = kindArchive
+	v.say(string(reader.Format()), checkNote, "begins with %q", entry.Name)
+	v.say("content", checkSkipped, "--quick skips everything between: all files, the manifest, the snapshot, certificates, and that the parts belong together")
+	return nil
+}
+
+// lastChunk authenticates the end of an age file (age.DecryptReaderAt does so
+// before it returns).
+func lastChunk(file io.ReaderAt, size int64, identities []age.Identity) error {
+	if len(identities) == 0 {
+		return nil // a passphrase: asking for it twice proves nothing more
+	}
+	_, _, err := age.DecryptReaderAt(file, size, identities...)
+	if err != nil {
+		return &crypto.DamagedError{Layer: "age", Offset: size, Err: fmt.Errorf("the end of the file: %w", err)}
+	}
+	return nil
+}
+
+func (v *verification) print(env *environment) error {
+	if env.format == formatJSON {
+		return env.printDocument(v)
+	}
+	out := newSection(env)
+	out.line("%s: %s", printable(v.Source), v.Kind)
+	rows := make([][]string, 0, len(v.Checks))
+	for _, c := range v.Checks {
+		rows = append(rows, []string{"  " + c.Name, string(c.State), c.Detail})
+	}
+	out.table(rows)
+	return out.err
+}
+
+// sound tells that nothing was found so far.
+func (v *verification) sound() bool {
+	return !slices.ContainsFunc(v.Checks, func(c check) bool { return c.State == checkBad || c.State == checkMismatch })
+}
+
+// verdict is the worst of the checks.
+func (v *verification) verdict() error {
+	var bad, mismatched []string
+	for _, c := range v.Checks {
+		switch c.State {
+		case checkBad:
+			bad = append(bad, c.Name)
+		case checkMismatch:
+			mismatched = append(mismatched, c.Name)
+		case checkGood, checkNote, checkSkipped:
+		}
+	}
+	switch {
+	case len(bad) > 0:
+		return &codedError{Code: exitDamaged, Err: errors.New("damaged: " + strings.Join(bad, ", ")), Hint: "take another copy of the backup"}
+	case len(mismatched) > 0:
+		return incompletef("whole, but do not restore from it unseen: %s", strings.Join(mismatched, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+// keyCommand is the family of verbs about keys.
+func keyCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "key",
+		Usage: "keys of archives: make, show, prove that they open",
+		UsageText: "lifeboat key generate --to recovery.key\n" +
+			"lifeboat key check *.age -i recovery.key",
+		Subcommands: []*cli.Command{keyGenerateCommand(env), keyShowCommand(env), keyCheckCommand(env)},
+	}
+}
+
+func keyGenerateCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "generate",
+		Usage: "a new private key for archives, or for signatures",
+		UsageText: "lifeboat key generate --to recovery.key\n" +
+			"lifeboat key generate --pq --to recovery.key\n" +
+			"lifeboat key generate --signing --to backup.key",
+		Description: `The private key is written to FILE, 0600; a file is never overwritten. Keep it
+off the hosts that make backups: they need the recipient alone. Keep a second
+copy elsewhere: without it the archives are lost.
+
+--signing makes minisign's pair, FILE and FILE.pub. That one stays where
+archives are made; FILE.pub goes to where they are verified.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "to", Usage: "the new `FILE` for the private key"},
+			&cli.BoolFlag{Name: "pq", Usage: "a hybrid post-quantum key (opens with age 1.3 and newer)"},
+			&cli.BoolFlag{Name: "signing", Usage: "a pair for signatures, in minisign's format"},
+			&cli.StringFlag{Name: "passphrase-file", Usage: "lock the key with the passphrase in the first line of `FILE`"},
+			outputFlag(env, formatTable, formatJSON),
+		},
+		Action: func(c *cli.Context) error { return runGenerate(c, env) },
+	}
+}
+
+func runGenerate(c *cli.Context, env *environment) error {
+	to := c.String("to")
+	switch {
+	case c.NArg() > 0:
+		return usagef("unexpected argument %q", c.Args().First())
+	case to == "" || to == "-":
+		return usagef("say where to write the private key to: --to FILE")
+	case c.Bool("pq") && c.Bool("signing"):
+		return usagef("--pq is for keys that decrypt: there are no post-quantum signatures here")
+	}
+	if err := refuseExisting(to); err != nil {
+		return err
+	}
+	var passphrase []byte
+	if path := c.String("passphrase-file"); path != "" {
+		var err error
+		if passphrase, err = passphraseIn(env, path)(); err != nil {
+			return err
+		}
+	}
+	if c.Bool("signing") {
+		return generateSigner(env, to, passphrase)
+	}
+	var lock *crypto.Recipient
+	if passphrase != nil {
+		r, err := crypto.NewPassphrase(passphrase)
+		if err != nil {
+			return err
+		}
+		lock = &r
+	}
+	file, public, err := crypto.GenerateIdentity(c.Bool("pq"), time.Now(), lock)
+	if err != nil {
+		return err
+	}
+	if err := saveFile(env, to, file); err != nil {
+		return err
+	}
+	return printKeys(env, []shownKey{{File: to, Type: public.Type, Recipient: public.Text, Fingerprint: public.Fingerprint()}})
+}
+
+func generateSigner(env *environment, to string, passphrase []byte) error {
+	if err := refuseExisting(to + ".pub"); err != nil {
+		return err
+	}
+	private, public, err := crypto.GenerateSigner(passphrase)
+	if err != nil {
+		return err
+	}
+	if err := saveFile(env, to, private); err != nil {
+		return err
+	}
+	if err := saveFile(env, to+".pub", public); err != nil {
+		return fmt.Errorf("the private key is in %q, its public half could not be written: %w", to, err)
+	}
+	verifier, err := crypto.ReadVerifier(to + ".pub")
+	if err != nil {
+		return err
+	}
+	return printKeys(env, []shownKey{{File: to, Type: "minisign", Recipient: to + ".pub", Fingerprint: verifier.ID()}})
+}
+
+// shownKey is the public side of a private key.
+type shownKey struct {
+	File        string `json:"file"`
+	Type        string `json:"type"`
+	Recipient   string `json:"recipient"` // of a signing key the file with its public half
+	Fingerprint string `json:"fingerprint"`
+}
+
+func printKeys(env *environment, keys []shownKey) error {
+	if env.format == formatJSON {
+		return env.printDocument(map[string]any{"items": keys})
+	}
+	out := newSection(env)
+	for _, k := range keys {
+		out.line("%s: %s %s", printable(k.File), k.Type, k.Fingerprint)
+		out.line("%s", k.Recipient)
+	}
+	return out.err
+}
+
+func keyShowCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "show",
+		Usage:     "the recipients and fingerprints of private keys",
+		UsageText: "lifeboat key show recovery.key",
+		ArgsUsage: "FILE...",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of a locked key"},
+			outputFlag(env, formatTable, formatJSON),
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() == 0 {
+				return usagef("FILE is missing")
+			}
+			ask := passphraseIn(env, c.String("passphrase-file"))
+			var keys []shownKey
+			for _, path := range c.Args().Slice() {
+				file, err := crypto.ReadIdentities(path, ask)
+				if err != nil {
+					return err
+				}
+				for _, warning := range file.Warnings {
+					env.warn("%s", warning)
+				}
+				list, err := file.Public()
+				if err != nil {
+					return err
+				}
+				for _, r := range list {
+					keys = append(keys, shownKey{path, r.Type, r.Text, r.Fingerprint()})
+				}
+			}
+			return printKeys(env, keys)
+		},
+	}
+}
+
+func keyCheckCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:      "check",
+		Usage:     "which private keys open which archives",
+		UsageText: "lifeboat key check backup-1.age backup-2.age -i recovery.key -i deputy.key",
+		ArgsUsage: "SRC...",
+		Description: `Each identity is tried by itself on the header and the first 64 KiB of each
+archive. That proves the key, not that the archive is whole: lifeboat archive
+verify does. An archive that none of them opens is exit code 4.`,
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "`FILE` with an age or ssh private key; repeatable"},
+			&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of a locked key"},
+			outputFlag(env, formatTable, formatJSON),
+		},
+		Action: func(c *cli.Context) error { return runKeyCheck(c, env) },
+	}
+}
+
+// keyFit is one cell of the answer of key check.
+type keyFit struct {
+	Archive  string `json:"archive"`
+	Identity string `json:"identity"`
+	Opens    bool   `json:"opens"`
+}
+
+func runKeyCheck(c *cli.Context, env *environment) error {
+	if c.NArg() == 0 || len(c.StringSlice("identity")) == 0 {
+		return usagef("give archives, and identities with -i FILE")
+	}
+	files, err := identityFiles(env, c)
+	if err != nil {
+		return err
+	}
+	fits := []keyFit{}
+	var failed []error
+	for _, path := range c.Args().Slice() {
+		opened := false
+		for _, file := range files {
+			open := func() (io.ReadCloser, error) {
+				r, _, err := openStream(env, path)
+				return r, err
+			}
+			_, found, err := crypto.Opens(open, file.Identities)
+			if err != nil {
+				failed = append(failed, fmt.Errorf("trying %q on %q: %w", file.Path, path, err))
+				break
+			}
+			fit := keyFit{path, file.Path, false}
+			for _, ok := range found {
+				fit.Opens = fit.Opens || ok
+			}
+			opened = opened || fit.Opens
+			fits = append(fits, fit)
+		}
+		if !opened && len(failed) == 0 {
+			failed = append(failed, &codedError{Code: exitNoKey, Err: fmt.Errorf("none of these identities opens %q", path)})
+		}
+	}
+	if err := printFits(env, fits); err != nil {
+		return err
+	}
+	return errors.Join(failed...)
+}
+
+func identityFiles(env *environment, c *cli.Context) ([]*crypto.IdentityFile, error) {
+	ask := passphraseIn(env, c.String("passphrase-file"))
+	var files []*crypto.IdentityFile
+	for _, path := range c.StringSlice("identity") {
+		file, err := crypto.ReadIdentities(path, ask)
+		if err != nil {
+			return nil, err
+		}
+		for _, warning := range file.Warnings {
+			env.warn("%s", warning)
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+func printFits(env *environment, fits []keyFit) error {
+	if env.format == formatJSON {
+		return env.printDocument(map[string]any{"items": fits})
+	}
+	t := newTable(env.stdout, "ARCHIVE", "IDENTITY", "OPENS")
+	for _, f := range fits {
+		word := "no"
+		if f.Opens {
+			word = "yes"
+		}
+		t.row(f.Archive, f.Identity, word)
+	}
+	return t.flush()
+}
