@@ -17,8 +17,8 @@ func TestCostOfWhatDoesNotMatch(t *testing.T) {
 	none := func([]byte) bool { return false }
 	pass := func(db *snapshot.DB) float64 {
 		return testing.AllocsPerRun(5, func() {
-			for range db.At(t.Context(), 0, none) {
-				t.Fail()
+			for _, err := range db.At(t.Context(), 0, none) {
+				t.Error("something matched", err)
 			}
 		})
 	}

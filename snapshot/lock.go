@@ -58,7 +58,7 @@ func inUse(f *os.File) *InUseError {
 	if err != nil {
 		return e
 	}
-	dev := uint64(stat.Dev)
+	dev := uint64(stat.Dev) //nolint:unconvert // an int32 on darwin
 	e.PID = lockHolder(locks, fmt.Sprintf("%02x:%02x:%d", unix.Major(dev), unix.Minor(dev), stat.Ino))
 	if e.PID > 0 {
 		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", e.PID))

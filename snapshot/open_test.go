@@ -289,13 +289,14 @@ func TestPanicOfTheCaller(t *testing.T) {
 	t.Parallel()
 	db := open(t, generate(t, 10))
 	require.PanicsWithValue(t, "mine", func() {
-		for range db.At(t.Context(), 0, func([]byte) bool { panic("mine") }) {
-			require.Fail(t, "unreachable")
+		for _, err := range db.At(t.Context(), 0, func([]byte) bool { panic("mine") }) {
+			require.Fail(t, "unreachable", err)
 		}
 	})
 	require.Panics(t, func() {
 		var nothing *snapshot.DB
-		for range db.At(t.Context(), 0, nil) {
+		for _, err := range db.At(t.Context(), 0, nil) {
+			require.NoError(t, err)
 			nothing.Revision()
 		}
 	})

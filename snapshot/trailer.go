@@ -96,7 +96,7 @@ func CheckTrailer(ctx context.Context, r io.Reader) (Trailer, error) {
 			return TrailerMissing, err
 		}
 		n, err := r.Read(buf)
-		t.Write(buf[:n])
+		_, _ = t.Write(buf[:n]) // it never fails
 		if errors.Is(err, io.EOF) {
 			return t.Verdict(), nil
 		}

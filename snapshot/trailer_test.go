@@ -21,7 +21,7 @@ func TestTrailerInAnyPieces(t *testing.T) {
 		body := rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(rt, "body")
 		body = bytes.Repeat(append(body, 7), 512)
 		sum := sha256.Sum256(body)
-		file, want := append(body, sum[:]...), snapshot.TrailerGood
+		file, want := append(bytes.Clone(body), sum[:]...), snapshot.TrailerGood
 		if rapid.Bool().Draw(rt, "damage") {
 			at := rapid.IntRange(0, len(file)-1).Draw(rt, "at")
 			file[at] ^= 1 << rapid.IntRange(0, 7).Draw(rt, "bit")

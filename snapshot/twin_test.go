@@ -83,7 +83,7 @@ func TestTwinOfEtcd(t *testing.T) {
 	dir := t.TempDir()
 	check(t, func(rt *rapid.T) {
 		for _, old := range []string{"live", "saved", "restarted"} {
-			os.Remove(filepath.Join(dir, old))
+			_ = os.Remove(filepath.Join(dir, old)) // the first time there is none
 		}
 		live := newStore(filepath.Join(dir, "live"))
 		defer live.close()

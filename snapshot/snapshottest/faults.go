@@ -12,6 +12,7 @@ import (
 // Effect is what a fault does to a reader.
 type Effect int
 
+// The effects.
 const (
 	Damaged     Effect = iota // the page structure shows it
 	NotDatabase               // nothing tells that this was a database
@@ -103,8 +104,8 @@ func (d *disk) set16(at int, v uint16) { binary.NativeEndian.PutUint16(d.data[at
 func (d *disk) set32(at int, v uint32) { binary.NativeEndian.PutUint32(d.data[at:], v) }
 func (d *disk) set64(at int, v uint64) { binary.NativeEndian.PutUint64(d.data[at:], v) }
 func (d *disk) zeroPage(page int)      { clear(d.data[page : page+d.pageSize]) }
-func (d *disk) key(page, i int) int {
-	return d.element(page, i) + int(d.u32(d.element(page, i)+leafPos))
+func (d *disk) firstKey(page int) int {
+	return d.element(page, 0) + int(d.u32(d.element(page, 0)+leafPos))
 }
 func (d *disk) pageOf(offset int) uint64  { return uint64(offset / d.pageSize) }
 func (d *disk) flip(at int)               { d.data[at] ^= 0x10 }
@@ -134,7 +135,7 @@ func fileFaults() []Fault {
 		{"root-flags-bit", Damaged, func(d *disk) { d.flip(d.root + pageFlags) }},
 		{"value-bit", Readable, func(d *disk) {
 			e := d.element(d.leaf, 0)
-			d.flip(d.key(d.leaf, 0) + int(d.u32(e+leafKeySize)+d.u32(e+leafValue)) - 40)
+			d.flip(d.firstKey(d.leaf) + int(d.u32(e+leafKeySize)+d.u32(e+leafValue)) - 40)
 		}},
 	}
 }
@@ -179,10 +180,10 @@ func leafFaults() []Fault {
 		{"leaf-key-huge", Damaged, func(d *disk) { d.set32(d.element(d.leaf, 0)+leafKeySize, 0xffffffff) }},
 		{"leaf-value-huge", Damaged, func(d *disk) { d.set32(d.element(d.leaf, 0)+leafValue, 0xffffffff) }},
 		{"leaf-nested-bucket", Damaged, func(d *disk) { d.set32(d.element(d.leaf, 0)+leafFlags, 1) }},
-		{"leaf-order", Damaged, func(d *disk) { d.data[d.key(d.leaf, 0)] = 0x7f }},
-		{"revision-separator", Damaged, func(d *disk) { d.flip(d.key(d.leaf, 0) + 8) }},
+		{"leaf-order", Damaged, func(d *disk) { d.data[d.firstKey(d.leaf)] = 0x7f }},
+		{"revision-separator", Damaged, func(d *disk) { d.flip(d.firstKey(d.leaf) + 8) }},
 		{"revision-short", Damaged, func(d *disk) { d.set32(d.element(d.leaf, 0)+leafKeySize, 16) }},
-		{"revision-negative", Damaged, func(d *disk) { d.data[d.key(d.leaf, 0)+9] |= 0x80 }},
+		{"revision-negative", Damaged, func(d *disk) { d.data[d.firstKey(d.leaf)+9] |= 0x80 }},
 	}
 }
 

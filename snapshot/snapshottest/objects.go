@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -154,19 +155,19 @@ func (d draft) meta(ns, name, owned string) metav1.ObjectMeta {
 		Labels:            map[string]string{"app.kubernetes.io/name": "web", "app.kubernetes.io/instance": fmt.Sprint("web-", d.i%97)},
 		ManagedFields: []metav1.ManagedFieldsEntry{{
 			Manager: "kube-controller-manager", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1",
-			Time: &at, FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(owned)},
+			Time: &at, FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(owned),
 		}},
 	}
 }
 
-func typed(group, version, kind string) metav1.TypeMeta {
-	gvk := schema.GroupVersionKind{Group: group, Version: version, Kind: kind}
-	return metav1.TypeMeta{APIVersion: gvk.GroupVersion().String(), Kind: kind}
+func typed(group, kind string) metav1.TypeMeta {
+	gv := schema.GroupVersion{Group: group, Version: "v1"}
+	return metav1.TypeMeta{APIVersion: gv.String(), Kind: kind}
 }
 
 func (d draft) namespace(name string) runtime.Object {
 	return &corev1.Namespace{
-		TypeMeta: typed("", "v1", "Namespace"), ObjectMeta: d.meta("", name, `{"f:metadata":{"f:labels":{"f:app.kubernetes.io/name":{}}}}`),
+		TypeMeta: typed("", "Namespace"), ObjectMeta: d.meta("", name, `{"f:metadata":{"f:labels":{"f:app.kubernetes.io/name":{}}}}`),
 		Spec:   corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{corev1.FinalizerKubernetes}},
 		Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
 	}
@@ -174,29 +175,29 @@ func (d draft) namespace(name string) runtime.Object {
 
 func (d draft) secret(ns, name string) runtime.Object {
 	return &corev1.Secret{
-		TypeMeta: typed("", "v1", "Secret"), ObjectMeta: d.meta(ns, name, `{"f:data":{".":{},"f:password":{},"f:tls.key":{}},"f:type":{}}`),
+		TypeMeta: typed("", "Secret"), ObjectMeta: d.meta(ns, name, `{"f:data":{".":{},"f:password":{},"f:tls.key":{}},"f:type":{}}`),
 		Data: map[string][]byte{"password": []byte(d.words(24)), "tls.key": []byte(d.words(800))}, Type: corev1.SecretTypeOpaque,
 	}
 }
 
 func (d draft) configMap(ns, name string) runtime.Object {
 	return &corev1.ConfigMap{
-		TypeMeta: typed("", "v1", "ConfigMap"), ObjectMeta: d.meta(ns, name, `{"f:data":{".":{},"f:application.yaml":{},"f:revision":{}}}`),
-		Data: map[string]string{"application.yaml": d.words(900), "revision": fmt.Sprint(d.version)},
+		TypeMeta: typed("", "ConfigMap"), ObjectMeta: d.meta(ns, name, `{"f:data":{".":{},"f:application.yaml":{},"f:revision":{}}}`),
+		Data: map[string]string{"application.yaml": d.words(900), "revision": strconv.FormatInt(d.version, 10)},
 	}
 }
 
 func (d draft) lease(ns, name string) runtime.Object {
 	holder, seconds, renewed := fmt.Sprint("web-", d.i), int32(15), metav1.MicroTime(d.at())
 	return &coordinationv1.Lease{
-		TypeMeta: typed("coordination.k8s.io", "v1", "Lease"), ObjectMeta: d.meta(ns, name, `{"f:spec":{"f:holderIdentity":{},"f:renewTime":{}}}`),
+		TypeMeta: typed("coordination.k8s.io", "Lease"), ObjectMeta: d.meta(ns, name, `{"f:spec":{"f:holderIdentity":{},"f:renewTime":{}}}`),
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &renewed},
 	}
 }
 
 func (d draft) event(ns, name string) runtime.Object {
 	return &corev1.Event{
-		TypeMeta: typed("", "v1", "Event"), ObjectMeta: d.meta(ns, name, `{"f:count":{},"f:involvedObject":{},"f:message":{},"f:reason":{}}`),
+		TypeMeta: typed("", "Event"), ObjectMeta: d.meta(ns, name, `{"f:count":{},"f:involvedObject":{},"f:message":{},"f:reason":{}}`),
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: ns, Name: fmt.Sprint("web-", d.i), APIVersion: "v1"},
 		Reason:         "BackOff", Message: "Back-off restarting failed container " + d.words(200), Type: corev1.EventTypeWarning,
 		Source: corev1.EventSource{Component: "kubelet", Host: fmt.Sprint("node-", d.i%50)},
@@ -207,7 +208,7 @@ func (d draft) event(ns, name string) runtime.Object {
 func (d draft) deployment(ns, name string) runtime.Object {
 	replicas := int32(1 + d.random.IntN(5))
 	return &appsv1.Deployment{
-		TypeMeta: typed("apps", "v1", "Deployment"), ObjectMeta: d.meta(ns, name, podFields),
+		TypeMeta: typed("apps", "Deployment"), ObjectMeta: d.meta(ns, name, podFields),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app.kubernetes.io/name": "web"}},
 			Template: corev1.PodTemplateSpec{
@@ -230,7 +231,7 @@ func (d draft) pod(ns, name string) runtime.Object {
 	spec := d.podSpec()
 	spec.NodeName = fmt.Sprint("node-", d.i%50)
 	return &corev1.Pod{
-		TypeMeta: typed("", "v1", "Pod"), ObjectMeta: meta, Spec: spec,
+		TypeMeta: typed("", "Pod"), ObjectMeta: meta, Spec: spec,
 		Status: corev1.PodStatus{
 			Phase: corev1.PodRunning, StartTime: &started, QOSClass: corev1.PodQOSBurstable,
 			HostIP: fmt.Sprintf("10.0.0.%d", d.i%250), PodIP: fmt.Sprintf("10.1.%d.%d", d.i/250%250, d.i%250),
