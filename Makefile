@@ -75,7 +75,7 @@ cross: ## compile for every platform that is released
 
 interop: ## nested modules in testdata that test against other programs (they install those)
 	@set -e; found=; for mod in $$(find testdata -name go.mod | LC_ALL=C sort); do \
-	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -timeout 1h ./...); \
+	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 1h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
 
 golden: ## rewrite the golden files and scripts; read the diff before you commit it

@@ -29,7 +29,7 @@ func metadataRules() []Rule {
 				}
 			},
 		},
-		field("resource-version", "\"resourceVersion should not be set on objects to be created\"",
+		field("resource-version", "\"resourceVersion should not be set on objects to be created\"; kubectl create drops it, other clients do not",
 			"apiserver pkg/storage/etcd3/store.go, Create", "resourceVersion"),
 		field("system-metadata", "the API server sets it anew, whatever it is given",
 			"apiserver pkg/registry/rest/meta.go, WipeObjectMetaSystemFields", "uid", "creationTimestamp", "deletionTimestamp",
