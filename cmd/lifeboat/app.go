@@ -34,6 +34,8 @@ func verbs(env *environment) []*cli.Command {
 		inspectCommand(env),
 		etcdCommand(env),
 		simCommand(env),
+		archiveCommand(env),
+		keyCommand(env),
 		completionCommand(env),
 		versionCommand(env),
 	}
