@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -280,7 +279,7 @@ func (l *loader) sensible(e Expectation, line int) {
 		}
 	case OnAction:
 		if e.Within > 0 || e.For > 0 {
-			l.fail(line, "", fmt.Sprintf("an action has one result: %s is not asked again", e.Subject))
+			l.fail(line, "", "an action has one result and is not asked again")
 		}
 	}
 }

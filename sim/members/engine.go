@@ -47,6 +47,7 @@ type cluster struct {
 	stop    context.CancelFunc // of load and watch
 	beside  sync.WaitGroup
 	resumes []*time.Timer // of paused members
+	counted time.Duration // when lost writes were last looked for
 }
 
 // Start implements sim.Engine. The seed is not used: nothing here is random
@@ -62,6 +63,9 @@ func (e Engine) Start(ctx context.Context, given sim.Given, _ uint64) (sim.Clust
 func (e Engine) open(ctx context.Context, given sim.Given) (_ *cluster, err error) {
 	if given.Members < 1 || given.Members > 9 {
 		return nil, fmt.Errorf("%d members: 1 to 9", given.Members)
+	}
+	if given.Tick == 0 {
+		given.Tick, given.Election = sim.Duration(100*time.Millisecond), sim.Duration(time.Second)
 	}
 	lab, err := etcdproc.NewLab(e.Dir)
 	if err != nil {
@@ -200,8 +204,32 @@ func (c *cluster) Advance(ctx context.Context, until time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	if c.holds(sim.AckedWritesSurvive) && c.Now()-c.counted > countEvery {
+		if t := c.Tally(); t.Lost > 0 {
+			c.watch.breaks(sim.AckedWritesSurvive, fmt.Sprintf("%d acknowledged writes are gone, of them %q", t.Lost, t.LostKeys[0]))
+		}
+		c.counted = c.Now()
+	}
 	return c.watch.invariant()
 }
+
+// countEvery spares the members: to look for lost writes is to list them all.
+const countEvery = 2 * time.Second
+
+// Checked implements sim.Cluster. Of raft's log only what a status shows can
+// be seen from outside of a process.
+func (c *cluster) Checked() []sim.Invariant {
+	var checked []sim.Invariant
+	for _, i := range []sim.Invariant{sim.OneLeaderPerTerm, sim.AppliedMonotone, sim.AckedWritesSurvive} {
+		if c.holds(i) {
+			checked = append(checked, i)
+		}
+	}
+	return checked
+}
+
+// holds says whether the drill wants an invariant looked at.
+func (c *cluster) holds(i sim.Invariant) bool { return slices.Contains(c.given.Always, i) }
 
 // besides starts what goes on beside the drill.
 func (c *cluster) besides() {

@@ -83,6 +83,6 @@ func start(t testing.TB, objects scheduler.Objects, opts scheduler.Options) *sch
 func place(t testing.TB, s *scheduler.Simulator, p *corev1.Pod) *scheduler.Placement {
 	t.Helper()
 	placed, err := s.Place(p, true)
-	require.NoError(t, err)
+	require.NoError(t, err, "%v", p.Spec)
 	return placed
 }

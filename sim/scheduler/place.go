@@ -140,10 +140,7 @@ func (c *cycle) preempt(profile framework.Framework, fitErr *framework.FitError)
 	s := c.sim
 	s.victims.take() // of a search that ended in an error
 	result, status := profile.RunPostFilterPlugins(s.ctx, c.state, c.pod, fitErr.Diagnosis.NodeToStatus)
-	if status.Code() == fwk.Error {
-		return false, status.AsError()
-	}
-	fitErr.Diagnosis.PostFilterMsg = status.Message()
+	fitErr.Diagnosis.PostFilterMsg = status.Message() // an error's, too: schedulingAlgorithm goes on after it
 	c.result.Message = fitErr.Error()
 	victims, violations := s.victims.take()
 	if !status.IsSuccess() || result == nil || result.NominatingInfo == nil || result.NominatedNodeName == "" || len(victims) == 0 {

@@ -1,0 +1,211 @@
+package members
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+)
+
+// load is the clients that write and read all the time. Every write has a key
+// of its own, so that one that is lost has a name.
+type load struct {
+	cluster *cluster
+
+	mu       sync.Mutex
+	sent     int
+	acked    []bool // by number
+	failed   int
+	buckets  []sim.Bucket
+	gaps     []sim.Gap
+	lastOK   time.Duration
+	running  bool
+	lost     int // when somebody could last be asked
+	lostKeys []string
+}
+
+// loadTimeout is how long a client waits for an answer before it asks the next
+// member; etcd itself gives up after 7 s (server config ReqTimeout).
+const loadTimeout = 2 * time.Second
+
+func newLoad(c *cluster) *load { return &load{cluster: c} }
+
+const loadPrefix = "/lifeboat/load/"
+
+func loadKey(n int) string { return fmt.Sprintf("%s%08d", loadPrefix, n) }
+
+// run is the life of all clients, from the first leader on.
+func (l *load) run(ctx context.Context) {
+	select {
+	case <-l.cluster.watch.led:
+	case <-ctx.Done():
+		return
+	}
+	l.mu.Lock()
+	l.lastOK, l.running = l.cluster.Now(), l.cluster.given.Load.Writes > 0
+	l.mu.Unlock()
+	given := l.cluster.given.Load
+	clients := max(1, given.Clients)
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() { every(ctx, clients, given.Writes, i, l.write) })
+		wg.Go(func() { every(ctx, clients, given.Reads, i, l.read) })
+	}
+	wg.Wait()
+}
+
+// every does one of clients' share of a rate per second. do is told which
+// member to ask, and answers whether to stay with it. A client that waits for
+// an answer leaves out what it could not send meanwhile.
+func every(ctx context.Context, clients, rate, home int, do func(ctx context.Context, home int) bool) {
+	if rate <= 0 {
+		return
+	}
+	t := time.NewTicker(time.Second * time.Duration(clients) / time.Duration(rate))
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		if !do(ctx, home) {
+			home++
+		}
+	}
+}
+
+// client is that of a member that runs, counted from home on.
+func (l *load) client(home int) *clientv3.Client {
+	all := l.cluster.all()
+	for i := range all {
+		if client := all[(home+i)%len(all)].api(); client != nil {
+			return client
+		}
+	}
+	return nil
+}
+
+func (l *load) write(ctx context.Context, home int) bool {
+	client := l.client(home)
+	l.mu.Lock()
+	n := l.sent
+	l.sent++
+	l.acked = append(l.acked, false)
+	l.mu.Unlock()
+	ok := false
+	if client != nil {
+		ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+		defer cancel()
+		_, err := client.Put(ctx, loadKey(n), "x")
+		ok = err == nil
+	}
+	if ctx.Err() == nil || ok {
+		l.count(n, ok)
+	}
+	return ok
+}
+
+func (l *load) read(ctx context.Context, home int) bool {
+	client := l.client(home)
+	if client == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
+	_, err := client.Get(ctx, probeKey)
+	return err == nil
+}
+
+// count takes the end of a write.
+func (l *load) count(n int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.cluster.Now()
+	second := int(now / time.Second)
+	for len(l.buckets) <= second {
+		l.buckets = append(l.buckets, sim.Bucket{})
+	}
+	if !ok {
+		l.failed++
+		l.buckets[second].Failed++
+		return
+	}
+	l.acked[n] = true
+	l.buckets[second].Acknowledged++
+	if now-l.lastOK >= l.gap() {
+		l.gaps = append(l.gaps, sim.Gap{From: sim.Duration(l.lastOK), Until: sim.Duration(now)})
+	}
+	l.lastOK = now
+}
+
+// gap is how long a stretch without an acknowledged write has to be to count.
+func (l *load) gap() time.Duration { return 10 * l.cluster.given.Tick.D() }
+
+// maxLostKeys is how many lost writes are named.
+const maxLostKeys = 20
+
+// tally is what the clients have seen. What is lost says the cluster that
+// stands; while nobody answers, it is what it was.
+func (l *load) tally() sim.Tally {
+	have, known := l.have()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := sim.Tally{Sent: l.sent, Failed: l.failed, Gaps: append([]sim.Gap(nil), l.gaps...), Buckets: append([]sim.Bucket(nil), l.buckets...)}
+	if known {
+		l.lost, l.lostKeys = 0, nil
+	}
+	for n, acked := range l.acked {
+		if !acked {
+			continue
+		}
+		t.Acknowledged++
+		if known && n < len(have) && !have[n] {
+			if l.lost++; l.lost <= maxLostKeys {
+				l.lostKeys = append(l.lostKeys, loadKey(n))
+			}
+		}
+	}
+	t.Lost, t.LostKeys = l.lost, l.lostKeys
+	if l.running && l.cluster.Now()-l.lastOK >= l.gap() {
+		t.Gaps = append(t.Gaps, sim.Gap{From: sim.Duration(l.lastOK)})
+	}
+	return t
+}
+
+// have says which writes that were acknowledged before now stand in the newest
+// cluster. That has to have a quorum: what a member alone has not applied yet
+// is not lost.
+func (l *load) have() (have []bool, known bool) {
+	l.mu.Lock()
+	before := append([]bool(nil), l.acked...)
+	l.mu.Unlock()
+	members := l.cluster.leaderFirst()
+	if len(members) == 0 || members[0].api() == nil {
+		return nil, false
+	}
+	best := members[0].api()
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	defer cancel()
+	// A linearizable read is answered once all that was acknowledged is applied.
+	if _, err := best.Get(ctx, probeKey); err != nil {
+		return nil, false
+	}
+	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	have = make([]bool, len(before))
+	err := eachKey(ctx, best, loadPrefix, func(key string) {
+		var n int
+		if _, err := fmt.Sscanf(key, loadPrefix+"%d", &n); err == nil && n < len(have) {
+			have[n] = true
+		}
+	})
+	for n, acked := range before {
+		have[n] = have[n] || !acked // acknowledged since: not looked for
+	}
+	return have, err == nil
+}

@@ -1,0 +1,59 @@
+package members
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+)
+
+// A killed leader costs an election; two dead of three leave a member that can
+// be read, asked and copied, and that writes nothing.
+func TestQuorumLost(t *testing.T) {
+	g := given(3)
+	g.Load = sim.Workload{Writes: 50, Clients: 2}
+	c := start(t, g)
+	t.Log("first leader after", within(t, c, 20*time.Second, func() bool {
+		return c.Write(t.Context(), nil, time.Second) == nil
+	}))
+	first := leader(t, c)
+	do(t, c, sim.Kill, first)
+	took := writes(t, c, 15*time.Second)
+	t.Log("leader lost: first write after", took)
+	require.Less(t, took, 10*time.Second)
+	require.Equal(t, sim.RoleDown, role(c, first))
+
+	second := leader(t, c, first)
+	do(t, c, sim.Kill, second)
+	last := others(c, first, second)[0]
+	took = within(t, c, 5*time.Second, func() bool { return role(c, last) == sim.RoleCandidate })
+	t.Log("no leader after", took)
+
+	ctx := t.Context()
+	require.NoError(t, c.Read(ctx, last, false, time.Second), "serializable")
+	require.EqualError(t, c.Read(ctx, last, true, time.Second), "context deadline exceeded")
+	require.EqualError(t, c.Write(ctx, nil, time.Second), "context deadline exceeded")
+	s, err := c.Status(ctx, last)
+	require.NoError(t, err)
+	require.Equal(t, []string{"etcdserver: no leader"}, s.Errors)
+	require.Empty(t, s.Leader)
+	list, err := c.MemberList(ctx, last)
+	require.NoError(t, err)
+	require.Len(t, list, 3)
+	do(t, c, sim.Defrag, last)
+	do(t, c, sim.Save, last)
+	_, err = c.member(last).api().Put(clientv3.WithRequireLeader(ctx), "k", "v")
+	require.Equal(t, rpctypes.ErrNoLeader, err, "at once")
+
+	do(t, c, sim.ForceNewCluster, last)
+	t.Log("force-new-cluster: first write after", writes(t, c, 10*time.Second))
+	list, err = c.MemberList(ctx, last)
+	require.NoError(t, err)
+	require.Equal(t, []sim.ListedMember{{Name: last, Started: true}}, list)
+	require.Equal(t, sim.RoleRemoved, role(c, first), "it is no member any more")
+	t.Logf("%+v", c.Tally())
+}

@@ -1,0 +1,126 @@
+package quorum
+
+import (
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+)
+
+// maxMembers bounds the members that a drill ever names.
+const maxMembers = 32
+
+// link is one direction between two members.
+type link struct {
+	cut     bool
+	arrival time.Duration // of the newest message: streams keep their order
+}
+
+// session is how long two members have been connected, both ways.
+type session struct {
+	since time.Duration // 0: not connected
+	cut   time.Duration // when the link was cut; a peer notices after readTimeout
+}
+
+// readTimeout is when a peer takes a silent connection for dead (etcd
+// rafthttp/transport.go, ConnReadTimeout).
+const readTimeout = 5 * time.Second
+
+// send hands messages to the network.
+func (c *Cluster) send(m *member, messages []*pb.Message) {
+	for _, msg := range messages {
+		to := msg.GetTo()
+		if to == 0 || to > uint64(len(c.members)) || to == m.id {
+			continue
+		}
+		if c.broken.forge != nil {
+			c.broken.forge(c, m, msg)
+		}
+		c.post(m, msg)
+	}
+}
+
+func (c *Cluster) post(m *member, msg *pb.Message) {
+	l := &c.links[m.id-1][msg.GetTo()-1]
+	if l.cut || (m.drop > 0 && c.rng.Float64() < m.drop) {
+		if msg.GetType() == pb.MsgSnap && m.running() {
+			c.lostSnapshot(m, msg.GetTo())
+		}
+		return
+	}
+	at := c.now + c.given.Latency.D() + m.delay
+	if c.given.Spread > 0 {
+		at += time.Duration(c.rng.Int64N(int64(c.given.Spread)))
+	}
+	at = max(at, l.arrival)
+	l.arrival = at
+	c.push(event{at: at, kind: eventMessage, member: uint32(msg.GetTo() - 1), msg: msg})
+}
+
+// deliver is a message's arrival. rafthttp refuses strangers, and tells a
+// removed member that it is one (rafthttp/http.go: 410 Gone), which ends it.
+func (c *Cluster) deliver(to *member, msg *pb.Message) error {
+	from := c.members[msg.GetFrom()-1]
+	if !to.running() || to.cluster != from.cluster || c.links[from.id-1][to.id-1].cut {
+		if msg.GetType() == pb.MsgSnap && from.running() {
+			c.lostSnapshot(from, to.id)
+		}
+		return nil
+	}
+	if to.state.removed[from.id] {
+		if from.running() && !c.links[to.id-1][from.id-1].cut {
+			c.event(sim.Event{Kind: sim.EventAction, Member: from.name, Text: "the member has been permanently removed from the cluster"})
+			c.kill(from, true)
+			from.gone = true
+		}
+		return nil
+	}
+	if to.paused > c.now {
+		c.push(event{at: to.paused, kind: eventMessage, member: uint32(to.id - 1), msg: msg})
+		return nil
+	}
+	// An error is a message that came too late for what this member is now.
+	_ = to.node.Step(msg)
+	return c.work(to)
+}
+
+// connected says since when a is connected to b, as a's transport sees it
+// (rafthttp, ActiveSince). ok is false when it is not.
+func (c *Cluster) connected(a, b *member) (since time.Duration, ok bool) {
+	s := c.sessions[a.id-1][b.id-1]
+	if s.since == 0 || (s.cut > 0 && c.now >= s.cut+readTimeout) {
+		return 0, false
+	}
+	return s.since, true
+}
+
+// reaches says whether messages pass both ways now.
+func (c *Cluster) reaches(a, b *member) bool {
+	return a.running() && b.running() && a.cluster == b.cluster &&
+		!c.links[a.id-1][b.id-1].cut && !c.links[b.id-1][a.id-1].cut
+}
+
+// connections brings sessions up to date after members or links changed.
+func (c *Cluster) connections() {
+	for _, a := range c.members {
+		for _, b := range c.members {
+			if a == b {
+				continue
+			}
+			s := &c.sessions[a.id-1][b.id-1]
+			switch {
+			case !a.running() || !b.running() || a.cluster != b.cluster:
+				*s = session{}
+			case !c.reaches(a, b):
+				if s.since > 0 && s.cut == 0 {
+					s.cut = c.now
+				}
+			case s.since == 0 || (s.cut > 0 && c.now >= s.cut+readTimeout):
+				*s = session{since: max(c.now, 1)}
+			default:
+				s.cut = 0
+			}
+		}
+	}
+}

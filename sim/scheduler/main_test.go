@@ -1,0 +1,24 @@
+package scheduler_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// TestMain lets LIFEBOAT_SOAK multiply the number of random clusters.
+func TestMain(m *testing.M) {
+	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
+		n, err := strconv.Atoi(factor)
+		if err != nil || n < 1 {
+			fmt.Fprintf(os.Stderr, "LIFEBOAT_SOAK=%q is no factor\n", factor)
+			os.Exit(2)
+		}
+		if err := flag.Set("rapid.checks", strconv.Itoa(100*n)); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
