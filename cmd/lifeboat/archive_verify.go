@@ -29,9 +29,9 @@ pages and records; every certificate against its key, its CA and the clock; and
 that all of it is of one cluster: CA, encryption keys, etcd member, tokens.
 Archives that others made are verified too; what could not be checked is said.
 
-A good archive with a good signature is remembered (in $XDG_STATE_HOME/lifeboat,
-root's in /var/lib/lifeboat). An older one of the same cluster is exit code 3
-from then on. Damage is exit code 5, parts that do not fit are 3.`,
+A good archive with a good signature is remembered, in $XDG_STATE_HOME/lifeboat
+or, for root, in /var/lib/lifeboat. An older one of the same cluster is exit
+code 3 from then on. Damage is exit code 5, parts that do not fit are 3.`,
 		Flags: append(sourceFlags(),
 			&cli.BoolFlag{Name: "read-data", Value: true, Usage: "read all of it (the default)"},
 			&cli.BoolFlag{Name: "quick", Usage: "signature, keys and end of the encryption alone; says what was skipped"},

@@ -54,6 +54,11 @@ The archive is encrypted (age). Give the private key, or the passphrase:
 On a terminal a missing passphrase is asked for. It is never a flag's value:
 those stand in the process list and in the shell's history.
 
+Encryption does not say who made an archive. A signature does (minisign's
+format); with --pubkey an archive without a good one is refused unread:
+
+  lifeboat inspect kube-backup.tar.gz.age -i /root/key.txt --pubkey backup.pub
+
 Secrets are encrypted at rest (EncryptionConfiguration). The keys are found in
 the archive when it holds kubernetes/ and the file that the kube-apiserver
 manifest names. Otherwise:
@@ -97,8 +102,10 @@ With -o json an error is a line on standard error:
 {"error":{"code":6,"message":"...","hint":"..."}}
 `
 
-const environmentText = `NO_COLOR=1       no colour; there is always a word beside a colour
-TERM=dumb        no colour, and no line that is drawn over
+const environmentText = `NO_COLOR=1             no colour; there is always a word beside a colour
+TERM=dumb              no colour, and no line that is drawn over
+SOURCE_DATE_EPOCH=N    archive create takes N for now: the same bytes again
+XDG_STATE_HOME=DIR     archive verify keeps what it saw in DIR/lifeboat
 
 Nothing else is read from the environment: no keys, no passphrases, no default
 flags. What you see on the command line is what happens.

@@ -1,0 +1,435 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+// scene is harbour's backup, taken apart into files, with keys beside it.
+type scene struct {
+	*backup
+	dir, snapshot, kubernetes   string
+	identity, recipient, signer string
+}
+
+func newScene(t testing.TB) *scene {
+	t.Helper()
+	s := &scene{backup: readBackup(t), dir: t.TempDir()}
+	s.snapshot, s.kubernetes = filepath.Join(s.dir, "etcd.snapshot"), filepath.Join(s.dir, "kubernetes")
+	require.NoError(t, os.WriteFile(s.snapshot, s.backup.snapshot, 0o600))
+	for _, f := range s.files {
+		path := filepath.Join(s.dir, filepath.FromSlash(f.name))
+		if f.kind == tar.TypeDir {
+			require.NoError(t, os.MkdirAll(path, 0o700))
+			continue
+		}
+		require.NoError(t, os.WriteFile(path, f.data, 0o600))
+	}
+	id, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	s.identity, s.recipient, s.signer = filepath.Join(s.dir, "id"), id.Recipient().String(), filepath.Join(s.dir, "sig")
+	require.NoError(t, os.WriteFile(s.identity, []byte(id.String()+"\n"), 0o600))
+	private, public, err := crypto.GenerateSigner(nil)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(s.signer, private, 0o600))
+	require.NoError(t, os.WriteFile(s.signer+".pub", public, 0o600))
+	return s
+}
+
+// create makes an archive of the scene and gives its path.
+func (s *scene) create(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	path := filepath.Join(s.dir, name)
+	r := lifeboat(append([]string{"archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "--node", "master-0", "--to", path}, args...)...)
+	require.Equal(t, exitDone, r.code, r.stderr)
+	return path
+}
+
+// What must not be packed is refused before a file is made.
+func TestCreateRefuses(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	out := filepath.Join(t.TempDir(), "out")
+	file := func(data []byte) string {
+		path := filepath.Join(t.TempDir(), "snapshot")
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+		return path
+	}
+	for name, c := range map[string]struct {
+		args  []string
+		code  exitCode
+		words string
+	}{
+		"help text":         {[]string{"--snapshot", file([]byte("NAME:\n\tetcdctl - A simple client\n\nUSAGE:\n\tetcdctl [flags]\n"))}, exitDamaged, "etcdctl's help text"},
+		"empty":             {[]string{"--snapshot", file(nil)}, exitDamaged, "empty"},
+		"torn":              {[]string{"--snapshot", file(s.backup.snapshot[:len(s.backup.snapshot)/2])}, exitDamaged, ""},
+		"one bit":           {[]string{"--snapshot", file(flipped(s.backup.snapshot, 1<<20))}, exitDamaged, "sha256 trailer"},
+		"not there":         {[]string{"--snapshot", "/nothing"}, exitFailed, "no such file"},
+		"an archive":        {[]string{"--snapshot", harbourArchive}, exitUsage, "is an archive already"},
+		"no folder":         {[]string{"--snapshot", s.snapshot, "--kubernetes", "/nothing"}, exitFailed, `"/nothing"`},
+		"bad recipient":     {[]string{"--snapshot", s.snapshot, "-r", "age1x"}, exitUsage, "recipient"},
+		"signing to stdout": {[]string{"--snapshot", s.snapshot, "--sign", s.signer, "--to", "-"}, exitUsage, "--sign"},
+		"bad level":         {[]string{"--snapshot", s.snapshot, "--compress", "zstd", "--level", "9"}, exitUsage, "levels 1 to 4"},
+		"bad compression":   {[]string{"--snapshot", s.snapshot, "--compress", "lzma"}, exitUsage, "lzma"},
+		"wrong signing key": {[]string{"--snapshot", s.snapshot, "--sign", s.identity}, exitFailed, "not a secret key of minisign"},
+	} {
+		args := append([]string{"archive", "create"}, c.args...)
+		if !strings.Contains(strings.Join(c.args, " "), "--to") {
+			args = append(args, "--to", out)
+		}
+		r := lifeboat(args...)
+		require.Equal(t, c.code, r.code, "%s: %s", name, r.stderr)
+		require.Contains(t, r.stderr, c.words, name)
+		require.Empty(t, r.stdout, name)
+		left, err := os.ReadDir(filepath.Dir(out))
+		require.NoError(t, err)
+		require.Empty(t, left, name)
+	}
+}
+
+// A snapshot of one cluster and files of another: found out, and named.
+func TestMixedUp(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	whole := lifeboat("archive", "verify", s.create(t, "whole.tar.gz"))
+	require.Equal(t, exitDone, whole.code, whole.stdout)
+
+	caCert, caKey := foreignCA(t, time.Now().Add(time.Hour))
+	expiredCert, expiredKey := foreignCA(t, time.Now().Add(-time.Hour))
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join(s.kubernetes, name))
+		require.NoError(t, err)
+		return data
+	}
+	for name, c := range map[string]struct {
+		change map[string][]byte // files of kubernetes/; nil removes
+		words  []string
+		code   exitCode
+	}{
+		"the CA of another cluster":  {map[string][]byte{"pki/ca.crt": caCert, "pki/ca.key": caKey}, []string{`cluster CA +MISMATCH`, `"kubernetes/pki/apiserver.crt": is not signed by the CA of that name`}, exitIncomplete},
+		"a CA that has ended":        {map[string][]byte{"pki/ca.crt": expiredCert, "pki/ca.key": expiredKey}, []string{`this CA ended`}, exitIncomplete},
+		"a certificate of other key": {map[string][]byte{"pki/apiserver.key": read("pki/apiserver-kubelet-client.key")}, []string{`"kubernetes/pki/apiserver.crt": its private key belongs to another certificate`}, exitIncomplete},
+		"other encryption keys":      {map[string][]byte{"encryption.yaml": swapKey(t, read("encryption.yaml"))}, []string{`encryption keys +MISMATCH +6 of 6 values locked by secretbox`}, exitIncomplete},
+		"no encryption keys":         {map[string][]byte{"encryption.yaml": nil}, []string{`encryption keys +MISMATCH`}, exitIncomplete},
+		"another member":             {map[string][]byte{"manifests/etcd.yaml": bytes.ReplaceAll(read("manifests/etcd.yaml"), []byte("--name=master-0"), []byte("--name=dock-0"))}, []string{`etcd member +MISMATCH +"dock-0" of the manifest is not in the snapshot's member list`}, exitIncomplete},
+		"another token key":          {map[string][]byte{"pki/sa.key": nil, "pki/sa.pub": publicPEM(t)}, []string{`token key +MISMATCH`}, exitIncomplete},
+		"no CA":                      {map[string][]byte{"pki/ca.crt": nil}, []string{`there is no kubernetes/pki/ca.crt`}, exitIncomplete},
+		"the CA's key kept apart":    {map[string][]byte{"pki/ca.key": {}}, []string{`certificates +note +"kubernetes/pki/ca.crt": there is no private key beside it`}, exitDone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mixed := newScene(t)
+			for file, data := range c.change {
+				path := filepath.Join(mixed.kubernetes, file)
+				if data == nil {
+					require.NoError(t, os.Remove(path))
+					continue
+				}
+				require.NoError(t, os.WriteFile(path, data, 0o600))
+			}
+			r := lifeboat("archive", "verify", mixed.create(t, "mixed.tar.gz"))
+			require.Equal(t, c.code, r.code, r.stdout)
+			for _, words := range c.words {
+				require.Regexp(t, words, r.stdout)
+			}
+			noSecrets(t, mixed, r.stdout+r.stderr)
+		})
+	}
+}
+
+// foreignCA is a CA of the name that kubeadm gives to every cluster's.
+func foreignCA(t testing.TB, until time.Time) (cert, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, NotBefore: until.Add(-24 * time.Hour), NotAfter: until,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+func publicPEM(t testing.TB) []byte {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	require.NoError(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+}
+
+// swapKey puts another key of the same length into an EncryptionConfiguration.
+func swapKey(t testing.TB, config []byte) []byte {
+	t.Helper()
+	before, rest, ok := strings.Cut(string(config), "secret: ")
+	require.True(t, ok)
+	_, after, ok := strings.Cut(rest, "\n")
+	require.True(t, ok)
+	return []byte(before + "secret: " + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32)) + "\n" + after)
+}
+
+// noSecrets greps what was printed for the fixture's own key material.
+func noSecrets(t testing.TB, s *scene, printed string) {
+	t.Helper()
+	require.NotContains(t, printed, "AGE-SECRET-KEY")
+	for _, f := range s.files {
+		if !strings.HasSuffix(f.name, ".key") && !strings.HasSuffix(f.name, "encryption.yaml") {
+			continue
+		}
+		for line := range strings.Lines(string(f.data)) {
+			line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "secret:"))
+			if len(line) >= 40 && !strings.HasPrefix(line, "-----") {
+				require.NotContains(t, printed, line, f.name)
+			}
+		}
+	}
+}
+
+// A manifest that does not say what is there, in every way, is damage.
+func TestManifestAgainstContent(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	data, err := os.ReadFile(s.create(t, "plain.tar", "--compress", "none"))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		old, new, words string
+		code            exitCode
+	}{
+		"other content":  {"--name=master-0", "--name=master-X", "has other content than the manifest says", exitDamaged},
+		"another file":   {`"name": "kubernetes/pki/ca.crt"`, `"name": "kubernetes/pki/cb.crt"`, "in the archive and not in the manifest", exitDamaged},
+		"etcd's hash":    {`"hash": 2834535985`, `"hash": 2834535986`, "etcd hash", exitDamaged},
+		"etcd's rev":     {`"revision": 1485`, `"revision": 1486`, "etcd hash", exitDamaged},
+		"newer format":   {`"format": 1,`, `"format": 2,`, "made by a newer version", exitRefused},
+		"newer feature":  {`"format": 1,`, `"format": 1,"requires":["x"],`, "made by a newer version", exitRefused},
+		"broken":         {`"format": 1,`, `"format": 1;`, "not the JSON of a manifest", exitDamaged},
+		"another member": {`"node": "master-0"`, `"node": "master-1"`, "", exitDone}, // no digest covers the manifest: a signature does
+	} {
+		changed := bytes.Replace(data, []byte(c.old), []byte(c.new), 1)
+		require.NotEqual(t, data, changed, name)
+		if d := len(changed) - len(data); d > 0 { // the padding gives way
+			changed = bytes.TrimRight(changed, "\x00")
+			changed = append(changed, make([]byte, len(data)-len(changed))...)
+			changed = fixSize(t, changed, c.new, d)
+		}
+		path := filepath.Join(t.TempDir(), "changed.tar")
+		require.NoError(t, os.WriteFile(path, changed, 0o600))
+		r := lifeboat("archive", "verify", path)
+		require.Equal(t, c.code, r.code, "%s: %s%s", name, r.stdout, r.stderr)
+		require.Contains(t, r.stdout+r.stderr, c.words, name)
+	}
+}
+
+// fixSize makes MANIFEST.json's tar header as long as its content became.
+func fixSize(t testing.TB, data []byte, _ string, more int) []byte {
+	t.Helper()
+	at := bytes.Index(data, []byte("./MANIFEST.json"))
+	require.Positive(t, at)
+	header := data[at : at+512]
+	size, err := strconv.ParseInt(string(header[124:135]), 8, 64)
+	require.NoError(t, err)
+	copy(header[124:135], []byte("00000000000"))
+	text := strconv.FormatInt(size+int64(more), 8)
+	copy(header[135-len(text):], text)
+	copy(header[148:], "        ")
+	sum := 0
+	for _, b := range header {
+		sum += int(b)
+	}
+	text = strconv.FormatInt(int64(sum), 8)
+	copy(header[148:], "000000\x00 ")
+	copy(header[154-len(text):], text)
+	return data
+}
+
+// The archive family gives bad inputs the exit codes that reading gives them,
+// and leaves nothing.
+func TestBadArchives(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	sealed, err := os.ReadFile(s.create(t, "a.age", "-r", s.recipient))
+	require.NoError(t, err)
+	b := s.backup
+	for name, c := range map[string]struct {
+		data []byte
+		code exitCode
+	}{
+		"empty":             {nil, exitDamaged},
+		"text":              {[]byte("hello"), exitDamaged},
+		"age v2":            {[]byte("age-encryption.org/v2\n-> X25519 a\nb\n--- c\n"), exitDamaged},
+		"age, cut":          {sealed[:len(sealed)-1], exitDamaged},
+		"age, header cut":   {sealed[:60], exitDamaged},
+		"age, bit":          {flipped(sealed, len(sealed)/2), exitDamaged},
+		"age, trailing":     {append(bytes.Clone(sealed), 0), exitDamaged},
+		"gzip, cut":         {b.archive[:len(b.archive)-9], exitDamaged},
+		"gzip, CRC":         {flipped(b.archive, len(b.archive)-7), exitDamaged},
+		"gzip, garbage":     {append(bytes.Clone(b.archive), "garbage"...), exitDamaged},
+		"second archive":    {append(bytes.Clone(b.archive), b.archive...), exitRefused},
+		"tar, no end":       {b.tar[:len(b.tar)/512*512-20480], exitDamaged},
+		"dots":              {gzipOf(t, tarOf(t, entry{name: "../x", data: []byte("x")})), exitRefused},
+		"backslash dots":    {gzipOf(t, tarOf(t, entry{name: "a/../../x", data: []byte("x")})), exitRefused},
+		"device":            {gzipOf(t, tarOf(t, entry{name: "x", kind: tar.TypeChar})), exitRefused},
+		"twice":             {gzipOf(t, tarOf(t, entry{name: "ca.key"}, entry{name: "ca.key"})), exitRefused},
+		"through a symlink": {gzipOf(t, tarOf(t, entry{name: "a", kind: tar.TypeSymlink, link: "/tmp"}, entry{name: "a/x"})), exitRefused},
+		"escape in a name":  {gzipOf(t, tarOf(t, entry{name: "\x1b[2J"})), exitRefused},
+	} {
+		path := filepath.Join(t.TempDir(), "bad")
+		require.NoError(t, os.WriteFile(path, c.data, 0o600))
+		for _, args := range [][]string{{"verify"}, {"list"}, {"unpack", "--to", path + ".out"}} {
+			r := lifeboat(append([]string{"archive", args[0], path, "-i", s.identity}, args[1:]...)...)
+			require.Equal(t, c.code, r.code, "%s %s: %s", name, args[0], r.stderr)
+			require.NotContains(t, r.stderr, "\x1b")
+			noSecrets(t, s, r.stdout+r.stderr)
+		}
+		left, err := os.ReadDir(filepath.Dir(path))
+		require.NoError(t, err)
+		require.Len(t, left, 1, name)
+	}
+}
+
+// What stands at NAME.part and was not left by a run of ours stays there.
+func TestStrangePartStays(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	target := filepath.Join(t.TempDir(), "out")
+	part := target + ".part"
+	create := func() result {
+		return lifeboat("archive", "create", "--snapshot", s.snapshot, "--to", target)
+	}
+	require.NoError(t, os.WriteFile(part, []byte("a download"), 0o644))
+	r := create()
+	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Contains(t, r.stderr, "no run of lifeboat left it")
+	require.FileExists(t, part)
+
+	require.NoError(t, os.Chmod(part, 0o600))
+	file, err := os.Open(part)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Flock(int(file.Fd()), syscall.LOCK_EX))
+	r = create()
+	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Contains(t, r.stderr, "another run is writing it")
+	require.NoError(t, file.Close())
+	r = create()
+	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Contains(t, r.stderr, "which a killed run had left")
+	require.NoFileExists(t, part)
+
+	require.NoError(t, os.Mkdir(filepath.Join(filepath.Dir(target), "folder.part"), 0o700))
+	r = lifeboat("archive", "unpack", target, "--to", filepath.Join(filepath.Dir(target), "folder"))
+	require.Equal(t, exitRefused, r.code, r.stderr)
+}
+
+// Killed at any moment: the target is whole or not there, only its own 0600
+// part is left, and the next run removes it.
+func TestArchiveKilled(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	dir := t.TempDir()
+	target := filepath.Join(dir, "out.age")
+	left := 0
+	for delay := 5 * time.Millisecond; delay < time.Second; delay += delay/2 + time.Millisecond {
+		cmd := self(t, "archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--to", target)
+		require.NoError(t, cmd.Start())
+		timer := time.AfterFunc(delay, func() { _ = cmd.Process.Kill() }) // it may have ended by itself
+		_ = cmd.Wait()
+		timer.Stop()
+		if _, err := os.Stat(target + ".part"); err == nil {
+			left++
+			info, err := os.Stat(target + ".part")
+			require.NoError(t, err)
+			require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+		}
+		if _, err := os.Stat(target); !errors.Is(err, fs.ErrNotExist) {
+			require.NoError(t, err)
+			r := lifeboat("archive", "verify", target, "-i", s.identity)
+			require.Equal(t, exitDone, r.code, r.stderr)
+			break
+		}
+	}
+	if _, err := os.Stat(target); err != nil {
+		r := lifeboat("archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--to", target)
+		require.Equal(t, exitDone, r.code, r.stderr)
+	}
+	t.Logf("%d runs left a part", left)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
+// A full disk, at each of the writing commands: said, and nothing left; what
+// was there before is as it was.
+func TestArchiveDiskFull(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	sealed := s.create(t, "a.age", "-r", s.recipient)
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
+		t.Skip("mounting a small file system takes root:", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	old := filepath.Join(dir, "yesterday.age")
+	require.NoError(t, os.WriteFile(old, []byte("yesterday's archive"), 0o600))
+	out := filepath.Join(dir, "out")
+	for name, args := range map[string][]string{
+		"create":  {"create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient},
+		"unpack":  {"unpack", sealed, "-i", s.identity},
+		"encrypt": {"encrypt", sealed, "-r", s.recipient},
+		"decrypt": {"decrypt", sealed, "-i", s.identity},
+		"rekey":   {"rekey", sealed, "-i", s.identity, "--add", s.recipient},
+	} {
+		r := lifeboat(append(append([]string{"archive"}, args...), "--to", out)...)
+		require.Equal(t, exitFailed, r.code, "%s: %s", name, r.stderr)
+		require.Contains(t, r.stderr, "no space left on device", name)
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, left, 1, name)
+	}
+}
+
+// Without a network, and without a socket: the archive and key commands make
+// do with files.
+func TestArchiveWithoutNetwork(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	sealed := s.create(t, "a.age", "-r", s.recipient, "--sign", s.signer)
+	for _, args := range [][]string{
+		{"archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--to", filepath.Join(s.dir, "b.age")},
+		{"archive", "verify", sealed, "-i", s.identity},
+		{"archive", "rekey", sealed, "-i", s.identity, "--add", s.recipient, "--to", filepath.Join(s.dir, "c.age")},
+		{"key", "check", sealed, "-i", s.identity},
+	} {
+		cmd := self(t, args...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		output, err := cmd.CombinedOutput()
+		if errorsIsPermission(err) {
+			t.Skip("this host lets nobody make a network namespace")
+		}
+		require.NoError(t, err, string(output))
+	}
+}
