@@ -38,6 +38,8 @@ func Main(tasks ...Task) {
 	case "":
 	case serveTask:
 		os.Exit(runChild())
+	case memberTask:
+		os.Exit(runMember())
 	default:
 		os.Exit(runTask(name, append(tasks, Task{trialTask, trial})))
 	}

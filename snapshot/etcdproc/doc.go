@@ -23,4 +23,7 @@
 // Nothing listens on a network or has a name in a file system: the API is
 // served on a socket pair that the child inherits, so that the path of the
 // scratch folder may be long and its file system may be one without sockets.
+//
+// The same child also runs whole members for drills: a [Lab] is a folder in
+// which each [Member] has its data dir, peers and clients, and may be killed.
 package etcdproc

@@ -1,6 +1,7 @@
 package etcdproc
 
 import (
+	"os"
 	"strconv"
 	"syscall"
 )
@@ -15,3 +16,6 @@ func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: s
 
 // fdPath is a name by which a descriptor can be opened anew.
 func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// shortName is a path to an open folder that is short, whatever dir is.
+func shortName(f *os.File, _ string) string { return fdPath(int(f.Fd())) }

@@ -14,3 +14,7 @@ func executable() (string, error) { return os.Executable() }
 func childAttr() *syscall.SysProcAttr { return nil }
 
 func fdPath(fd int) string { return "/dev/fd/" + strconv.Itoa(fd) }
+
+// shortName: folders cannot be passed through by their descriptors here, so a
+// long path is bind(2)'s to refuse.
+func shortName(_ *os.File, dir string) string { return dir }
