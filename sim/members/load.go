@@ -99,7 +99,7 @@ func (l *load) write(ctx context.Context, home int) bool {
 	l.mu.Unlock()
 	ok := false
 	if client != nil {
-		ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+		ctx, cancel := patience(ctx, client)
 		defer cancel()
 		_, err := client.Put(ctx, loadKey(n), "x")
 		ok = err == nil
@@ -115,10 +115,18 @@ func (l *load) read(ctx context.Context, home int) bool {
 	if client == nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	ctx, cancel := patience(ctx, client)
 	defer cancel()
 	_, err := client.Get(ctx, probeKey)
 	return err == nil
+}
+
+// patience ends with loadTimeout, or with the member: etcd's client would go
+// on trying a connection that is closed.
+func patience(ctx context.Context, client *clientv3.Client) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	stop := context.AfterFunc(client.Ctx(), cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // count takes the end of a write.

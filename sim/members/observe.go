@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -190,7 +191,7 @@ func (c *cluster) Status(ctx context.Context, on string) (s sim.Status, err erro
 		}
 		s.Term, s.Errors, s.Alarms = status.RaftTerm, status.Errors, alarmsIn(status.Errors)
 		if s.Leader = c.nameOfID(status.Leader); s.Leader == "" && status.Leader != 0 {
-			s.Leader = fmt.Sprintf("%x", status.Leader)
+			s.Leader = strconv.FormatUint(status.Leader, 16)
 		}
 		api := etcdserverpb.NewMaintenanceClient(client.ActiveConnection())
 		hash, err := api.HashKV(ctx, &etcdserverpb.HashKVRequest{})
