@@ -257,7 +257,8 @@ func (o *opener) stillGood(err error) error {
 
 // spool takes the database out of the stream, checking its trailer.
 func (o *opener) spool(ctx context.Context, r io.Reader) error {
-	file, trailer, err := snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir}.Take(ctx, r)
+	bounded := &boundedReader{r: r, left: o.opts.MaxSize}
+	file, trailer, err := snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir}.Take(ctx, bounded)
 	if err != nil {
 		return err
 	}
@@ -267,6 +268,7 @@ func (o *opener) spool(ctx context.Context, r io.Reader) error {
 
 // database judges the trailer and opens the database, which takes file over.
 func (o *opener) database(ctx context.Context, file *os.File) error {
+	o.src.file = nil // nobody else closes it from here on
 	switch {
 	case o.src.trailer == snapshot.TrailerWrong:
 		return errors.Join(&codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: the database is not the one that etcd wrote: damaged or cut"),
@@ -281,12 +283,11 @@ func (o *opener) database(ctx context.Context, file *os.File) error {
 	default:
 		o.src.layers = append(o.src.layers, layer{"sha256 trailer", "whole", "the database is what etcd wrote"})
 	}
-	o.src.file = file
 	db, err := snapshot.OpenFile(ctx, file)
 	if err != nil {
 		return err
 	}
-	o.src.db = db
+	o.src.db, o.src.file = db, file
 	o.src.layers = append(o.src.layers, layer{"page structure", "whole", "every page is reachable once, in order and in bounds"})
 	return nil
 }
@@ -302,4 +303,19 @@ func (c *contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
+}
+
+// boundedReader refuses a stream that has more bytes than --max-size; a
+// database that comes by itself through a pipe has no other bound.
+type boundedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *boundedReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, refusef("it has more bytes than --max-size allows")
+	}
+	return n, err
 }
