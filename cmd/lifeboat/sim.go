@@ -189,20 +189,20 @@ func schedulerOptionsOf(c *cli.Context, env *environment, found registry.Kuberne
 		env.note("the backup does not tell its Kubernetes version: judged by kube-scheduler %s", scheduler.Library)
 	}
 	var err error
-	opts.Config, err = schedulerConfigOf(c, env)
+	opts.Config, err = schedulerConfigOf(c, env, opts.Version)
 	return opts, err
 }
 
-func schedulerConfigOf(c *cli.Context, env *environment) (*scheduler.Config, error) {
+func schedulerConfigOf(c *cli.Context, env *environment, version string) (*scheduler.Config, error) {
 	path := c.String("config")
 	if path == "" {
-		return scheduler.DefaultConfig()
+		return scheduler.DefaultConfig(version)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	config, err := scheduler.ParseConfig(data, c.Bool("ignore-unknown-plugins"))
+	config, err := scheduler.ParseConfig(data, version, c.Bool("ignore-unknown-plugins"))
 	if unknown := (*scheduler.UnknownPluginError)(nil); errors.As(err, &unknown) {
 		return nil, withHint(refusef("reading %q: %w", path, err), "--ignore-unknown-plugins leaves them out; the answer is then not your scheduler's")
 	}

@@ -59,6 +59,12 @@ func (d *disk) reset(base snapshotState) error {
 	return d.storage.SetHardState(d.hard)
 }
 
+// install takes a snapshot under a running raft node, which keeps the storage.
+func (d *disk) install(base snapshotState) error {
+	d.chain, d.first, d.floor, d.base, d.backend = []uint64{base.chain}, base.state.applied, base, base, base.state.applied
+	return d.storage.ApplySnapshot(base.message())
+}
+
 func (s snapshotState) message() *pb.Snapshot {
 	return &pb.Snapshot{
 		Metadata: &pb.SnapshotMetadata{Index: new(s.state.applied), Term: new(s.term), ConfState: s.state.confState()},

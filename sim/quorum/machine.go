@@ -31,7 +31,7 @@ type machine struct {
 	revision uint64
 	hash     uint64            // over all puts in order
 	keys     [registers]uint64 // the newest write of each key
-	writes   bits              // every write ever applied
+	writes   bitset            // every write ever applied
 	size     int64             // of the file
 	live     int64             // of what compaction leaves
 	noSpace  bool
@@ -120,10 +120,10 @@ func (m *machine) apply(c command) (ok bool) {
 	return true
 }
 
-// bits is a set of small numbers, one bit each.
-type bits []uint64
+// bitset is a set of small numbers, one bit each.
+type bitset []uint64
 
-func (b *bits) set(n uint64) {
+func (b *bitset) set(n uint64) {
 	word := int(n / 64)
 	for len(*b) <= word {
 		*b = append(*b, 0)
@@ -131,7 +131,7 @@ func (b *bits) set(n uint64) {
 	(*b)[word] |= 1 << (n % 64)
 }
 
-func (b bits) has(n uint64) bool {
+func (b bitset) has(n uint64) bool {
 	word := int(n / 64)
 	return word < len(b) && b[word]&(1<<(n%64)) != 0
 }

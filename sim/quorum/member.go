@@ -17,12 +17,13 @@ type member struct {
 	cluster int // members of other clusters are strangers: "cluster ID mismatch"
 	lineage int // histories that have parted: see invariants.go
 
-	disk  *disk
-	state *machine
-	node  *raft.RawNode // nil: down
-	gen   uint32        // how often it was started
-	ready *raft.Ready   // on its way to the disk
-	gone  bool          // removed, and told so
+	disk    *disk
+	state   *machine
+	node    *raft.RawNode // nil: down
+	gen     uint32        // how often it was started
+	ready   *raft.Ready   // on its way to the disk
+	gone    bool          // removed, and told so
+	refuses string        // why it does not start, where it does not
 
 	role   raft.StateType
 	term   uint64
@@ -53,6 +54,9 @@ func (c *Cluster) start(m *member) error {
 		return err
 	}
 	m.state = state
+	if hard := m.disk.hard; hard.GetCommit() < state.applied { // the backend was ahead: etcd raises it, too
+		m.disk.hard = newHard(hard.GetTerm(), hard.GetVote(), state.applied)
+	}
 	if err := m.disk.storage.SetHardState(m.disk.hard); err != nil {
 		return err
 	}
@@ -276,7 +280,7 @@ func (c *Cluster) apply(m *member, e *pb.Entry) error {
 	case e.GetType() == pb.EntryConfChange:
 		return c.applyConfChange(m, e)
 	case len(e.GetData()) == 0: // a new leader's first entry
-		return nil
+		return c.checkAcked(m, e)
 	}
 	cmd := decodeCommand(e.GetData())
 	had := m.state.noSpace

@@ -54,8 +54,13 @@ func (c *Config) Percentage(profile string) int32 {
 	return *global
 }
 
-// DefaultConfig is what kube-scheduler does without a configuration file.
-func DefaultConfig() (*Config, error) {
+// DefaultConfig is what kube-scheduler of a version ("" is the library's own)
+// does without a configuration file. Defaults hang on the feature gates, so it
+// sets those of the process.
+func DefaultConfig(kubernetes string) (*Config, error) {
+	if err := setGates(kubernetes); err != nil {
+		return nil, err
+	}
 	var versioned configv1.KubeSchedulerConfiguration
 	scheme.Scheme.Default(&versioned)
 	internal := &config.KubeSchedulerConfiguration{}
@@ -69,10 +74,14 @@ func DefaultConfig() (*Config, error) {
 // ParseConfig reads a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1)
 // as kube-scheduler's --config does: strictly, with its defaults and its
 // validation. Custom plugins are an *UnknownPluginError, or are left out when
-// skipUnknown is set. A file that cannot be used is ErrConfig.
+// skipUnknown is set. A file that cannot be used is ErrConfig. As with
+// DefaultConfig, the gates of the version are set first.
 //
 // Extenders are taken out: they are calls over the network.
-func ParseConfig(data []byte, skipUnknown bool) (*Config, error) {
+func ParseConfig(data []byte, kubernetes string, skipUnknown bool) (*Config, error) {
+	if err := setGates(kubernetes); err != nil {
+		return nil, err
+	}
 	obj, gvk, err := scheme.Codecs.UniversalDecoder().Decode(data, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/scheduler/backend/cache"
+	"k8s.io/kubernetes/pkg/scheduler/metrics"
 )
 
 // OrderBy says in which order a scheduler gets to know the nodes.
@@ -63,9 +64,10 @@ func (o Order) Arrange(nodes []*corev1.Node) []*corev1.Node {
 // as given: its own cache deals them out zone by zone
 // (pkg/scheduler/backend/cache/node_tree.go).
 func NodeOrder(ctx context.Context, arrived []*corev1.Node) ([]string, error) {
+	metrics.Register() // the cache counts into them, from a goroutine of its own
 	quiet := klog.Logger{}
 	ctx, stop := context.WithCancel(klog.NewContext(ctx, quiet))
-	defer stop() // the cache has a goroutine of its own
+	defer stop()
 	nodes := cache.New(ctx, nil, false, false)
 	for _, node := range arrived {
 		nodes.AddNode(quiet, node)

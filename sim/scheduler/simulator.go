@@ -83,7 +83,7 @@ func New(ctx context.Context, objects Objects, opts Options) (*Simulator, error)
 	s := &Simulator{config: opts.Config, objects: objects, victims: &victimLog{}, bound: map[types.UID]*corev1.Pod{}}
 	if s.config == nil {
 		var err error
-		if s.config, err = DefaultConfig(); err != nil {
+		if s.config, err = DefaultConfig(opts.Version); err != nil {
 			return nil, err
 		}
 	}

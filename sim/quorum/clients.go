@@ -1,0 +1,308 @@
+package quorum
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+	"strconv"
+	"time"
+
+	"go.etcd.io/raft/v3"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+)
+
+// What etcd's client and server say. Texts are those a client shows.
+const (
+	textDeadline  = "context deadline exceeded"
+	textTimedOut  = "etcdserver: request timed out"
+	textNoLeader  = "etcdserver: no leader"
+	textNoSpace   = "etcdserver: mvcc: database space exceeded"
+	textLearner   = "etcdserver: rpc not supported for learner"
+	textUnhealthy = "etcdserver: unhealthy cluster"
+	textRefused   = "connection refused"
+)
+
+// errClient is an error as a client would see it.
+type errClient string
+
+func (e errClient) Error() string { return string(e) }
+
+// clientTimeout is etcdctl's --command-timeout; readRetry is how often a server
+// asks again for a read index (etcdserver/v3_server.go).
+const (
+	clientTimeout = 5 * time.Second
+	readRetry     = 500 * time.Millisecond
+	writeBytes    = 256
+	maxInFlight   = 2000
+)
+
+// request is a client's call on its way.
+type request struct {
+	id       uint64
+	cmd      command
+	read     bool
+	at       *member
+	began    time.Duration
+	deadline time.Duration
+	load     bool // counted
+	judged   bool // kept for porcupine
+	done     bool
+	err      error
+
+	// Of a read.
+	key       uint64
+	confirmed uint64        // the read index; 0 until the leader confirmed it
+	asked     time.Duration // last
+	value     uint64
+}
+
+// submit sends r to a member. It is the server's part up to the proposal.
+func (c *Cluster) submit(m *member, r *request) {
+	c.requests++
+	r.id, r.at, r.began = c.requests, m, c.now
+	r.cmd.id = r.id
+	if r.load {
+		c.tally.Sent++
+	}
+	if r.judged {
+		c.ops.begin(c.now, r)
+	}
+	switch {
+	case !m.running():
+		c.fail(r, textRefused)
+		return
+	case m.state.members[m.id].learner:
+		c.fail(r, textLearner)
+		return
+	case r.cmd.op == opPut && m.state.noSpace:
+		c.fail(r, textNoSpace)
+		return
+	case r.cmd.op == opPut && m.state.size+int64(r.cmd.bytes) > m.quota:
+		// etcdserver/api/v3rpc/quota.go: raise the alarm, refuse the request.
+		c.propose(m, command{op: opAlarm})
+		c.fail(r, textNoSpace)
+		return
+	}
+	c.pending = append(c.pending, r)
+	c.open[r.id] = r
+	if r.read {
+		m.waiting = append(m.waiting, r)
+		c.askRead(m, r)
+	} else if m.leader == 0 {
+		m.waiting = append(m.waiting, r) // raft would drop it: etcd's Propose waits for a leader
+	} else {
+		c.propose(m, r.cmd)
+	}
+}
+
+// propose hands an entry to raft. A dropped one answers with a timeout.
+func (c *Cluster) propose(m *member, cmd command) {
+	_ = m.node.Propose(cmd.encode())
+	c.dirty = append(c.dirty, m)
+}
+
+// flush proposes what waited for a leader.
+func (c *Cluster) flush(m *member) {
+	kept := m.waiting[:0]
+	for _, r := range m.waiting {
+		switch {
+		case r.done:
+		case r.read:
+			kept = append(kept, r)
+			c.askRead(m, r)
+		default:
+			c.propose(m, r.cmd)
+		}
+	}
+	m.waiting = kept
+}
+
+func (c *Cluster) askRead(m *member, r *request) {
+	r.asked = c.now
+	if m.leader == 0 {
+		return
+	}
+	m.node.ReadIndex(binary.LittleEndian.AppendUint64(nil, r.id))
+	c.dirty = append(c.dirty, m)
+}
+
+func (c *Cluster) readConfirmed(m *member, rs raft.ReadState) {
+	r := c.open[binary.LittleEndian.Uint64(rs.RequestCtx)]
+	if r == nil || r.done || r.at != m {
+		return
+	}
+	r.confirmed = rs.Index
+	c.readsApplied(m)
+}
+
+// readsApplied answers the reads whose index is applied.
+func (c *Cluster) readsApplied(m *member) {
+	kept := m.waiting[:0]
+	for _, r := range m.waiting {
+		switch {
+		case r.done:
+		case r.read && r.confirmed > 0 && r.confirmed <= m.state.applied:
+			r.value = m.state.keys[r.key]
+			c.finishRequest(r, nil)
+		default:
+			kept = append(kept, r)
+		}
+	}
+	m.waiting = kept
+}
+
+// answered tells the client whose entry m has applied, if it is m's client.
+func (c *Cluster) answered(m *member, cmd command, ok bool) {
+	r := c.open[cmd.id]
+	if cmd.id == 0 || r == nil || r.at != m || r.done {
+		return
+	}
+	if !ok {
+		c.fail(r, textNoSpace)
+		return
+	}
+	if cmd.op == opPut {
+		c.acked.set(cmd.id)
+	}
+	c.finishRequest(r, nil)
+}
+
+func (c *Cluster) fail(r *request, text string) {
+	if !r.done {
+		c.finishRequest(r, errClient(text))
+	}
+}
+
+func (c *Cluster) finishRequest(r *request, err error) {
+	r.done, r.err = true, err
+	delete(c.open, r.id)
+	c.ops.end(c.now, r)
+	if r.load {
+		c.counted(r)
+	}
+}
+
+// expire ends what took too long. Requests of the load have one timeout, so
+// the oldest are in front.
+func (c *Cluster) expire() {
+	n := 0
+	for _, r := range c.pending {
+		if !r.done && c.now < r.deadline {
+			break
+		}
+		c.fail(r, textDeadline)
+		n++
+	}
+	c.pending = c.pending[n:]
+	if len(c.pending) == 0 {
+		c.pending = nil
+	}
+}
+
+// sendLoad is the next write of the load, or read. Each client keeps to its
+// member and moves on when that does not answer, as etcd's client balancer.
+func (c *Cluster) sendLoad(read bool) {
+	rate := c.given.Load.Writes
+	kind := eventSend
+	if read {
+		rate, kind = c.given.Load.Reads, eventRead
+	}
+	c.push(event{at: c.now + time.Second/time.Duration(rate), kind: kind})
+	if len(c.open) >= maxInFlight {
+		return
+	}
+	client := &c.clients[c.rng.IntN(len(c.clients))]
+	m := c.endpoint(client)
+	if m == nil {
+		c.tally.Sent, c.tally.Failed = c.tally.Sent+1, c.tally.Failed+1
+		c.bucket().Failed++
+		return
+	}
+	r := &request{read: read, load: !read, judged: true, deadline: c.now + clientTimeout, key: uint64(c.rng.IntN(registers))}
+	if !read {
+		r.cmd = command{op: opPut, arg: r.key, bytes: writeBytes}
+	}
+	c.submit(m, r)
+}
+
+// endpoint is the member that a client talks to: a running voter of the
+// cluster; the next one after a failure.
+func (c *Cluster) endpoint(client *int) *member {
+	for range c.members {
+		m := c.members[*client%len(c.members)]
+		if m.running() && !m.state.members[m.id].learner && m.paused <= c.now {
+			return m
+		}
+		*client++
+	}
+	return nil
+}
+
+// counted is a write of the load that has its answer.
+func (c *Cluster) counted(r *request) {
+	if r.err != nil {
+		c.tally.Failed++
+		c.bucket().Failed++
+		for i := range c.clients { // whoever talked to that member tries the next
+			if c.members[c.clients[i]%len(c.members)] == r.at {
+				c.clients[i]++
+			}
+		}
+		return
+	}
+	c.tally.Acknowledged++
+	c.bucket().Acknowledged++
+	if c.lastAck > 0 && c.now-c.lastAck >= 10*c.given.Tick.D() {
+		if len(c.tally.Gaps) < maxGaps {
+			c.tally.Gaps = append(c.tally.Gaps, sim.Gap{From: sim.Duration(c.lastAck), Until: sim.Duration(c.now)})
+		}
+	}
+	c.lastAck = c.now
+}
+
+const maxGaps = 1000
+
+func (c *Cluster) bucket() *sim.Bucket {
+	second := int(c.now / time.Second)
+	for len(c.tally.Buckets) <= second {
+		c.tally.Buckets = append(c.tally.Buckets, sim.Bucket{})
+	}
+	return &c.tally.Buckets[second]
+}
+
+// lost counts the acknowledged writes that a state lacks, and names some.
+func (c *Cluster) lost(state *machine) (n int, names []string) {
+	for word, acked := range c.acked {
+		missing := acked
+		if word < len(state.writes) {
+			missing &^= state.writes[word]
+		}
+		n += bits.OnesCount64(missing)
+		for ; missing != 0 && len(names) < 20; missing &= missing - 1 {
+			names = append(names, "write "+strconv.Itoa(word*64+bits.TrailingZeros64(missing)))
+		}
+	}
+	return n, names
+}
+
+// standing is the state that clients now find: of the running member that has
+// applied most, a leader before others.
+func (c *Cluster) standing() *machine {
+	var best *member
+	for _, m := range c.members {
+		if !m.running() || m.state.members[m.id].learner {
+			continue
+		}
+		if best == nil || (m.role == raft.StateLeader) != (best.role == raft.StateLeader) && m.role == raft.StateLeader ||
+			(m.role == raft.StateLeader) == (best.role == raft.StateLeader) && m.state.applied > best.state.applied {
+			best = m
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.state
+}
+
+var errNobody = errors.New("no member runs")
