@@ -61,28 +61,44 @@ func repair(ctx context.Context, db *snapshot.DB, file *os.File, opts RepairOpti
 			req.Compact = 0 // what is to be kept is all that there is
 		}
 	}
-	copied, _, err := opts.Spool.Take(ctx, &fileReader{file: file, size: r.Before.Size})
+	files, err := r.files(ctx, file, &req, opts)
 	if err != nil {
 		return nil, err
 	}
-	r.File = copied
-	files := []*os.File{copied}
-	if opts.Defrag {
-		fresh, _, err := opts.Spool.Take(ctx, &fileReader{})
-		if err != nil {
-			return nil, errors.Join(err, copied.Close())
-		}
-		defer copied.Close()
-		r.File, req.Defrag = fresh, true
-		files = append(files, fresh)
+	err = etcdproc.Do(ctx, repairTask, req, &struct{}{}, files...)
+	if files[0] != file && files[0] != r.File {
+		err = errors.Join(err, files[0].Close())
 	}
-	if err := etcdproc.Do(ctx, repairTask, req, &struct{}{}, files...); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, r.File.Close())
 	}
 	if err := r.check(ctx, want, opts); err != nil {
 		return nil, errors.Join(fmt.Errorf("checking the result: %w", err), r.File.Close())
 	}
 	return r, nil
+}
+
+// files are those that the child works on: the source itself where it is only
+// read, and where the result goes.
+func (r *Repaired) files(ctx context.Context, file *os.File, req *repairRequest, opts RepairOptions) ([]*os.File, error) {
+	var err error
+	source := file
+	if req.Compact > 0 || !opts.Defrag {
+		if source, _, err = opts.Spool.Take(ctx, &fileReader{file: file, size: r.Before.Size}); err != nil {
+			return nil, err
+		}
+	}
+	if r.File = source; !opts.Defrag {
+		return []*os.File{source}, nil
+	}
+	req.Defrag = true
+	if r.File, _, err = opts.Spool.Take(ctx, &fileReader{}); err != nil {
+		if source != file {
+			err = errors.Join(err, source.Close())
+		}
+		return nil, err
+	}
+	return []*os.File{source, r.File}, nil
 }
 
 // check reads the result as anybody would.

@@ -14,8 +14,8 @@ import (
 
 const repairTask = "repair"
 
-// repairRequest is about the child's first file; Defrag writes it anew to the
-// second one, which is empty.
+// repairRequest is about the child's first file, a copy unless it is only read;
+// Defrag writes it anew to the second one, which is empty.
 type repairRequest struct {
 	Size    int64
 	Disarm  bool
@@ -28,22 +28,23 @@ func repairChild(c *etcdproc.Call) (any, error) {
 	if err := c.Request(&req); err != nil {
 		return nil, err
 	}
-	path := etcdproc.FilePath(0)
+	path, result := etcdproc.FilePath(0), etcdproc.FilePath(0)
 	if req.Compact > 0 {
 		c.Enter("compacting")
 		if err := compact(c, path, req); err != nil {
 			return nil, err
 		}
 	}
-	if req.Disarm {
-		c.Enter("disarming")
-		if err := disarm(path); err != nil {
+	if req.Defrag {
+		c.Enter("defragmenting")
+		result = etcdproc.FilePath(1)
+		if err := defragment(result, path); err != nil {
 			return nil, err
 		}
 	}
-	if req.Defrag {
-		c.Enter("defragmenting")
-		return struct{}{}, defragment(etcdproc.FilePath(1), path)
+	if req.Disarm {
+		c.Enter("disarming")
+		return struct{}{}, disarm(result)
 	}
 	return struct{}{}, nil
 }
@@ -92,8 +93,13 @@ func defragment(to, from string) error {
 		return err
 	}
 	defer src.Close()
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
 	dst, err := bolt.Open(to, 0o600, &bolt.Options{
 		Timeout: time.Second, NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType, PageSize: src.Info().PageSize,
+		InitialMmapSize: int(info.Size()), // each growth would copy what the transaction holds
 	})
 	if err != nil {
 		return err

@@ -193,10 +193,8 @@ func (p *RestorePlan) run(ctx context.Context) (_ *Restored, err error) {
 	if file != p.file {
 		defer file.Close()
 	}
-	want, err := fingerprint(ctx, p.db, p.opts.Drop)
-	if err != nil {
-		return nil, err
-	}
+	want := later(func() (print, error) { return fingerprint(ctx, p.db, p.opts.Drop) })
+	defer want() //nolint:errcheck // the database may be closed when this returns
 	var builds []*memberBuild
 	defer func() {
 		for _, b := range builds {
@@ -244,7 +242,7 @@ func (p *RestorePlan) dropped(ctx context.Context) (*os.File, error) {
 }
 
 // buildMember writes one member's dir and checks it.
-func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.File, want print, result *Restored) error {
+func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.File, want func() (print, error), result *Restored) error {
 	req := restoreRequest{
 		Name: b.member.Name, PeerURLs: b.member.PeerURLs, InitialCluster: p.InitialCluster, Token: p.Token,
 		DataDir: b.data, WALDir: b.walBuilt(), Bump: p.opts.Bump,

@@ -50,7 +50,7 @@ func fingerprint(ctx context.Context, r snapshot.Reader, except [][]byte) (print
 // verify holds a data dir that was built against what it should be: the keys
 // of the source, and what etcd asks of a dir when it starts (etcd
 // server/etcdserver/bootstrap.go). It returns the result's HashKV.
-func (p *RestorePlan) verify(ctx context.Context, b *memberBuild, want print) (snapshot.Hash, error) {
+func (p *RestorePlan) verify(ctx context.Context, b *memberBuild, source func() (print, error)) (snapshot.Hash, error) {
 	s, err := b.dir().Survey(ctx)
 	if err != nil {
 		return snapshot.Hash{}, err
@@ -66,7 +66,13 @@ func (p *RestorePlan) verify(ctx context.Context, b *memberBuild, want print) (s
 		return snapshot.Hash{}, err
 	}
 	defer db.Close()
+	hash := later(func() (snapshot.Hash, error) { return db.HashKV(ctx, 0) })
+	defer hash() //nolint:errcheck // it reads db, which is closed after it
 	got, err := fingerprint(ctx, db, nil)
+	if err != nil {
+		return snapshot.Hash{}, err
+	}
+	want, err := source()
 	if err != nil {
 		return snapshot.Hash{}, err
 	}
@@ -80,7 +86,23 @@ func (p *RestorePlan) verify(ctx context.Context, b *memberBuild, want print) (s
 	if len(alarms) > 0 {
 		return snapshot.Hash{}, fmt.Errorf("%d alarms are left", len(alarms))
 	}
-	return db.HashKV(ctx, 0)
+	return hash()
+}
+
+// later starts f beside what comes next; the function that it returns waits for
+// the end.
+func later[T any](f func() (T, error)) func() (T, error) {
+	done := make(chan struct{})
+	var result T
+	var err error
+	go func() {
+		defer close(done)
+		result, err = f()
+	}()
+	return func() (T, error) {
+		<-done
+		return result, err
+	}
 }
 
 func (p *RestorePlan) invariants(s *Survivor) error {
