@@ -110,6 +110,10 @@ const windowReason = "its zstd window is larger than 128 MiB"
 func (u *unpacked) decompress(br *bufio.Reader) error {
 	switch u.layer {
 	case Gzip:
+		if m := newMemberReader(br); m != nil {
+			u.r, u.checked = m, true
+			return nil
+		}
 		z, err := gzip.NewReader(br)
 		if err != nil {
 			if err == io.EOF { // a header cut within its first ten bytes

@@ -124,9 +124,10 @@ func (v *Inventory) Watch(entry *Entry, r io.Reader) (io.Reader, error) {
 	case entry.Kind == Directory:
 		e.Type, e.Size = "directory", 0
 	case entry.Name == ManifestName:
-		m, err := ReadManifest(r)
+		var text bytes.Buffer // whoever unpacks wants it, too
+		m, err := ReadManifest(io.TeeReader(r, &text))
 		v.Manifest = m
-		return r, err
+		return &text, err
 	default:
 		sum := sha256.New()
 		r = io.TeeReader(r, sum)

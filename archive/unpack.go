@@ -125,6 +125,9 @@ func (u *unpacker) create(entry *Entry, r io.Reader) error {
 	n, err := io.CopyBuffer(struct{ io.Writer }{file}, &contextReader{u.ctx, r}, u.buffer)
 	u.done.Bytes += n
 	u.done.Files++
+	if err == nil && n != entry.Size {
+		err = io.ErrUnexpectedEOF // whoever watches has to hand on all of it
+	}
 	if err == nil {
 		err = file.Sync()
 	}

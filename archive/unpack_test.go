@@ -58,6 +58,23 @@ func TestUnpack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, written.Unix(), info.ModTime().Unix(), "folders keep their time")
 
+	// With every entry watched, all of each still arrives.
+	var inventory archive.Inventory
+	watched, _, err := unpack(t, data, archive.UnpackOptions{Watch: inventory.Watch})
+	require.NoError(t, err)
+	for name := range tree(t, dir) {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.IsDir() {
+			continue
+		}
+		want, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(watched, name))
+		require.NoError(t, err)
+		require.NotEmpty(t, want, name)
+		require.True(t, bytes.Equal(want, got), name)
+	}
+	require.Empty(t, inventory.Check([]archive.Link{{Name: "kubernetes/current", Target: "pki/ca.key"}}))
+
 	dir, done, err = unpack(t, data, archive.UnpackOptions{Paths: []string{"kubernetes/", "nothing"}, Links: true})
 	require.NoError(t, err)
 	require.Equal(t, []string{"nothing"}, done.Missing)
