@@ -230,7 +230,7 @@ func placementCells(v scheduler.NodeVerdict, wide bool) []string {
 			words = append(words, fmt.Sprintf("%s %d>%d>%d", s.Plugin, s.Raw, s.Normalized, s.Weighted))
 		}
 	}
-	return append(cells, strings.Join(words, ", "))
+	return append(cells, orDash(strings.Join(words, ", ")))
 }
 
 func runSimSeeds(c *cli.Context, env *environment, cluster *simCluster, opts scheduler.Options, pods []*corev1.Pod, text string) error {

@@ -184,4 +184,4 @@ func (c *cluster) change(a sim.Action, from, to string) {
 }
 
 // errNoQuota: filling etcd's default of 2 GiB is no drill but a burden.
-var errNoQuota = errors.New("a drill that fills the quota has to give one, of 64 MiB at most")
+var errNoQuota = errors.New("a drill that fills the quota has to give one, of 128 MiB at most")

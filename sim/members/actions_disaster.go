@@ -33,6 +33,7 @@ func bump(a sim.Action) uint64 {
 
 // forceNewCluster starts a member as etcd does with that flag: alone.
 func (c *cluster) forceNewCluster(ctx context.Context, m *member) error {
+	m.look(ctx)
 	m.kill()
 	c.fork(m)
 	m.config.ForceNewCluster = true
@@ -40,19 +41,22 @@ func (c *cluster) forceNewCluster(ctx context.Context, m *member) error {
 	return c.runReady(ctx, m)
 }
 
-// fork makes m the first member of a cluster of its own. Members that do not
-// run are none of it.
+// fork makes m the first member of a cluster of its own.
 func (c *cluster) fork(m *member) {
 	c.epoch++
 	for _, o := range c.all() {
-		if o != m && o.running() == nil {
-			o.setRemoved()
-		}
+		o.mu.Lock()
+		c.seen = max(c.seen, o.revision)
+		o.mu.Unlock()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.epoch, m.removed, m.learner, m.id = c.epoch, false, false, 0
+	m.epoch, m.removed, m.learner, m.id, m.revision = c.epoch, false, false, 0, 0
 }
+
+// Seen is the newest revision that a watcher can have seen before the last
+// force-new-cluster, rebuild or restore, 0 when there was none.
+func (c *cluster) Seen() int64 { return c.seen }
 
 // readyLimit is how long a member that needs nobody may take to lead.
 const readyLimit = time.Minute
@@ -72,6 +76,7 @@ func (c *cluster) runReady(ctx context.Context, m *member) error {
 // rebuild makes a cluster of one out of a member's dir as `lifeboat etcd
 // rebuild` does: its whole log counts, and etcd is not booted on it.
 func (c *cluster) rebuild(ctx context.Context, m *member, bump uint64) error {
+	m.look(ctx)
 	m.kill()
 	dir, err := datadir.Open(c.lab.DataDir(m.name))
 	if err != nil {
@@ -98,6 +103,7 @@ func (c *cluster) restore(ctx context.Context, m *member, bump uint64) error {
 	if c.backup == "" {
 		return fmt.Errorf("restoring member %q: nothing was saved, and the drill has no backup", m.name)
 	}
+	m.look(ctx)
 	m.kill()
 	file, err := os.Open(c.backup)
 	if err != nil {

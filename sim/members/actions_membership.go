@@ -1,6 +1,7 @@
 package members
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,20 +21,26 @@ func peerURL(m *member) string { return etcdproc.PeerURL(m.name) }
 // ask has the cluster answer: the leader if there is one, or else the others in
 // turn. What etcd itself has answered is the answer.
 func (c *cluster) ask(ctx context.Context, do func(context.Context, *clientv3.Client) error) error {
-	var said rpctypes.EtcdError
-	err := c.inTurn(ctx, c.leaderFirst(), commandTimeout, func(ctx context.Context, client *clientv3.Client) error {
-		if said.Error() != (rpctypes.EtcdError{}).Error() {
-			return said
+	members := c.leaderFirst()
+	if len(members) == 0 {
+		return errNobody
+	}
+	var answer error
+	err := c.inTurn(ctx, members, commandTimeout, func(ctx context.Context, client *clientv3.Client) error {
+		answer = do(ctx, client)
+		if said := (rpctypes.EtcdError{}); errors.As(answer, &said) {
+			return nil
 		}
-		err := do(ctx, client)
-		errors.As(err, &said)
-		return err
+		return answer
 	})
+	if err == nil {
+		return answer
+	}
 	return err
 }
 
 // leaderFirst are the members that run: those of the newest cluster first, and
-// of them the leader of the newest term.
+// of them the leader of the newest term, then who follows one.
 func (c *cluster) leaderFirst() []*member {
 	type seen struct {
 		*member
@@ -47,11 +54,11 @@ func (c *cluster) leaderFirst() []*member {
 		}
 	}
 	slices.SortStableFunc(running, func(a, b seen) int {
-		rank := func(s seen) int { return s.cluster()*2 + btoi(s.Role == sim.RoleLeader) }
-		if d := rank(b) - rank(a); d != 0 {
-			return d
-		}
-		return int(b.Term) - int(a.Term)
+		return cmp.Or(
+			cmp.Compare(b.cluster(), a.cluster()),
+			cmp.Compare(rank(a.Role), rank(b.Role)),
+			cmp.Compare(b.Term, a.Term),
+		)
 	})
 	members := make([]*member, len(running))
 	for i, s := range running {
@@ -60,11 +67,9 @@ func (c *cluster) leaderFirst() []*member {
 	return members
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
+// rank is the order in which a client does well to ask.
+func rank(r sim.Role) int {
+	return slices.Index([]sim.Role{sim.RoleLeader, sim.RoleFollower, sim.RoleLearner, sim.RoleCandidate}, r)
 }
 
 // add has the cluster know a new member, which is not started by that.
@@ -161,6 +166,12 @@ func (c *cluster) remove(ctx context.Context, m *member) error {
 		m.setRemoved()
 	}
 	return err
+}
+
+func (m *member) isLearner() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.learner
 }
 
 // gone says that a member was removed and does not run.

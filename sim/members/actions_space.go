@@ -15,7 +15,7 @@ import (
 const (
 	fillKey   = "/lifeboat/fill" // written again and again, so that a compaction gives the room back
 	fillValue = 512 << 10
-	maxFill   = 64 << 20
+	maxFill   = 128 << 20
 )
 
 // fill writes until etcd refuses because the quota is used up.

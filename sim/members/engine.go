@@ -41,7 +41,8 @@ type cluster struct {
 
 	backup  string // the newest database to restore from, "" for none
 	saves   int
-	epoch   int // of the newest cluster; see member.epoch
+	epoch   int   // of the newest cluster; see member.epoch
+	seen    int64 // see Seen
 	load    *load
 	watch   *watch
 	stop    context.CancelFunc // of load and watch
@@ -108,7 +109,7 @@ func (c *cluster) learners(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.run(ctx, c.member(name)); err != nil {
+		if err := c.begin(ctx, c.member(name)); err != nil {
 			return err
 		}
 	}
@@ -202,7 +203,7 @@ func (c *cluster) Advance(ctx context.Context, until time.Duration) error {
 	case <-t.C:
 	case <-c.watch.broken:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 	if c.holds(sim.AckedWritesSurvive) && c.Now()-c.counted > countEvery {
 		if t := c.Tally(); t.Lost > 0 {

@@ -2,6 +2,7 @@ package members
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,6 +19,13 @@ import (
 
 func TestMain(m *testing.M) {
 	etcdproc.Main(datadir.Tasks()...)
+	if dir := os.Getenv(drillEnv); dir != "" {
+		if err := runDrill(dir); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

@@ -31,6 +31,8 @@ type member struct {
 	seen    sim.Member // what it said of itself last
 	id      uint64     // 0 while it is not known
 
+	revision int64 // of its store, as far as it was seen
+
 	// epoch tells the clusters apart that come out of one by force-new-cluster,
 	// rebuild and restore: terms and indexes of two of them do not compare, even
 	// where etcd lets them keep the cluster id.
@@ -162,7 +164,7 @@ func (m *member) look(ctx context.Context) sim.Member {
 	s.Name = m.name
 	switch {
 	case status != nil:
-		m.id, m.learner = status.Header.MemberId, status.IsLearner
+		m.id, m.learner, m.revision = status.Header.MemberId, status.IsLearner, status.Header.Revision
 		s.Term, s.Commit, s.Applied = status.RaftTerm, status.RaftIndex, status.RaftAppliedIndex
 		s.Role = roleOf(status)
 	case runs && m.paused && s.Role != "":

@@ -16,9 +16,11 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
-// errDown: nothing answers there. A client of the network would say that the
-// connection was refused.
-var errDown = errors.New("connection refused")
+// What a client meets where no process is.
+var (
+	errDown   = errors.New("connection refused")
+	errNobody = errors.New("no member runs")
+)
 
 // Members implements sim.Cluster.
 func (c *cluster) Members() []sim.Member {
@@ -51,24 +53,23 @@ func (c *cluster) reachable(m *member, all []*member) (n int) {
 	return n
 }
 
-// on are the members of those names, or all that run. One that is down has no
-// client and is told so.
+// on are the members of those names, or all voters that run, those first that
+// know a leader.
 func (c *cluster) on(names []string) ([]*member, error) {
-	var out []*member
-	for _, m := range c.all() {
-		if len(names) == 0 && m.running() != nil {
-			out = append(out, m)
+	if len(names) == 0 {
+		out := slices.DeleteFunc(c.leaderFirst(), func(m *member) bool { return m.isLearner() })
+		if len(out) == 0 {
+			return nil, errNobody
 		}
+		return out, nil
 	}
+	var out []*member
 	for _, name := range names {
 		m := c.member(name)
 		if m == nil {
 			return nil, unknown(name)
 		}
 		out = append(out, m)
-	}
-	if len(out) == 0 {
-		return nil, errDown
 	}
 	return out, nil
 }

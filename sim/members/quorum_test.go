@@ -14,6 +14,7 @@ import (
 // A killed leader costs an election; two dead of three leave a member that can
 // be read, asked and copied, and that writes nothing.
 func TestQuorumLost(t *testing.T) {
+	t.Parallel()
 	g := given(3)
 	g.Load = sim.Workload{Writes: 50, Clients: 2}
 	c := start(t, g)
@@ -54,6 +55,5 @@ func TestQuorumLost(t *testing.T) {
 	list, err = c.MemberList(ctx, last)
 	require.NoError(t, err)
 	require.Equal(t, []sim.ListedMember{{Name: last, Started: true}}, list)
-	require.Equal(t, sim.RoleRemoved, role(c, first), "it is no member any more")
-	t.Logf("%+v", c.Tally())
+	require.Zero(t, c.Tally().Lost)
 }

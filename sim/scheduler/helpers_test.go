@@ -86,3 +86,10 @@ func place(t testing.TB, s *scheduler.Simulator, p *corev1.Pod) *scheduler.Place
 	require.NoError(t, err, "%v", p.Spec)
 	return placed
 }
+
+func ownedBy(kind string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		controls := true
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: kind, Name: "owner", UID: "owner", Controller: &controls}}
+	}
+}

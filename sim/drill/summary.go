@@ -1,0 +1,103 @@
+package drill
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+)
+
+// summary takes the numbers of a run that is over.
+func (r *runner) summary() {
+	c, run, s := r.cluster, &r.run, r.scenario
+	run.Length, run.Members, run.Tally = sim.Duration(c.Now()), c.Members(), c.Tally()
+	run.Events, run.Digest = c.Events(), c.Digest()
+	run.Checked = c.Checked()
+	for _, i := range s.Always {
+		if !slices.Contains(run.Checked, i) {
+			run.Unchecked = append(run.Unchecked, i)
+		}
+	}
+	if run.Verdict == sim.NotSteady || run.Verdict == sim.Aborted {
+		return // nothing was measured to its end
+	}
+	if s.Measure.RPO {
+		run.RPO = &run.Tally.Lost
+		if limit := s.Expect.RPO; limit != nil && *run.RPO > *limit {
+			r.fail(fmt.Sprintf("rpo: %d acknowledged writes are lost, and at most %d may be", *run.RPO, *limit))
+		}
+	}
+	if slices.Contains(s.Always, sim.AckedWritesSurvive) && run.Tally.Lost > 0 {
+		r.fail(fmt.Sprintf("invariant %s broken: %d acknowledged writes are lost", sim.AckedWritesSurvive, run.Tally.Lost))
+	}
+	if s.Measure.From == "" {
+		return
+	}
+	run.RTO = rto(s, run)
+	if limit := s.Expect.RTO; limit != nil && run.RTO.Total > *limit {
+		r.fail(fmt.Sprintf("rto: it took %s, and may take %s", run.RTO.Total, limit))
+	}
+}
+
+func (r *runner) fail(reason string) {
+	if r.run.Verdict == sim.Met {
+		r.run.Verdict, r.run.Reason = sim.Deviated, reason
+	}
+}
+
+// rto is measured from the start of a step. Until a step is until its end;
+// until steady is until the last stretch without an acknowledged write was
+// over, or without a load until steady was seen again.
+func rto(s *sim.Scenario, run *sim.Run) *sim.RTO {
+	from, end := sim.Duration(0), run.Length
+	for _, step := range run.Steps {
+		if step.Name == s.Measure.From {
+			from = step.Start
+		}
+		if step.Name == s.Measure.Until {
+			end = step.End
+		}
+	}
+	if s.Measure.Until == "steady" {
+		end = recovered(s, run, from)
+	}
+	end = max(end, from)
+	detect, decide := from, from
+	for _, e := range run.Events {
+		if e.At <= from || e.At > end {
+			continue
+		}
+		switch {
+		case e.Kind == sim.EventRole && e.Role != sim.RoleDown && e.Role != sim.RoleRemoved:
+			if detect == from {
+				detect = e.At
+			}
+			if e.Role == sim.RoleLeader {
+				decide = e.At
+			}
+		case e.Kind == sim.EventAction:
+			decide = e.At
+		}
+	}
+	decide = max(decide, detect)
+	return &sim.RTO{Detect: detect - from, Decide: decide - detect, Restore: end - decide, Total: end - from}
+}
+
+func recovered(s *sim.Scenario, run *sim.Run, from sim.Duration) sim.Duration {
+	if s.Given.Load.Writes > 0 {
+		end := from
+		for _, gap := range run.Tally.Gaps {
+			switch {
+			case gap.Until == 0:
+				return run.Length // it has not ended
+			case gap.Until > from:
+				end = gap.Until
+			}
+		}
+		return end
+	}
+	for _, check := range run.After {
+		from = max(from, check.At)
+	}
+	return from
+}

@@ -1,0 +1,173 @@
+package sim
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Verdict is how a run ended.
+type Verdict string
+
+// The verdicts. Only Met is a pass.
+const (
+	Met       Verdict = "met"
+	Deviated  Verdict = "deviated"        // an expectation or an invariant does not hold
+	NotSteady Verdict = "could not start" // the cluster was not well before the first step
+	Aborted   Verdict = "aborted"         // stopped, or something could not be measured
+)
+
+// Check is one expectation, judged.
+type Check struct {
+	Expected string   `json:"expected"`
+	Observed string   `json:"observed"`
+	Met      bool     `json:"met"`
+	At       Duration `json:"at"`             // when it was judged
+	Took     Duration `json:"took,omitempty"` // until it held
+}
+
+// Done is one action as it was carried out.
+type Done struct {
+	Action string   `json:"action"` // with the members that the selectors picked
+	At     Duration `json:"at"`
+	Took   Duration `json:"took"`
+	Error  string   `json:"error,omitempty"`
+}
+
+// StepResult is what became of a step.
+type StepResult struct {
+	Name   string   `json:"name"`
+	Start  Duration `json:"start"`
+	End    Duration `json:"end"`
+	Done   []Done   `json:"done,omitempty"`
+	Checks []Check  `json:"checks,omitempty"`
+}
+
+// RTO is how long it took to recover, split where an operator would: until
+// somebody noticed, until the cure was begun, until it worked.
+type RTO struct {
+	Detect  Duration `json:"detect"`
+	Decide  Duration `json:"decide"`
+	Restore Duration `json:"restore"`
+	Total   Duration `json:"total"`
+}
+
+// Run is one run of a drill: one seed on one engine.
+type Run struct {
+	Seed    uint64  `json:"seed"`
+	Verdict Verdict `json:"verdict"`
+	Reason  string  `json:"reason,omitempty"`
+
+	Before []Check      `json:"before,omitempty"`
+	Steps  []StepResult `json:"steps,omitempty"`
+	After  []Check      `json:"after,omitempty"`
+
+	RTO *RTO `json:"rto,omitempty"`
+	RPO *int `json:"rpo,omitempty"` // acknowledged writes lost
+
+	Checked   []Invariant `json:"checkedInvariants,omitempty"`
+	Unchecked []Invariant `json:"uncheckedInvariants,omitempty"` // listed, and the engine cannot see them
+
+	Length  Duration `json:"length"`
+	Members []Member `json:"members,omitempty"` // at the end
+	Tally   Tally    `json:"tally"`
+	Events  []Event  `json:"events,omitempty"`
+	Digest  string   `json:"digest,omitempty"` // over everything that happened; equal for equal runs
+}
+
+// SeedResult is a run in a line.
+type SeedResult struct {
+	Seed    uint64    `json:"seed"`
+	Verdict Verdict   `json:"verdict"`
+	Reason  string    `json:"reason,omitempty"`
+	RTO     *Duration `json:"rto,omitempty"`
+	RPO     *int      `json:"rpo,omitempty"`
+	Digest  string    `json:"digest,omitempty"`
+}
+
+// Spread is what a number was over all seeds.
+type Spread struct {
+	Min    Duration `json:"min"`
+	Median Duration `json:"median"`
+	P99    Duration `json:"p99"`
+	Max    Duration `json:"max"`
+}
+
+// SpreadOf sorts values and takes their quantiles (nearest rank).
+func SpreadOf(values []Duration) *Spread {
+	if len(values) == 0 {
+		return nil
+	}
+	sorted := slices.Clone(values)
+	slices.Sort(sorted)
+	at := func(percent int) Duration { return sorted[(len(sorted)*percent+99)/100-1] }
+	return &Spread{Min: sorted[0], Median: at(50), P99: at(99), Max: sorted[len(sorted)-1]}
+}
+
+// Report is what a drill found on one engine.
+type Report struct {
+	Scenario *Scenario         `json:"scenario"`
+	Engine   EngineName        `json:"engine"`
+	Verdict  Verdict           `json:"verdict"` // the worst of all seeds
+	Reason   string            `json:"reason,omitempty"`
+	Versions map[string]string `json:"versions"`
+	Seeds    []SeedResult      `json:"seeds"`
+	RTO      *Spread           `json:"rto,omitempty"`
+	// Run is one run in full: the first that did not meet its expectations, else
+	// the first.
+	Run Run `json:"run"`
+	// Replay is the command that repeats Run; "" where the engine cannot.
+	Replay string `json:"replay,omitempty"`
+}
+
+// severity orders verdicts: a drill is as good as its worst seed.
+func (v Verdict) severity() int {
+	return slices.Index([]Verdict{Met, Deviated, NotSteady, Aborted}, v)
+}
+
+// NewReport sums up runs, which may come in any order.
+func NewReport(s *Scenario, engine EngineName, versions map[string]string, runs []Run) *Report {
+	r := &Report{Scenario: s, Engine: engine, Verdict: Met, Versions: versions}
+	runs = slices.Clone(runs)
+	slices.SortFunc(runs, func(a, b Run) int { return cmp.Compare(a.Seed, b.Seed) })
+	var rtos []Duration
+	shown := -1
+	for i, run := range runs {
+		line := SeedResult{Seed: run.Seed, Verdict: run.Verdict, Reason: run.Reason, RPO: run.RPO, Digest: run.Digest}
+		if run.RTO != nil {
+			line.RTO = &run.RTO.Total
+			rtos = append(rtos, run.RTO.Total)
+		}
+		r.Seeds = append(r.Seeds, line)
+		if run.Verdict != Met && (shown < 0 || run.Verdict.severity() > r.Verdict.severity()) {
+			r.Verdict, r.Reason, shown = run.Verdict, run.Reason, i
+		}
+	}
+	if len(runs) > 0 {
+		r.Run = runs[max(0, shown)]
+	}
+	r.RTO = SpreadOf(rtos)
+	return r
+}
+
+// Failed are the seeds that were not met.
+func (r *Report) Failed() []SeedResult {
+	var out []SeedResult
+	for _, s := range r.Seeds {
+		if s.Verdict != Met {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// seconds is a duration for people.
+func seconds(d Duration) string {
+	switch {
+	case d.D() >= 10*time.Second:
+		return d.D().Round(100 * time.Millisecond).String()
+	case d.D() >= time.Second:
+		return d.D().Round(10 * time.Millisecond).String()
+	}
+	return d.D().Round(time.Millisecond).String()
+}
