@@ -1,0 +1,151 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+)
+
+// ErrEngine: the drill does not list the engine, or there is none of that name.
+var ErrEngine = errors.New("the drill is not for that engine")
+
+// Options are how a drill is run.
+type Options struct {
+	Engine  sim.EngineName // "" is the first that the drill lists
+	Seeds   *sim.Range     // nil is the drill's own
+	Workers int            // of the virtual engine; 0 is one per core
+	// Embedded is the engine of real members; nil where there is none.
+	Embedded sim.Engine
+	// Progress is told after each seed, from one goroutine at a time.
+	Progress func(done, all int, run sim.Run)
+}
+
+// Run runs a drill with all its seeds. data is the drill's file, which the
+// workers read again.
+func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Report, error) {
+	if s.Kind == sim.KindCard {
+		return nil, fmt.Errorf("running %q: %w: it is a card, which is read", s.Name, ErrEngine)
+	}
+	engine := o.Engine
+	if engine == "" {
+		engine = s.Engines[0]
+	}
+	if !slices.Contains(s.Engines, engine) {
+		return nil, fmt.Errorf("running %q on the %s engine: %w", s.Name, engine, ErrEngine)
+	}
+	seeds := s.Seeds
+	if o.Seeds != nil {
+		seeds = *o.Seeds
+	}
+	var runs []sim.Run
+	var err error
+	switch {
+	case engine == sim.Virtual:
+		runs, err = virtual(ctx, s, data, seeds, o)
+	case o.Embedded == nil:
+		return nil, fmt.Errorf("running %q: this program has no embedded engine: %w", s.Name, ErrEngine)
+	default:
+		var run sim.Run
+		run, err = One(ctx, o.Embedded, s, seeds.First)
+		runs = []sim.Run{run}
+		if err == nil && o.Progress != nil {
+			o.Progress(1, 1, run)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("running %q: %w", s.Name, err)
+	}
+	report := sim.NewReport(s, engine, versions(), runs)
+	if engine == sim.Virtual {
+		report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", s.Name, report.Run.Seed)
+	}
+	return report, nil
+}
+
+// virtual spreads seeds over workers. Every run is kept without its timeline,
+// but for the first and those that were not met.
+func virtual(parent context.Context, s *sim.Scenario, data []byte, seeds sim.Range, o Options) ([]sim.Run, error) {
+	ctx, cancel := context.WithCancel(parent)
+	defer cancel()
+	all := int(seeds.Last - seeds.First + 1)
+	workers := o.Workers
+	if workers < 1 {
+		workers = runtime.NumCPU()
+	}
+	var (
+		mu     sync.Mutex
+		next   = seeds.First
+		runs   []sim.Run
+		broken error
+		group  sync.WaitGroup
+	)
+	take := func() (uint64, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if broken != nil || ctx.Err() != nil || int(next-seeds.First) >= all {
+			return 0, false
+		}
+		next++
+		return next - 1, true
+	}
+	give := func(run sim.Run, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			if broken == nil {
+				broken = err
+				cancel()
+			}
+			return
+		}
+		if run.Verdict == sim.Met && run.Seed != seeds.First {
+			run = sim.Run{Seed: run.Seed, Verdict: run.Verdict, RTO: run.RTO, RPO: run.RPO, Digest: run.Digest}
+		}
+		runs = append(runs, run)
+		if o.Progress != nil {
+			o.Progress(len(runs), all, run)
+		}
+	}
+	for range min(workers, all) {
+		group.Go(func() {
+			w, err := startWorker(ctx)
+			if err != nil {
+				give(sim.Run{}, err)
+				return
+			}
+			defer w.close()
+			for seed, ok := take(); ok; seed, ok = take() {
+				give(w.do(job{Name: s.Name, Data: data, Seed: seed}))
+			}
+		})
+	}
+	group.Wait()
+	if parent.Err() != nil {
+		return nil, parent.Err()
+	}
+	return runs, broken
+}
+
+// versions are of the libraries whose behaviour a verdict is about.
+func versions() map[string]string {
+	out := map[string]string{"go": runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return out
+	}
+	for _, dep := range info.Deps {
+		switch dep.Path {
+		case "go.etcd.io/raft/v3":
+			out["raft"] = dep.Version
+		case "go.etcd.io/etcd/server/v3":
+			out["etcd"] = dep.Version
+		}
+	}
+	return out
+}
