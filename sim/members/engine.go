@@ -49,6 +49,9 @@ type cluster struct {
 	beside  sync.WaitGroup
 	resumes []*time.Timer // of paused members
 	counted time.Duration // when lost writes were last looked for
+
+	commonRevision int64 // see common
+	commonAge      time.Duration
 }
 
 // Start implements sim.Engine. The seed is not used: nothing here is random

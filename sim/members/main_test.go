@@ -13,12 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat/sim"
+	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 func TestMain(m *testing.M) {
 	etcdproc.Main(datadir.Tasks()...)
+	drill.Main()
 	if dir := os.Getenv(drillEnv); dir != "" {
 		if err := runDrill(dir); err != nil {
 			fmt.Println(err)

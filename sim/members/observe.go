@@ -194,15 +194,43 @@ func (c *cluster) Status(ctx context.Context, on string) (s sim.Status, err erro
 		if s.Leader = c.nameOfID(status.Leader); s.Leader == "" && status.Leader != 0 {
 			s.Leader = strconv.FormatUint(status.Leader, 16)
 		}
-		api := etcdserverpb.NewMaintenanceClient(client.ActiveConnection())
-		hash, err := api.HashKV(ctx, &etcdserverpb.HashKVRequest{})
+		hash, err := hashAt(ctx, client, c.common())
 		if err != nil {
-			return clientv3.ContextError(ctx, err)
+			return err
 		}
 		s.Hash, s.Revision = hash.Hash, hash.HashRevision
 		return nil
 	})
 	return s, err
+}
+
+// common is a revision that all members of the newest cluster have, so that
+// their hashes compare while the load goes on. It is kept for a moment: members
+// are asked one after the other.
+func (c *cluster) common() int64 {
+	if c.commonAge > 0 && c.Now()-c.commonAge < time.Second {
+		return c.commonRevision
+	}
+	c.commonRevision, c.commonAge = 0, c.Now()
+	for _, m := range c.leaderFirst() {
+		m.mu.Lock()
+		if m.epoch == c.epoch && (c.commonRevision == 0 || m.revision < c.commonRevision) {
+			c.commonRevision = m.revision
+		}
+		m.mu.Unlock()
+	}
+	return c.commonRevision
+}
+
+// hashAt is HashKV at a revision, or at the newest where the member has not
+// that one.
+func hashAt(ctx context.Context, client *clientv3.Client, revision int64) (*etcdserverpb.HashKVResponse, error) {
+	api := etcdserverpb.NewMaintenanceClient(client.ActiveConnection())
+	hash, err := api.HashKV(ctx, &etcdserverpb.HashKVRequest{Revision: revision})
+	if err != nil {
+		hash, err = api.HashKV(ctx, &etcdserverpb.HashKVRequest{})
+	}
+	return hash, clientv3.ContextError(ctx, err)
 }
 
 // alarmsIn finds the alarms among a status's errors. Asking for them otherwise

@@ -270,7 +270,7 @@ const fillBytes = 1 << 20
 // fill writes until the quota's alarm stands.
 func (c *Cluster) fill(ctx context.Context) error {
 	for c.now < c.stopAt {
-		err := c.ask(ctx, command{op: opPut, bytes: fillBytes})
+		err := c.ask(ctx, command{op: opPut, arg: probeKey, bytes: fillBytes})
 		if err != nil && err.Error() == textNoSpace {
 			return c.until(ctx, c.now+time.Second, func() bool { return c.standing() != nil && c.standing().noSpace })
 		}

@@ -17,8 +17,12 @@ const (
 	opPublish = 's' // id, member: it has started, as EtcdServer.publish tells
 )
 
-// registers is how many keys the load writes.
-const registers = 8
+// registers is how many keys the load writes; probeKey is beside them, so that
+// the load's history is complete.
+const (
+	registers = 8
+	probeKey  = registers
+)
 
 // listed is a member as the membership store holds it.
 type listed struct {
@@ -29,11 +33,11 @@ type listed struct {
 type machine struct {
 	applied  uint64
 	revision uint64
-	hash     uint64            // over all puts in order
-	keys     [registers]uint64 // the newest write of each key
-	writes   bitset            // every write ever applied
-	size     int64             // of the file
-	live     int64             // of what compaction leaves
+	hash     uint64                // over all puts in order
+	keys     [registers + 1]uint64 // the newest write of each key
+	writes   bitset                // every write ever applied
+	size     int64                 // of the file
+	live     int64                 // of what compaction leaves
 	noSpace  bool
 	members  map[uint64]listed
 	removed  map[uint64]bool
@@ -102,7 +106,7 @@ func (m *machine) apply(c command) (ok bool) {
 		}
 		m.revision++
 		m.hash = mix(mix(m.hash, c.id), c.arg)
-		m.keys[c.arg%registers] = c.id
+		m.keys[c.arg%(registers+1)] = c.id
 		m.writes.set(c.id)
 		m.size += int64(c.bytes)
 	case opAlarm:

@@ -111,7 +111,7 @@ func (c *Cluster) Write(ctx context.Context, on []string, timeout time.Duration)
 	err = errClient(textDeadline)
 	for i, m := range targets {
 		share := (end - c.now) / time.Duration(len(targets)-i)
-		r := &request{cmd: command{op: opPut, arg: uint64(c.rng.IntN(registers)), bytes: writeBytes}, deadline: c.now + share, load: true}
+		r := &request{cmd: command{op: opPut, arg: probeKey, bytes: writeBytes}, deadline: c.now + share, load: true}
 		if err = c.await(ctx, m, r); err == nil || ctx.Err() != nil || isBroken(err) {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
@@ -127,7 +128,7 @@ func Copies(pod *corev1.Pod, n int) []*corev1.Pod {
 	copies := make([]*corev1.Pod, n)
 	for i := range copies {
 		p := pod.DeepCopy()
-		p.Name = fmt.Sprintf("%s-%0*d", pod.Name, len(fmt.Sprint(n-1)), i)
+		p.Name = fmt.Sprintf("%s-%0*d", pod.Name, len(strconv.Itoa(n-1)), i)
 		p.UID = types.UID(fmt.Sprintf("%s-%d", pod.UID, i))
 		p.OwnerReferences = nil
 		copies[i] = p
