@@ -1,15 +1,17 @@
 package registry
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 // Query is what `get` asks for, in kubectl's words.
@@ -32,7 +34,24 @@ type Listing struct {
 
 	registry *Registry
 	query    Query
-	entries  []Entry
+	entries  []listed
+}
+
+// listed is one object of a Listing. There may be hundreds of thousands of
+// them, so the key is taken apart again when the object's turn comes.
+type listed struct {
+	kv   snapshot.KeyValue
+	kind schema.GroupResource
+}
+
+func (l *Listing) add(e Entry) {
+	l.entries = append(l.entries, listed{e.KV, e.Key.GroupResource()})
+}
+
+// key takes the key of an entry apart; that it parses is known.
+func (l *Listing) key(e listed) Key {
+	key, _ := ParseKey(l.registry.opts.Prefix, string(e.kv.Key))
+	return key
 }
 
 // leaseResource dates a backup: kubelets renew their Lease every ten seconds.
@@ -56,7 +75,7 @@ func (r *Registry) List(ctx context.Context, q Query) (*Listing, error) {
 			return nil, err
 		}
 		if gr := e.Key.GroupResource(); guess[gr] && l.wants(e.Key) {
-			l.entries = append(l.entries, e)
+			l.add(e)
 		}
 		switch {
 		case IsDefinition(e.Key):
@@ -86,7 +105,7 @@ func (r *Registry) List(ctx context.Context, q Query) (*Listing, error) {
 // the definitions gave another meaning.
 func (l *Listing) complete(ctx context.Context, guess map[schema.GroupResource]bool) error {
 	kinds := resourceSet(l.Kinds)
-	l.entries = slices.DeleteFunc(l.entries, func(e Entry) bool { return !kinds[e.Key.GroupResource()] })
+	l.entries = slices.DeleteFunc(l.entries, func(e listed) bool { return !kinds[e.kind] })
 	missing := false
 	for kind := range kinds {
 		missing = missing || !guess[kind]
@@ -100,7 +119,7 @@ func (l *Listing) complete(ctx context.Context, guess map[schema.GroupResource]b
 		if err != nil {
 			return err
 		}
-		l.entries = append(l.entries, e)
+		l.add(e)
 	}
 	return nil
 }
@@ -120,12 +139,14 @@ func (l *Listing) sort() {
 	for i, k := range l.Kinds {
 		order[k.GroupResource()] = i
 	}
-	slices.SortFunc(l.entries, func(a, b Entry) int {
-		return cmp.Or(
-			order[a.Key.GroupResource()]-order[b.Key.GroupResource()],
-			slices.Index(l.query.Names, a.Key.Name)-slices.Index(l.query.Names, b.Key.Name),
-			strings.Compare(a.Key.Path, b.Key.Path),
-		)
+	name := func(e listed) int {
+		if l.query.Names == nil {
+			return 0
+		}
+		return slices.Index(l.query.Names, l.key(e).Name)
+	}
+	slices.SortFunc(l.entries, func(a, b listed) int {
+		return cmp.Or(order[a.kind]-order[b.kind], name(a)-name(b), bytes.Compare(a.kv.Key, b.kv.Key))
 	})
 }
 
@@ -138,7 +159,7 @@ func (l *Listing) Objects(ctx context.Context) iter.Seq[*Object] {
 			if ctx.Err() != nil {
 				return
 			}
-			o := l.registry.Decode(ctx, e)
+			o := l.registry.Decode(ctx, Entry{Key: l.key(e), KV: e.kv})
 			if matches(l.query.Labels, o) && !yield(o) {
 				return
 			}
@@ -153,7 +174,7 @@ func (l *Listing) Len() int { return len(l.entries) }
 func (l *Listing) NotFound() []string {
 	var missing []string
 	for _, name := range l.query.Names {
-		if !slices.ContainsFunc(l.entries, func(e Entry) bool { return e.Key.Name == name }) {
+		if !slices.ContainsFunc(l.entries, func(e listed) bool { return l.key(e).Name == name }) {
 			missing = append(missing, name)
 		}
 	}
