@@ -41,8 +41,6 @@ type machine struct {
 
 	index, term uint64 // of the entry that is being applied
 	keepsTerm   bool   // since etcd 3.5 the database has the term, and confState
-
-	ignored uint64 // requests that do not touch the database
 }
 
 // openMachine opens the database at path. It is our copy: no fsync.
@@ -129,7 +127,6 @@ func (m *machine) applyNormal(e *raftpb.Entry) error {
 			return err
 		}
 		if r == nil {
-			m.ignored++
 			return nil
 		}
 		if data, err = proto.Marshal(r); err != nil {
@@ -144,7 +141,6 @@ func (m *machine) applyNormal(e *raftpb.Entry) error {
 		return errors.New("the request has no header")
 	}
 	if !m.knows(&r) {
-		m.ignored++
 		return nil
 	}
 	result, _ := apply.Apply(m.lg, &raftpb.Entry{Index: e.Index, Term: e.Term, Type: e.Type, Data: data}, m.applier, m.wait, membership.ApplyBoth)

@@ -107,7 +107,9 @@ func serveCluster(spec string) error {
 	if err != nil {
 		return err
 	}
-	e, err := embed.StartEtcd(etcdConfig("one", dir, *peer))
+	cfg := etcdConfig("one", dir, *peer)
+	cfg.BackendBatchInterval, cfg.BackendBatchLimit = time.Hour, 1<<30 // all of it stays in the log
+	e, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,38 +47,60 @@ func TestMain(m *testing.M) {
 // soak is the factor of all loop counts.
 var soak = 1
 
-// harbour unpacks harbour's members, killed with SIGKILL, and returns their
-// dirs by name. The log is preallocated: only its beginning is written.
+// harbour copies harbour's members, killed with SIGKILL, and returns their dirs
+// by name. The log is preallocated: only its beginning is written.
 func harbour(t testing.TB) map[string]string {
 	t.Helper()
-	packed, err := os.Open("../../testdata/harbour/members.tar.gz")
-	require.NoError(t, err)
-	defer packed.Close()
-	unzipped, err := gzip.NewReader(packed)
+	files, err := harbourFiles()
 	require.NoError(t, err)
 	dir, dirs := t.TempDir(), map[string]string{}
+	for _, file := range files {
+		name := strings.Split(file.name, "/")[0]
+		dirs[name] = filepath.Join(dir, name)
+		path := filepath.Join(dir, file.name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, file.beginning, 0o600))
+		require.NoError(t, os.Truncate(path, file.size))
+	}
+	return dirs
+}
+
+type harbourFile struct {
+	name      string
+	size      int64
+	beginning []byte // the rest is zeros
+}
+
+// harbourFiles unpacks them once.
+var harbourFiles = sync.OnceValues(func() (files []harbourFile, err error) {
+	packed, err := os.Open("../../testdata/harbour/members.tar.gz")
+	if err != nil {
+		return nil, err
+	}
+	defer packed.Close()
+	unzipped, err := gzip.NewReader(packed)
+	if err != nil {
+		return nil, err
+	}
 	const written = 4 << 20
 	for r := tar.NewReader(unzipped); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return dirs
+			return files, nil
 		}
-		require.NoError(t, err)
+		if err != nil {
+			return nil, err
+		}
 		if h.FileInfo().IsDir() || strings.HasSuffix(h.Name, ".tmp") {
 			continue
 		}
-		name := strings.Split(h.Name, "/")[0]
-		dirs[name] = filepath.Join(dir, name)
-		path := filepath.Join(dir, h.Name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-		f, err := os.Create(path)
-		require.NoError(t, err)
-		_, err = io.CopyN(f, r, min(h.Size, written))
-		require.NoError(t, err)
-		require.NoError(t, f.Truncate(h.Size))
-		require.NoError(t, f.Close())
+		beginning, err := io.ReadAll(io.LimitReader(r, written))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, harbourFile{h.Name, h.Size, beginning})
 	}
-}
+})
 
 func open(t testing.TB, path string) *datadir.Dir {
 	t.Helper()

@@ -52,6 +52,8 @@ type Replay struct {
 
 	// Damage says what of the log was given up under AcceptLoss.
 	Damage string
+
+	recordedRevision int64 // the newest of which a commit is recorded
 }
 
 // Standing says how well it is known that an entry was committed, and with it
@@ -130,8 +132,11 @@ func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, err
 	}
 	req := s.request(r, stretch)
 	all := append([]*Survivor{s}, opts.Peers...)
-	held := func(voters []uint64) uint64 { return heldByMajority(all, s, recorded, r.Last, voters) }
-	req.Proven = max(recorded, held(s.Voters()))
+	held := r.Last // a database of a cluster's first moments has no members yet: the tail tells
+	if voters := s.Voters(); len(voters) > 0 {
+		held = heldByMajority(all, s, recorded, r.Last, voters)
+	}
+	req.Marks = [2]uint64{recorded, held}
 
 	file, err := s.copyDatabase(ctx, opts.Spool)
 	if err != nil {
@@ -141,7 +146,14 @@ func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, err
 	if err := r.run(ctx, req); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	r.spans(recorded, req.Proven)
+	// Where the tail changes the voters, a majority of both counts.
+	if after := heldByMajority(all, s, recorded, r.Last, r.Voters); after < held {
+		held, r.ProvenRevision = recorded, r.recordedRevision
+	}
+	if err := r.changes(ctx); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	r.spans(recorded, held)
 	return r, nil
 }
 
@@ -237,13 +249,10 @@ func (r *Replay) run(ctx context.Context, req replayRequest) error {
 	if err := etcdproc.Do(ctx, replayTask, req, &answer, r.File); err != nil {
 		return err
 	}
-	r.Revision, r.ProvenRevision = answer.Revision, answer.ProvenRevision
+	r.Revision, r.recordedRevision, r.ProvenRevision = answer.Revision, answer.Marks[0], answer.Marks[1]
 	r.Voters, r.Learners = answer.Voters, answer.Learners
 	r.Hash = snapshot.Hash{Hash: answer.Hash, HashRevision: answer.Revision, CompactRevision: answer.CompactRev}
-	if req.Proven >= r.Last {
-		r.ProvenRevision = r.Revision
-	}
-	return r.changes(ctx)
+	return nil
 }
 
 // changes lists what stands above the proven revision.

@@ -26,17 +26,16 @@ type replayRequest struct {
 	Segments []string // files of the log from the one that has entry From on
 	From, To uint64   // entries to apply, none when To < From
 	Terms    [][2]uint64
-	Proven   uint64 // the newest entry that is proven; revisions are told up to here
+	Marks    [2]uint64 // entries after which the revision is asked for
 }
 
 type replayAnswer struct {
-	Revision       int64
-	ProvenRevision int64  // after entry Proven
-	Hash           uint32 // HashKV at Revision, by etcd
-	CompactRev     int64
-	Voters         []uint64
-	Learners       []uint64
-	Ignored        uint64
+	Revision   int64
+	Marks      [2]int64 // revisions after the marked entries
+	Hash       uint32   // HashKV at Revision, by etcd
+	CompactRev int64
+	Voters     []uint64
+	Learners   []uint64
 }
 
 // replayChild applies the entries. They were looked at before: Terms says
@@ -53,7 +52,7 @@ func replayChild(c *etcdproc.Call) (any, error) {
 	}
 	c.Enter("replaying the log")
 	r := replayer{machine: m, req: req, next: req.From, stretch: stretchOf(req)}
-	r.proven = m.kv.Rev()
+	r.marks = [2]int64{m.kv.Rev(), m.kv.Rev()}
 	if err := r.run(); err != nil {
 		return nil, err
 	}
@@ -63,7 +62,7 @@ func replayChild(c *etcdproc.Call) (any, error) {
 		return nil, err
 	}
 	answer := replayAnswer{
-		Revision: m.kv.Rev(), ProvenRevision: r.proven, Hash: hash.Hash, CompactRev: hash.CompactRevision, Ignored: m.ignored,
+		Revision: m.kv.Rev(), Marks: r.marks, Hash: hash.Hash, CompactRev: hash.CompactRevision,
 	}
 	s := m.confState()
 	answer.Voters, answer.Learners = s.Voters, s.Learners
@@ -91,7 +90,7 @@ type replayer struct {
 	req     replayRequest
 	stretch Stretch
 	next    uint64 // index of the entry to apply next
-	proven  int64  // revision after the newest proven entry so far
+	marks   [2]int64
 }
 
 func (r *replayer) run() error {
@@ -151,8 +150,10 @@ func (r *replayer) entry(data []byte) error {
 	if err := r.apply(&e); err != nil {
 		return err
 	}
-	if r.next <= r.req.Proven {
-		r.proven = r.kv.Rev()
+	for i, mark := range r.req.Marks {
+		if r.next <= mark {
+			r.marks[i] = r.kv.Rev()
+		}
 	}
 	r.next++
 	return nil
