@@ -86,6 +86,8 @@ func runRestore(c *cli.Context, env *environment, as verb) error {
 		return err
 	}
 	opts.spoolDir = nearestFolder(to)
+	viaEtcd := as == rebuildVerb && c.Bool("via-etcd")
+	opts.CommittedOnly = opts.CommittedOnly || viaEtcd
 	src, err := openSource(c.Context, env, opts, path)
 	if err != nil {
 		return err
@@ -95,6 +97,11 @@ func runRestore(c *cli.Context, env *environment, as verb) error {
 		return withHint(usagef("rebuild takes the data dir of a member; %q is an %s", path, src.kind), "lifeboat etcd restore takes it")
 	}
 	r := &restorer{c: c, env: env, opts: opts, src: src, to: to, verb: as}
+	if viaEtcd {
+		if err := r.viaEtcd(); err != nil {
+			return err
+		}
+	}
 	restore, err := r.options()
 	if err != nil {
 		return err
