@@ -198,10 +198,15 @@ func (v *verification) quick(ctx context.Context, env *environment, opts sourceO
 	case found.Armored:
 		v.say("age", checkSkipped, "the header opens; an armored file has to be read to its end to know more")
 	case found.Encrypted:
-		if err := lastChunk(file, info.Size(), keys.Identities); err != nil {
+		proven, err := lastChunk(file, info.Size(), keys.Identities)
+		switch {
+		case err != nil:
 			return fmt.Errorf("opening %q: %w", v.Source, err)
+		case !proven:
+			v.say("age", checkSkipped, "the header opens; opened with a passphrase, the end was not looked at")
+		default:
+			v.say("age", checkGood, "the header opens and the last chunk is authentic: nothing is missing behind it; %s", recipientsOf(found))
 		}
-		v.say("age", checkGood, "the header opens and the last chunk is authentic: nothing is missing behind it; %s", recipientsOf(found))
 	}
 	reader, err := archive.NewReader(plain, limitsOf(opts))
 	if errors.Is(err, archive.ErrNotArchive) {
@@ -221,16 +226,21 @@ func (v *verification) quick(ctx context.Context, env *environment, opts sourceO
 }
 
 // lastChunk authenticates the end of an age file (age.DecryptReaderAt does so
-// before it returns).
-func lastChunk(file io.ReaderAt, size int64, identities []age.Identity) error {
+// before it returns), with the identities at hand: asking for a passphrase a
+// second time is not worth it.
+func lastChunk(file io.ReaderAt, size int64, identities []age.Identity) (proven bool, err error) {
 	if len(identities) == 0 {
-		return nil // a passphrase: asking for it twice proves nothing more
+		return false, nil
 	}
-	_, _, err := age.DecryptReaderAt(file, size, identities...)
-	if err != nil {
-		return &crypto.DamagedError{Layer: "age", Offset: size, Err: fmt.Errorf("the end of the file: %w", err)}
+	_, _, err = age.DecryptReaderAt(file, size, identities...)
+	var none *age.NoIdentityMatchError
+	switch {
+	case errors.As(err, &none):
+		return false, nil
+	case err != nil:
+		return false, &crypto.DamagedError{Layer: "age", Offset: size, Err: fmt.Errorf("the end of the file: %w", err)}
 	}
-	return nil
+	return true, nil
 }
 
 func (v *verification) print(env *environment) error {

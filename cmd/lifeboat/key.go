@@ -201,7 +201,7 @@ func runKeyCheck(c *cli.Context, env *environment) error {
 	fits := []keyFit{}
 	var failed []error
 	for _, path := range c.Args().Slice() {
-		opened := false
+		opened, broken := false, false
 		for _, file := range files {
 			open := func() (io.ReadCloser, error) {
 				r, _, err := openStream(env, path)
@@ -209,7 +209,7 @@ func runKeyCheck(c *cli.Context, env *environment) error {
 			}
 			_, found, err := crypto.Opens(open, file.Identities)
 			if err != nil {
-				failed = append(failed, fmt.Errorf("trying %q on %q: %w", file.Path, path, err))
+				failed, broken = append(failed, fmt.Errorf("trying %q on %q: %w", file.Path, path, err)), true
 				break
 			}
 			fit := keyFit{path, file.Path, false}
@@ -219,7 +219,7 @@ func runKeyCheck(c *cli.Context, env *environment) error {
 			opened = opened || fit.Opens
 			fits = append(fits, fit)
 		}
-		if !opened && len(failed) == 0 {
+		if !opened && !broken {
 			failed = append(failed, &codedError{Code: exitNoKey, Err: fmt.Errorf("none of these identities opens %q", path)})
 		}
 	}
