@@ -4,6 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME         ?= 30s
 BENCHTIME        ?= 1s
+BENCH_KEYS       ?= 100000
 
 # One set of flags for every build and test, so that they share Go's build
 # cache: a cold build of the dependencies takes minutes. -trimpath and
@@ -60,8 +61,9 @@ fuzz: ## every fuzz target for FUZZTIME=30s
 	  done; \
 	done
 
-bench: ## benchmarks, each for BENCHTIME=1s
-	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+bench: ## whole commands beside the floor and the peers, then each package's benchmarks
+	LIFEBOAT_BENCH_KEYS=$(BENCH_KEYS) go test -run '^$$' -bench '^BenchmarkSideBySide$$' -benchtime 1x -timeout 1h ./cmd/lifeboat
+	go test -run '^$$' -skip '^BenchmarkSideBySide$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 1h ./...
 
 # LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
 soak: ## random tests 20 times as long, race, cross builds, interop; needs a C compiler
