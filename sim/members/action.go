@@ -112,18 +112,10 @@ func (c *cluster) pause(m *member, by time.Duration) error {
 	if err := p.Pause(); err != nil {
 		return fmt.Errorf("pausing member %q: %w", m.name, err)
 	}
-	m.setPaused(true)
 	c.resumes = append(c.resumes, time.AfterFunc(by, func() {
 		_ = p.Resume() // fails only when the process is gone
-		m.setPaused(false)
 	}))
 	return nil
-}
-
-func (m *member) setPaused(paused bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.paused = paused
 }
 
 // link changes what passes between members.

@@ -90,8 +90,8 @@ func TestRebuildOnBackup(t *testing.T) {
 func TestRestoreLoses(t *testing.T) {
 	t.Parallel()
 	g := given(1)
-	g.Load = sim.Workload{Writes: 100, Clients: 2}
-	g.Always = []sim.Invariant{sim.AckedWritesSurvive}
+	g.Load = sim.Workload{Writes: 100, Reads: 100, Clients: 2}
+	g.Always = []sim.Invariant{sim.AckedWritesSurvive, sim.Linearizable}
 	c := start(t, g)
 	ctx := t.Context()
 	require.ErrorContains(t, c.try(ctx, sim.Restore, "m1"), "nothing was saved, and the drill has no backup")
@@ -111,6 +111,7 @@ func TestRestoreLoses(t *testing.T) {
 	err = c.Advance(ctx, c.Now()+countEvery+time.Second)
 	require.ErrorIs(t, err, sim.ErrInvariant)
 	require.ErrorContains(t, err, "acknowledged writes are gone")
+	require.ErrorContains(t, c.Linearizable(ctx), "the reads and writes of the load fit no order", "clients saw time go back")
 }
 
 // etcd's own way out ends a surviving learner with a panic; ours makes it a

@@ -224,7 +224,7 @@ const countEvery = 2 * time.Second
 // be seen from outside of a process.
 func (c *cluster) Checked() []sim.Invariant {
 	var checked []sim.Invariant
-	for _, i := range []sim.Invariant{sim.OneLeaderPerTerm, sim.AppliedMonotone, sim.AckedWritesSurvive} {
+	for _, i := range []sim.Invariant{sim.OneLeaderPerTerm, sim.AppliedMonotone, sim.AckedWritesSurvive, sim.Linearizable} {
 		if c.holds(i) {
 			checked = append(checked, i)
 		}

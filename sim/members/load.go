@@ -3,7 +3,9 @@ package members
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -12,9 +14,12 @@ import (
 )
 
 // load is the clients that write and read all the time. Every write has a key
-// of its own, so that one that is lost has a name.
+// of its own, so that one that is lost has a name; and one of a few that are
+// read, so that their order can be judged.
 type load struct {
 	cluster *cluster
+	history *history
+	reads   atomic.Int64
 
 	mu       sync.Mutex
 	sent     int
@@ -32,7 +37,7 @@ type load struct {
 // member; etcd itself gives up after 7 s (server config ReqTimeout).
 const loadTimeout = 2 * time.Second
 
-func newLoad(c *cluster) *load { return &load{cluster: c} }
+func newLoad(c *cluster) *load { return &load{cluster: c, history: &history{now: c.Now}} }
 
 const loadPrefix = "/lifeboat/load/"
 
@@ -97,17 +102,23 @@ func (l *load) write(ctx context.Context, home int) bool {
 	l.sent++
 	l.acked = append(l.acked, false)
 	l.mu.Unlock()
-	ok := false
-	if client != nil {
-		ctx, cancel := patience(ctx, client)
-		defer cancel()
-		_, err := client.Put(ctx, loadKey(n), "x")
-		ok = err == nil
-	}
+	ok := client != nil && l.put(ctx, client, n)
 	if ctx.Err() == nil || ok {
 		l.count(n, ok)
 	}
 	return ok
+}
+
+// put writes the n-th key, and a register with it.
+func (l *load) put(ctx context.Context, client *clientv3.Client, n int) bool {
+	ctx, cancel := patience(ctx, client)
+	defer cancel()
+	end := l.history.begin(access{key: n % registers, value: n + 1})
+	_, err := client.Txn(ctx).Then(clientv3.OpPut(loadKey(n), ""), clientv3.OpPut(register(n), strconv.Itoa(n+1))).Commit()
+	if err == nil {
+		end(0)
+	}
+	return err == nil
 }
 
 func (l *load) read(ctx context.Context, home int) bool {
@@ -117,8 +128,20 @@ func (l *load) read(ctx context.Context, home int) bool {
 	}
 	ctx, cancel := patience(ctx, client)
 	defer cancel()
-	_, err := client.Get(ctx, probeKey)
-	return err == nil
+	n := int(l.reads.Add(1))
+	end := l.history.begin(access{key: n % registers, read: true})
+	answer, err := client.Get(ctx, register(n))
+	if err != nil {
+		return false
+	}
+	value := 0
+	if len(answer.Kvs) > 0 {
+		value, err = strconv.Atoi(string(answer.Kvs[0].Value))
+	}
+	if err == nil {
+		end(value)
+	}
+	return true
 }
 
 // patience ends with loadTimeout, or with the member: etcd's client would go

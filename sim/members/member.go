@@ -27,7 +27,6 @@ type member struct {
 	client  *clientv3.Client // of proc
 	learner bool
 	removed bool
-	paused  bool
 	seen    sim.Member // what it said of itself last
 	id      uint64     // 0 while it is not known
 
@@ -54,7 +53,8 @@ func (c *cluster) run(ctx context.Context, m *member) error {
 		return err
 	}
 	m.mu.Lock()
-	m.proc, m.client, m.paused = proc, client, false
+	m.proc, m.client = proc, client
+	m.seen.Role = sim.RoleCandidate
 	m.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -150,12 +150,13 @@ func (m *member) hangUp() {
 	m.proc, m.client = nil, nil
 }
 
-// look asks the member itself. A member that does not answer, because it
-// stands still or was told nothing yet, is what it was, without a leader.
+// look asks the member itself. One that does not answer, because it stands
+// still, is what it was. One that has not joined yet does not serve, and looks
+// for a leader.
 func (m *member) look(ctx context.Context) sim.Member {
 	var status *etcdserverpb.StatusResponse
 	if client := m.api(); client != nil {
-		status, _ = statusOf(ctx, client)
+		status, _ = statusOf(ctx, client) // no answer is one, too
 	}
 	runs := m.running() != nil
 	m.mu.Lock()
@@ -167,11 +168,9 @@ func (m *member) look(ctx context.Context) sim.Member {
 		m.id, m.learner, m.revision = status.Header.MemberId, status.IsLearner, status.Header.Revision
 		s.Term, s.Commit, s.Applied = status.RaftTerm, status.RaftIndex, status.RaftAppliedIndex
 		s.Role = roleOf(status)
-	case runs && m.paused && s.Role != "":
 	case runs && m.learner:
 		s.Role = sim.RoleLearner
-	case runs:
-		s.Role = sim.RoleCandidate
+	case runs && s.Running():
 	case m.removed:
 		s.Role = sim.RoleRemoved
 	default:

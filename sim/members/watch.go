@@ -21,6 +21,7 @@ type watch struct {
 	last    map[string]sim.Member
 	lives   map[string]life
 	leaders map[reign]string
+	buried  map[string]*etcdproc.Member
 
 	mu        sync.Mutex // guards what follows
 	events    []sim.Event
@@ -45,7 +46,7 @@ const lookEvery = 100 * time.Millisecond
 func newWatch(c *cluster) *watch {
 	return &watch{
 		cluster: c, led: make(chan struct{}), broken: make(chan struct{}),
-		last: map[string]sim.Member{}, lives: map[string]life{}, leaders: map[reign]string{},
+		last: map[string]sim.Member{}, lives: map[string]life{}, leaders: map[reign]string{}, buried: map[string]*etcdproc.Member{},
 	}
 }
 
@@ -62,6 +63,7 @@ func (w *watch) run(ctx context.Context) {
 		procs, epochs := make([]*etcdproc.Member, len(all)), make([]int, len(all))
 		for i, m := range all {
 			procs[i], epochs[i] = m.running(), m.cluster()
+			w.obituary(m)
 		}
 		for i, s := range w.cluster.Members()[:len(all)] {
 			// A look that saw two lives of a member says nothing.
@@ -69,6 +71,25 @@ func (w *watch) run(ctx context.Context) {
 				w.saw(s, procs[i], epochs[i])
 			}
 		}
+	}
+}
+
+// obituary tells of a member that ended by itself: one that was removed, or that
+// etcd gave up on.
+func (w *watch) obituary(m *member) {
+	m.mu.Lock()
+	proc := m.proc
+	m.mu.Unlock()
+	if proc == nil || proc == w.buried[m.name] {
+		return
+	}
+	select {
+	case <-proc.Done():
+		w.buried[m.name] = proc
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.add(sim.Event{Kind: sim.EventAction, Member: m.name, Text: proc.Exit().Error()})
+	default:
 	}
 }
 
