@@ -98,6 +98,7 @@ func (l *loader) checkMembers(s *Scenario) {
 				l.checkSelectors(a.Against, known, learners, a.line)
 				continue
 			}
+			refused := slices.ContainsFunc(step.Expect, func(e Expectation) bool { return e.Subject == OnAction && e.Value == "fails" })
 			for _, target := range a.Targets {
 				name := string(target)
 				switch {
@@ -106,13 +107,15 @@ func (l *loader) checkMembers(s *Scenario) {
 				case slices.Contains(known, name):
 					l.fail(a.line, "a member that comes back after it was removed is a new one: give it a new name", "member %q is there already", name)
 				}
-				known = append(known, name)
+				if !refused { // the name is still free
+					known = append(known, name)
+				}
 			}
 		}
 		for _, e := range step.Expect {
 			l.checkSelectors(e.On, known, learners, e.line)
-			if e.Subject == OnLeader && e.Value != "exactly-one" && e.Value != "none" && !slices.Contains(known, e.Value) {
-				l.fail(e.line, nearestWord(e.Value, append([]string{"exactly-one", "none"}, known...)), "leader is not %q", e.Value)
+			if e.Subject == OnLeader && e.Value != "exactly-one" && e.Value != "none" && e.Value != "several" && !slices.Contains(known, e.Value) {
+				l.fail(e.line, nearestWord(e.Value, append([]string{"exactly-one", "none", "several"}, known...)), "leader is not %q", e.Value)
 			}
 		}
 	}

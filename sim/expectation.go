@@ -5,7 +5,7 @@ type Subject string
 
 // The subjects, with what their value may be.
 const (
-	OnLeader   Subject = "leader"    // exactly-one, none, or a member's name
+	OnLeader   Subject = "leader"    // exactly-one, none, several, or a member's name
 	OnTerm     Subject = "term"      // same, changed: against the start of the step
 	OnWrite    Subject = "write"     // ok, fails; `with` is the error's text
 	OnRead     Subject = "read"      // serializable, linearizable; `is` ok, fails; `with`

@@ -198,6 +198,8 @@ func leader(want string, members []sim.Member) (bool, string, error) {
 	switch want {
 	case "none":
 		return len(leaders) == 0, observed, nil
+	case "several":
+		return len(leaders) > 1, observed, nil
 	case "exactly-one":
 		return len(leaders) == 1, observed, nil
 	}

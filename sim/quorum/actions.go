@@ -154,6 +154,9 @@ func (c *Cluster) doOne(ctx context.Context, a sim.Action, m *member) error {
 
 // cuts carries out what changes links, and says whether a verb does.
 func (c *Cluster) cuts(verb sim.Verb, targets, against []*member) bool {
+	if verb != sim.Partition && verb != sim.OneWay && verb != sim.Isolate {
+		return false
+	}
 	text := ""
 	in := func(m *member, list []*member) bool {
 		for _, o := range list {
@@ -185,8 +188,6 @@ func (c *Cluster) cuts(verb sim.Verb, targets, against []*member) bool {
 				}
 			case sim.Isolate:
 				c.links[a.id-1][b.id-1].cut, c.links[b.id-1][a.id-1].cut = true, true
-			default:
-				return false
 			}
 		}
 		text += " " + a.name

@@ -72,7 +72,7 @@ func (c *Cluster) submit(m *member, r *request) {
 	case !m.running():
 		c.fail(r, textRefused)
 		return
-	case m.state.members[m.id].learner:
+	case c.isLearner(m):
 		c.fail(r, textLearner)
 		return
 	case r.cmd.op == opPut && m.state.noSpace:
@@ -286,16 +286,16 @@ func (c *Cluster) lost(state *machine) (n int, names []string) {
 	return n, names
 }
 
-// standing is the state that clients now find: of the running member that has
-// applied most, a leader before others.
+// standing is the state that clients now find: of the running voter that has
+// applied most, among those that share the leader's history where one leads.
 func (c *Cluster) standing() *machine {
+	leader := c.leader()
 	var best *member
 	for _, m := range c.members {
-		if !m.running() || m.state.members[m.id].learner {
+		if !m.running() || m.state.members[m.id].learner || (leader != nil && m.lineage != leader.lineage) {
 			continue
 		}
-		if best == nil || (m.role == raft.StateLeader) != (best.role == raft.StateLeader) && m.role == raft.StateLeader ||
-			(m.role == raft.StateLeader) == (best.role == raft.StateLeader) && m.state.applied > best.state.applied {
+		if best == nil || m.state.applied > best.state.applied {
 			best = m
 		}
 	}

@@ -20,7 +20,7 @@ const (
 // registers is how many keys the load writes; probeKey is beside them, so that
 // the load's history is complete.
 const (
-	registers = 8
+	registers = 64
 	probeKey  = registers
 )
 

@@ -34,11 +34,26 @@ func (c *Cluster) send(m *member, messages []*pb.Message) {
 		if to == 0 || to > uint64(len(c.members)) || to == m.id {
 			continue
 		}
+		if msg.GetType() == pb.MsgSnap {
+			c.current(m, msg)
+		}
 		if c.broken.forge != nil {
 			c.broken.forge(c, m, msg)
 		}
 		c.post(m, msg)
 	}
+}
+
+// current makes a snapshot message carry what the sender has applied by now, as
+// etcd does (snapshot_merge.go, createMergedSnapshotMessage): the one that raft
+// holds may be older than the receiver's membership.
+func (c *Cluster) current(m *member, msg *pb.Message) {
+	chain, ok := m.disk.at(m.state.applied)
+	term, err := m.disk.storage.Term(m.state.applied)
+	if !ok || err != nil {
+		return // raft's own is good as well
+	}
+	msg.Snapshot = c.hold(snapshotState{state: m.state.clone(), chain: chain, term: term}).message()
 }
 
 func (c *Cluster) post(m *member, msg *pb.Message) {
