@@ -10,6 +10,18 @@ import (
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
+// refuseDirFlags: what is said of a data dir must not be passed over in silence
+// where SRC is none.
+func (o sourceOptions) refuseDirFlags() error {
+	switch {
+	case len(o.PeerDirs) > 0:
+		return usagef("--peer-dir goes with the data dir of a member")
+	case o.CommittedOnly:
+		return usagef("--committed-only goes with the data dir of a member: nothing else has a write-ahead log")
+	}
+	return nil
+}
+
 // dataDir reads a member's state: its database, with the log's entries beyond
 // it put onto a copy that has no name.
 func (o *opener) dataDir(ctx context.Context) error {
@@ -71,6 +83,9 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 	if damage := (*datadir.DamagedError)(nil); errors.As(err, &damage) {
 		return withHint(err, fmt.Sprintf("another member's dir may be whole: lifeboat etcd compare DIR DIR; "+
 			"--accept-loss goes on with what stands before the damage, to entry %d", max(damage.Index, s.Info.RaftIndex)))
+	}
+	if errors.Is(err, snapshot.ErrDamaged) {
+		return withHint(err, "another member's dir may be whole: lifeboat etcd compare DIR DIR; else restore a snapshot: lifeboat etcd restore")
 	}
 	if err != nil {
 		return err

@@ -73,6 +73,9 @@ func runRepair(c *cli.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseInside(path, to); err != nil {
+		return err
+	}
 	opts.spoolDir = nearestFolder(to)
 	src, err := openSource(c.Context, env, opts, path)
 	if err != nil {

@@ -85,6 +85,9 @@ func runRestore(c *cli.Context, env *environment, as verb) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseInside(path, to); err != nil {
+		return err
+	}
 	opts.spoolDir = nearestFolder(to)
 	viaEtcd := as == rebuildVerb && c.Bool("via-etcd")
 	opts.CommittedOnly = opts.CommittedOnly || viaEtcd

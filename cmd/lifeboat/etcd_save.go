@@ -25,6 +25,9 @@ func etcdSaveCommand(env *environment) *cli.Command {
 			if to == "" {
 				return usagef("--to is missing: the file to write")
 			}
+			if err := refuseInside(c.Args().First(), to); err != nil {
+				return err
+			}
 			return withSource(c, env, func(src *source) error { return etcdSave(c, env, src, to) })
 		},
 	}

@@ -87,6 +87,11 @@ func (o *opener) open(ctx context.Context) error {
 	if err := o.checkSignature(ctx); err != nil {
 		return err
 	}
+	if info, err := os.Stat(o.src.path); o.src.path == "-" || err == nil && !info.IsDir() {
+		if err := o.opts.refuseDirFlags(); err != nil {
+			return err
+		}
+	}
 	if o.src.path == "-" {
 		return o.stream(ctx, o.env.stdin)
 	}

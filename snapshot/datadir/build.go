@@ -13,18 +13,22 @@ type memberBuild struct {
 	*build
 	member  PlannedMember
 	wal     *build // nil where the log stands in the data dir
+	parent  string // the folder around it, if it was made for it
 	settled bool   // committed, or aborted
 }
 
 func beginMember(m NewMember, planned PlannedMember) (*memberBuild, error) {
-	if err := os.MkdirAll(filepath.Dir(planned.Builds), 0o700); err != nil {
+	parent := filepath.Dir(planned.Builds)
+	if existing(parent) == parent {
+		parent = ""
+	} else if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, err
 	}
 	b, err := m.Target.begin()
 	if err != nil {
 		return nil, err
 	}
-	mb := &memberBuild{build: b, member: planned}
+	mb := &memberBuild{build: b, member: planned, parent: parent}
 	if planned.WALDir != "" {
 		if mb.wal, err = (Target{Path: planned.WALDir}).begin(); err != nil {
 			return nil, errors.Join(fmt.Errorf("log folder: %w", err), mb.abort())
@@ -65,6 +69,9 @@ func (b *memberBuild) abort() error {
 	err := b.build.abort()
 	if b.wal != nil {
 		err = errors.Join(err, b.wal.abort())
+	}
+	if b.parent != "" {
+		_ = os.Remove(b.parent) // another member's dir may stand in it
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
@@ -245,6 +246,9 @@ func (s *Survivor) copyDatabase(ctx context.Context, spool snapshot.Spool) (*os.
 
 // run has the child do the work and reads what came of it.
 func (r *Replay) run(ctx context.Context, req replayRequest) error {
+	limit := replayLimit(req)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no end after %s", limit))
+	defer cancel()
 	var answer replayAnswer
 	if err := etcdproc.Do(ctx, replayTask, req, &answer, r.File); err != nil {
 		return err
@@ -253,6 +257,16 @@ func (r *Replay) run(ctx context.Context, req replayRequest) error {
 	r.Voters, r.Learners = answer.Voters, answer.Learners
 	r.Hash = snapshot.Hash{Hash: answer.Hash, HashRevision: answer.Revision, CompactRevision: answer.CompactRev}
 	return nil
+}
+
+// replayLimit is how long a replay may take before it counts as hung: some ten
+// times as long as a slow disk and a slow processor need.
+func replayLimit(req replayRequest) time.Duration {
+	limit := 5*time.Minute + time.Duration(req.Size/5e6)*time.Second
+	if req.To > req.From {
+		limit += time.Duration(req.To-req.From) * 10 * time.Millisecond
+	}
+	return limit
 }
 
 // changes lists what stands above the proven revision.

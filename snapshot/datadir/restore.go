@@ -62,6 +62,8 @@ type RestorePlan struct {
 	file *os.File
 	opts RestoreOptions
 	info snapshot.Info
+
+	newestRecord int64 // revision of the newest record, which etcdutl bumps from
 }
 
 // PlannedMember is one data dir of a plan.
@@ -115,9 +117,13 @@ func (p *RestorePlan) plan(ctx context.Context) (err error) {
 	for _, key := range p.opts.Drop {
 		p.Drop = append(p.Drop, string(key))
 	}
+	if p.newestRecord, err = newestRecord(ctx, p.db); err != nil {
+		return err
+	}
 	if len(p.Drop) > 0 {
 		p.NewRevision++
 		p.Keys -= int64(len(p.Drop))
+		p.newestRecord = p.info.Revision + 1
 	}
 	p.Bytes = p.info.Size + walBytes
 	if p.BootCheck {
@@ -155,6 +161,16 @@ func (p *RestorePlan) planMember(m NewMember) (PlannedMember, error) {
 		}
 	}
 	return planned, checkSpace(existing(filepath.Dir(place.part)), p.Bytes*int64(len(p.opts.Members)))
+}
+
+// newestRecord is the revision of the newest record. It is below the newest
+// revision where a compaction took the records at the end, which were
+// deletions.
+func newestRecord(ctx context.Context, db *snapshot.DB) (int64, error) {
+	for record, err := range db.Records(ctx, 0) {
+		return record.Main, err
+	}
+	return 0, nil
 }
 
 // existing is the nearest folder above path that exists.
@@ -245,7 +261,10 @@ func (p *RestorePlan) dropped(ctx context.Context) (*os.File, error) {
 func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.File, want func() (print, error), result *Restored) error {
 	req := restoreRequest{
 		Name: b.member.Name, PeerURLs: b.member.PeerURLs, InitialCluster: p.InitialCluster, Token: p.Token,
-		DataDir: b.data, WALDir: b.walBuilt(), Bump: p.opts.Bump,
+		DataDir: b.data, WALDir: b.walBuilt(),
+	}
+	if p.opts.Bump > 0 {
+		req.Bump = uint64(p.NewRevision - p.newestRecord)
 	}
 	if err := etcdproc.Do(ctx, restoreTask, req, &struct{}{}, file); err != nil {
 		return err

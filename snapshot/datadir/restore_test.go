@@ -226,3 +226,22 @@ func TestKilledSingle(t *testing.T) {
 	require.Empty(t, r.Unproven, "its own log is a majority of one")
 	require.Equal(t, "299", keys(t, database(t, r))["/k/5"])
 }
+
+// A compaction may take the newest records, where those were deletions; the
+// bump counts from the revision all the same.
+func TestBumpBehindCompaction(t *testing.T) {
+	t.Parallel()
+	source := harbour(t)["etcd-1"]
+	editDatabase(t, source, func(tx *bolt.Tx) error {
+		// As after a deletion at revision 5000, compacted by an etcd before 3.5.16.
+		return tx.Bucket([]byte("meta")).Put([]byte("finishedCompactRev"), append(append([]byte{0, 0, 0, 0, 0, 0, 0x13, 0x88}, '_'), make([]byte, 8)...))
+	})
+	whole := replay(t, source, datadir.ReplayOptions{CommittedOnly: true})
+	require.EqualValues(t, 5000, whole.Revision)
+	opts := one(filepath.Join(t.TempDir(), "etcd"), loopback(t))
+	opts.Bump = 1000
+	result, err := restore(t, whole, opts)
+	require.NoError(t, err)
+	require.EqualValues(t, 6000, result.NewRevision)
+	require.EqualValues(t, 6000, result.Boots[0].Revision)
+}

@@ -52,6 +52,13 @@ func try(ctx context.Context, source, walDir, dir string, t *Trial) (err error) 
 			return fmt.Errorf("copying %q: %w", walDir, err)
 		}
 	}
+	info, err := os.Stat(filepath.Join(copied, "member", "snap", "db"))
+	if err != nil {
+		return err
+	}
+	limit := startLimit(info.Size())
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer after %s", limit))
+	defer cancel()
 	return do(ctx, trialTask, struct{}{}, t, s, []*os.File{s.owner})
 }
 
