@@ -1,0 +1,99 @@
+package sim
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// WriteJSON writes the whole report.
+func (r *Report) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+// The elements of JUnit's XML that CI servers read.
+type junitSuites struct {
+	XMLName xml.Name     `xml:"testsuites"`
+	Suites  []junitSuite `xml:"testsuite"`
+}
+
+type junitSuite struct {
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Errors   int         `xml:"errors,attr"`
+	Time     string      `xml:"time,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Name    string      `xml:"name,attr"`
+	Class   string      `xml:"classname,attr"`
+	Time    string      `xml:"time,attr"`
+	Failure *junitFault `xml:"failure,omitempty"` // deviated
+	Error   *junitFault `xml:"error,omitempty"`   // could not start, aborted
+}
+
+type junitFault struct {
+	Message string `xml:"message,attr"`
+	Type    string `xml:"type,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// WriteJUnit writes the checks of the run that is shown and a line per seed, as
+// test cases. A deviation is a failure; what was not judged is an error.
+func (r *Report) WriteJUnit(w io.Writer) error {
+	suite := junitSuite{Name: r.Scenario.Name, Time: junitTime(r.Run.Length)}
+	add := func(c junitCase) {
+		c.Class = "lifeboat.drill." + string(r.Engine) + "." + r.Scenario.Name
+		suite.Tests++
+		if c.Failure != nil {
+			suite.Failures++
+		}
+		if c.Error != nil {
+			suite.Errors++
+		}
+		suite.Cases = append(suite.Cases, c)
+	}
+	checks := func(step string, list []Check) {
+		for i, check := range list {
+			c := junitCase{Name: fmt.Sprintf("%s %d: %s", step, i+1, check.Expected), Time: junitTime(check.Took)}
+			if !check.Met {
+				c.Failure = &junitFault{Message: "observed " + check.Observed, Type: string(Deviated), Text: "expected " + check.Expected}
+			}
+			add(c)
+		}
+	}
+	checks("steady before", r.Run.Before)
+	for _, step := range r.Run.Steps {
+		checks(step.Name, step.Checks)
+	}
+	checks("steady after", r.Run.After)
+	for _, seed := range r.Seeds {
+		c := junitCase{Name: "seed " + strconv.FormatUint(seed.Seed, 10), Time: "0.000"}
+		switch fault := (&junitFault{Message: seed.Reason, Type: string(seed.Verdict)}); seed.Verdict {
+		case Met:
+		case Deviated:
+			c.Failure = fault
+		default:
+			c.Error = fault
+		}
+		add(c)
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	encoder := xml.NewEncoder(w)
+	encoder.Indent("", "  ")
+	if err := encoder.Encode(junitSuites{Suites: []junitSuite{suite}}); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func junitTime(d Duration) string { return strconv.FormatFloat(d.D().Seconds(), 'f', 3, 64) }
