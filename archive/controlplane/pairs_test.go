@@ -1,0 +1,81 @@
+package controlplane_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+)
+
+// rebuilt is a View with some files changed; nil content leaves one out.
+func rebuilt(t *testing.T, view *controlplane.View, change map[string][]byte) *controlplane.View {
+	t.Helper()
+	b := controlplane.New()
+	for _, name := range view.Files() {
+		data, err := view.ReadFile(name)
+		require.NoError(t, err)
+		if other, ok := change[name]; ok {
+			data = other
+		}
+		if data != nil {
+			require.NoError(t, b.Add(name, strings.NewReader(string(data))))
+		}
+	}
+	return b.View()
+}
+
+func faults(findings []controlplane.Finding) (bad, notes []string) {
+	for _, f := range findings {
+		switch {
+		case !f.OK:
+			bad = append(bad, f.Path+": "+f.Detail)
+		case f.Note:
+			notes = append(notes, f.Path+": "+f.Detail)
+		}
+	}
+	return bad, notes
+}
+
+// A real PKI has no fault; each way of mixing one up is found.
+func TestCheckPKI(t *testing.T) {
+	t.Parallel()
+	view := harbour(t)
+	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	bad, notes := faults(view.CheckPKI(now))
+	require.Empty(t, bad)
+	require.Empty(t, notes)
+	read := func(name string) []byte {
+		data, err := view.ReadFile("kubernetes/pki/" + name)
+		require.NoError(t, err)
+		return data
+	}
+	for name, c := range map[string]struct {
+		change    map[string][]byte
+		at        time.Time
+		bad, note string
+	}{
+		"key of another":      {map[string][]byte{"kubernetes/pki/apiserver.key": read("ca.key")}, now, "kubernetes/pki/apiserver.crt: its private key belongs to another certificate", ""},
+		"key that is no key":  {map[string][]byte{"kubernetes/pki/apiserver.key": []byte("x")}, now, "its private key cannot be read", ""},
+		"no certificate":      {map[string][]byte{"kubernetes/pki/apiserver.crt": []byte("x")}, now, "kubernetes/pki/apiserver.crt: holds no certificate", ""},
+		"external CA":         {map[string][]byte{"kubernetes/pki/ca.key": nil}, now, "", "kubernetes/pki/ca.crt: there is no private key beside it"},
+		"CA not there":        {map[string][]byte{"kubernetes/pki/etcd/ca.crt": nil, "kubernetes/pki/etcd/ca.key": nil}, now, "", "is not in the backup"},
+		"leaves have expired": {nil, now.AddDate(2, 0, 0), "", "renew it after the restore"},
+		"CAs have expired":    {nil, now.AddDate(11, 0, 0), "kubernetes/pki/ca.crt: this CA ended", ""},
+		"sa.pub of another":   {map[string][]byte{"kubernetes/pki/sa.key": read("ca.key")}, now, "kubernetes/pki/sa.key: is not the key whose public half sa.pub is", ""},
+	} {
+		bad, notes := faults(rebuilt(t, view, c.change).CheckPKI(c.at))
+		if c.bad != "" {
+			require.Contains(t, strings.Join(bad, "\n"), c.bad, name)
+		} else {
+			require.Empty(t, bad, name)
+		}
+		require.Contains(t, strings.Join(notes, "\n"), c.note, name)
+	}
+	require.NotNil(t, view.ServiceAccountKey())
+	require.True(t, controlplane.SharesCertificate(append(read("etcd/ca.crt"), read("ca.crt")...), read("ca.crt")), "a bundle under rotation")
+	require.False(t, controlplane.SharesCertificate(read("etcd/ca.crt"), read("ca.crt")))
+	require.False(t, controlplane.SharesCertificate(nil, nil))
+}
