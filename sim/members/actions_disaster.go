@@ -33,7 +33,7 @@ func bump(a sim.Action) uint64 {
 
 // forceNewCluster starts a member as etcd does with that flag: alone.
 func (c *cluster) forceNewCluster(ctx context.Context, m *member) error {
-	m.look(ctx)
+	_, _ = m.look(ctx) // for Seen
 	m.kill()
 	c.fork(m)
 	m.config.ForceNewCluster = true
@@ -76,7 +76,7 @@ func (c *cluster) runReady(ctx context.Context, m *member) error {
 // rebuild makes a cluster of one out of a member's dir as `lifeboat etcd
 // rebuild` does: its whole log counts, and etcd is not booted on it.
 func (c *cluster) rebuild(ctx context.Context, m *member, bump uint64) error {
-	m.look(ctx)
+	_, _ = m.look(ctx) // for Seen
 	m.kill()
 	dir, err := datadir.Open(c.lab.DataDir(m.name))
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *cluster) restore(ctx context.Context, m *member, bump uint64) error {
 	if c.backup == "" {
 		return fmt.Errorf("restoring member %q: nothing was saved, and the drill has no backup", m.name)
 	}
-	m.look(ctx)
+	_, _ = m.look(ctx) // for Seen
 	m.kill()
 	file, err := os.Open(c.backup)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -24,21 +25,25 @@ func (c *cluster) fill(ctx context.Context) error {
 		return errNoQuota
 	}
 	value := strings.Repeat("x", fillValue)
-	for range 2 * maxFill / fillValue {
-		err := c.ask(ctx, func(ctx context.Context, client *clientv3.Client) error {
-			_, err := client.Put(ctx, fillKey, value)
-			return err
-		})
-		switch {
-		case errors.Is(err, rpctypes.ErrNoSpace):
-			c.watch.note(sim.EventAlarm, etcdserverpb.AlarmType_NOSPACE.String()+" raised")
-			return nil
-		case err != nil:
-			return err
+	return c.until(ctx, fillLimit, func() error {
+		for {
+			err := c.ask(ctx, func(ctx context.Context, client *clientv3.Client) error {
+				_, err := client.Put(ctx, fillKey, value)
+				return err
+			})
+			if errors.Is(err, rpctypes.ErrNoSpace) {
+				c.watch.note(sim.EventAlarm, etcdserverpb.AlarmType_NOSPACE.String()+" raised")
+				return nil
+			}
+			if err != nil {
+				return err
+			}
 		}
-	}
-	return errors.New("filling the quota: etcd goes on writing")
+	})
 }
+
+// fillLimit bounds the attempts of a disk that is too slow for so much at once.
+const fillLimit = 30 * time.Second
 
 // compact drops the history below the newest revision, and waits until the
 // pages are free.

@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -14,39 +13,44 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 )
 
-// short is how long a drill may take, in virtual time, to be run in real time
-// with every `go test`. LIFEBOAT_SOAK runs all of them.
-const short = 30 * time.Second
+// quick are the drills that are run in real time with every `go test`; all of
+// them are when LIFEBOAT_SOAK is more than 1.
+func quick() []string { return []string{"lose-1-of-3", "nospace-repair", "two-to-one-in-order"} }
 
 // A drill that lists both engines has the same verdict on both.
 func TestEnginesAgree(t *testing.T) {
 	t.Parallel()
-	ran := 0
-	for _, name := range scenarios.Names() {
+	names := quick()
+	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" && factor != "1" {
+		names = scenarios.Names()
+	}
+	for _, name := range names {
 		data, err := scenarios.Read(name)
 		require.NoError(t, err)
 		s, err := sim.Load(name+".yaml", data)
 		require.NoError(t, err)
 		if !slices.Contains(s.Engines, sim.Virtual) || !slices.Contains(s.Engines, sim.Embedded) {
+			require.NotContains(t, quick(), name)
 			continue
 		}
-		one := sim.Range{First: 1, Last: 1}
-		virtual, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Virtual, Seeds: &one})
-		require.NoError(t, err)
-		if os.Getenv("LIFEBOAT_SOAK") == "" && virtual.Run.Length.D() > short {
-			continue
-		}
-		ran++
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			real, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Embedded, Embedded: Engine{Dir: dir}})
-			require.NoError(t, err)
-			steps, err := json.MarshalIndent(real.Run.Steps, "", " ")
-			require.NoError(t, err)
-			require.Equal(t, virtual.Verdict, real.Verdict, "virtual: %s\nembedded: %s\n%s", virtual.Reason, real.Reason, steps)
-			requireNothing(t, dir)
-			t.Logf("virtual %s, rto %+v; embedded %s, rto %+v", virtual.Run.Length, virtual.Run.RTO, real.Run.Length, real.Run.RTO)
+			t.Parallel()
+			agree(t, s, data)
 		})
 	}
-	require.Positive(t, ran)
+}
+
+func agree(t *testing.T, s *sim.Scenario, data []byte) {
+	t.Helper()
+	one := sim.Range{First: 1, Last: 1}
+	virtual, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Virtual, Seeds: &one})
+	require.NoError(t, err)
+	dir := t.TempDir()
+	real, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Embedded, Embedded: Engine{Dir: dir}})
+	require.NoError(t, err)
+	steps, err := json.MarshalIndent(real.Run.Steps, "", " ")
+	require.NoError(t, err)
+	require.Equal(t, virtual.Verdict, real.Verdict, "%s\nvirtual: %s\nembedded: %s", steps, virtual.Run.Reason, real.Run.Reason)
+	requireNothing(t, dir)
+	t.Logf("virtual %s, rto %+v; embedded %s, rto %+v", virtual.Run.Length, virtual.Run.RTO, real.Run.Length, real.Run.RTO)
 }

@@ -28,6 +28,8 @@ type member struct {
 	learner bool
 	removed bool
 	seen    sim.Member // what it said of itself last
+	looks   uint64     // that were begun
+	newest  uint64     // of the looks that seen is of
 	id      uint64     // 0 while it is not known
 
 	revision int64 // of its store, as far as it was seen
@@ -151,23 +153,35 @@ func (m *member) hangUp() {
 }
 
 // look asks the member itself. One that does not answer, because it stands
-// still, is what it was. One that has not joined yet does not serve, and looks
-// for a leader.
-func (m *member) look(ctx context.Context) sim.Member {
+// still, is what it was: then the look is not fresh. One that has not joined yet
+// does not serve, and looks for a leader.
+func (m *member) look(ctx context.Context) (s sim.Member, fresh bool) {
+	m.mu.Lock()
+	m.looks++
+	began := m.looks
+	m.mu.Unlock()
 	var status *etcdserverpb.StatusResponse
-	if client := m.api(); client != nil {
+	client := m.api()
+	if client != nil {
 		status, _ = statusOf(ctx, client) // no answer is one, too
 	}
 	runs := m.running() != nil
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := &m.seen
-	s.Name = m.name
+	if status != nil && client == m.client { // not of an earlier life
+		s = sim.Member{
+			Name: m.name, Role: roleOf(status), Learner: status.IsLearner,
+			Term: status.RaftTerm, Commit: status.RaftIndex, Applied: status.RaftAppliedIndex,
+		}
+		if began > m.newest { // two may ask at once
+			m.newest, m.seen = began, s
+			m.id, m.learner, m.revision = status.Header.MemberId, status.IsLearner, status.Header.Revision
+		}
+		return s, true
+	}
+	s = m.seen
+	s.Name, s.Learner = m.name, m.learner
 	switch {
-	case status != nil:
-		m.id, m.learner, m.revision = status.Header.MemberId, status.IsLearner, status.Header.Revision
-		s.Term, s.Commit, s.Applied = status.RaftTerm, status.RaftIndex, status.RaftAppliedIndex
-		s.Role = roleOf(status)
 	case runs && m.learner:
 		s.Role = sim.RoleLearner
 	case runs && s.Running():
@@ -176,8 +190,7 @@ func (m *member) look(ctx context.Context) sim.Member {
 	default:
 		s.Role = sim.RoleDown
 	}
-	s.Learner = m.learner
-	return *s
+	return s, false
 }
 
 // roleOf: a voter that knows of no leader looks for one.

@@ -24,17 +24,23 @@ var (
 
 // Members implements sim.Cluster.
 func (c *cluster) Members() []sim.Member {
+	seen, _ := c.look()
+	return seen
+}
+
+// look asks all members at once. fresh says which of them have answered.
+func (c *cluster) look() (seen []sim.Member, fresh []bool) {
 	all := c.all()
-	out := make([]sim.Member, len(all))
+	seen, fresh = make([]sim.Member, len(all)), make([]bool, len(all))
 	var looks sync.WaitGroup
 	for i, m := range all {
-		looks.Go(func() { out[i] = m.look(context.Background()) })
+		looks.Go(func() { seen[i], fresh[i] = m.look(context.Background()) })
 	}
 	looks.Wait()
 	for i, m := range all {
-		out[i].Reachable = c.reachable(m, all)
+		seen[i].Reachable = c.reachable(m, all)
 	}
-	return out
+	return seen, fresh
 }
 
 // reachable counts the running members, itself included, with which m can talk

@@ -18,12 +18,12 @@ type watch struct {
 	led     chan struct{} // closed at the first leader
 	broken  chan struct{} // closed at the first broken invariant
 
-	last    map[string]sim.Member
 	lives   map[string]life
 	leaders map[reign]string
 	buried  map[string]*etcdproc.Member
 
 	mu        sync.Mutex // guards what follows
+	last      map[string]sim.Member
 	events    []sim.Event
 	violation *sim.InvariantError
 }
@@ -34,10 +34,10 @@ type reign struct {
 	term  uint64
 }
 
-// life is what a process of a member was seen to have applied.
+// life is what a process of a member answered last.
 type life struct {
-	proc    *etcdproc.Member
-	applied uint64
+	proc *etcdproc.Member
+	seen sim.Member
 }
 
 // lookEvery is a tenth of etcd's election timeout.
@@ -65,10 +65,12 @@ func (w *watch) run(ctx context.Context) {
 			procs[i], epochs[i] = m.running(), m.cluster()
 			w.obituary(m)
 		}
-		for i, s := range w.cluster.Members()[:len(all)] {
-			// A look that saw two lives of a member says nothing.
-			if all[i].running() == procs[i] && all[i].cluster() == epochs[i] {
-				w.saw(s, procs[i], epochs[i])
+		seen, fresh := w.cluster.look()
+		for i, m := range all {
+			w.tell(seen[i])
+			// A look that met two lives of a member says nothing.
+			if fresh[i] && m.running() == procs[i] && m.cluster() == epochs[i] {
+				w.judge(seen[i], procs[i], epochs[i])
 			}
 		}
 	}
@@ -100,26 +102,28 @@ func (m *member) cluster() int {
 	return m.epoch
 }
 
-// saw takes one look at one member.
-func (w *watch) saw(s sim.Member, proc *etcdproc.Member, epoch int) {
+// tell puts a member's new role into the timeline.
+func (w *watch) tell(s sim.Member) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	before := w.last[s.Name]
 	w.last[s.Name] = s
 	if s.Role != before.Role || s.Term != before.Term {
-		w.mu.Lock()
 		w.add(sim.Event{Kind: sim.EventRole, Member: s.Name, Role: s.Role, Term: s.Term, Commit: s.Commit})
-		w.mu.Unlock()
 	}
-	if proc == nil {
-		return
-	}
-	if l := w.lives[s.Name]; l.proc == proc && s.Applied < l.applied {
-		w.breaks(sim.AppliedMonotone, fmt.Sprintf("%s had applied %d, now %d", s.Name, l.applied, s.Applied))
-	}
-	w.lives[s.Name] = life{proc, s.Applied}
+}
 
+// judge holds what a member answered against what was seen before.
+func (w *watch) judge(s sim.Member, proc *etcdproc.Member, epoch int) {
+	before := w.lives[s.Name]
+	w.lives[s.Name] = life{proc, s}
+	if before.proc == proc && s.Applied < before.seen.Applied {
+		w.breaks(sim.AppliedMonotone, fmt.Sprintf("%s had applied %d, now %d", s.Name, before.seen.Applied, s.Applied))
+	}
 	// etcd reads leader and term one after the other, so that the look at one
 	// who just lost an election may be half old. Nobody is that twice.
-	if s.Role != sim.RoleLeader || before.Role != sim.RoleLeader || s.Term != before.Term {
+	was := before.seen
+	if s.Role != sim.RoleLeader || before.proc != proc || was.Role != sim.RoleLeader || s.Term != was.Term {
 		return
 	}
 	if len(w.leaders) == 0 {

@@ -15,6 +15,10 @@
 //	6 min               pkg/controller/volume/attachdetach/attach_detach_controller.go
 //	30 s                pkg/kubelet/kubelet.go maxWaitForContainerRuntime
 //
+// Nodes that are lost together are treated as found together. Of a zone that
+// is partly down a few may be found, tainted and emptied before the controller
+// has counted: [Report].Early says how many.
+//
 // Not modelled: the time of an API request, of a pull and of a container's
 // start. All times are therefore what must pass, not what will.
 package nodeloss

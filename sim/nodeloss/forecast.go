@@ -40,6 +40,7 @@ type Report struct {
 	Detected Span      `json:"detected"`
 	Zones    []Zone    `json:"zones"`            // those that lost a node
 	Master   bool      `json:"masterDisruption"` // all zones are down: nothing is evicted
+	Early    int       `json:"early,omitempty"`  // of the nodes that are never tainted as a whole zone goes, how many may be all the same
 	Flapping Flapping  `json:"flapping"`
 	Cost     Cost      `json:"cost"`
 	Pods     []PodFate `json:"pods"` // by namespace and name
@@ -88,6 +89,9 @@ func (t Tuning) Forecast(cluster Cluster, fault Fault, lost []string, places map
 		Tuning: t, Fault: fault, Lost: slices.Sorted(slices.Values(lost)), Detected: t.Detection(fault),
 		Master: taints.master, Flapping: t.Flapping(), Cost: t.Cost(len(cluster.Nodes)), Zones: zonesOf(cluster.Nodes, gone, taints),
 	}
+	if len(taints.delay) < len(gone) && !taints.master {
+		r.Early = t.early(r.Detected, len(gone)-len(taints.delay))
+	}
 	f := forecast{tuning: t, report: r, taints: taints, owners: NewOwners(cluster.Others), volumes: newVolumes(cluster.Others), places: places}
 	for _, pod := range cluster.Pods {
 		if gone[pod.Spec.NodeName] && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
@@ -128,6 +132,7 @@ func (f *forecast) fate(pod *corev1.Pod) PodFate {
 		return p
 	}
 	at := f.report.Detected.Plus(delay + limit)
+	at.Max += f.tuning.wasted()
 	p.Evicted = &at
 	f.comeBack(&p, pod)
 	return p
@@ -167,8 +172,8 @@ func (f *forecast) untainted() string {
 	if f.taints.master {
 		return "no node of any zone is ready: the controller evicts nothing at all"
 	}
-	return fmt.Sprintf("too much of its zone is down (%d%% and more than two nodes, at most %d in the zone): the controller evicts nothing there",
-		int(f.tuning.UnhealthyShare*100+0.5), f.tuning.LargeZone)
+	return fmt.Sprintf("too much of its zone is down (%d%% and more than two nodes, at most %d in the zone): the controller evicts nothing there, but from the first %d nodes that it may find before it has counted",
+		int(f.tuning.UnhealthyShare*100+0.5), f.tuning.LargeZone, f.report.Early)
 }
 
 // toleration is the Pod's own, for the taint that this fault brings. A tuning

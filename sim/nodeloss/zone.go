@@ -81,6 +81,25 @@ func (t Tuning) zoneState(ready, down int) ZoneState {
 	return Normal
 }
 
+// early is how many of n silent nodes may be tainted before the controller
+// knows how much of the zone is down: nodes that fall silent together are found
+// in different passes, and until the share is reached the zone is Normal.
+func (t Tuning) early(detected Span, n int) int {
+	spread := (detected.Max - detected.Min).Seconds()
+	return min(n, 1+int(spread*t.EvictionRate))
+}
+
+// wasted is what a race can cost: the tainting loop, every 100 ms, drops a
+// node that its cache still calls ready, and has spent the zone's token on it
+// (doNoExecuteTaintingPass). The next pass puts the node back, where it waits
+// for the next token.
+func (t Tuning) wasted() time.Duration {
+	if t.EvictionRate <= 0 {
+		return t.Period
+	}
+	return max(t.Period, time.Duration(float64(time.Second)/t.EvictionRate))
+}
+
 // rate is nodes per second: setLimiterInZone and ReducedQPSFunc.
 func (t Tuning) rate(state ZoneState, size int) float64 {
 	switch {

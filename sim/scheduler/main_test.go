@@ -8,6 +8,9 @@ import (
 	"testing"
 )
 
+// soak is LIFEBOAT_SOAK, the factor on the counts of random tests.
+var soak = 1
+
 // TestMain lets LIFEBOAT_SOAK multiply the number of random clusters.
 func TestMain(m *testing.M) {
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
@@ -16,6 +19,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintf(os.Stderr, "LIFEBOAT_SOAK=%q is no factor\n", factor)
 			os.Exit(2)
 		}
+		soak = n
 		if err := flag.Set("rapid.checks", strconv.Itoa(100*n)); err != nil {
 			panic(err)
 		}
