@@ -53,7 +53,7 @@ func (v *verification) belongs(ctx context.Context, env *environment, src *sourc
 		return err
 	}
 	reg := registry.New(src.db, regOpts)
-	if err := v.encryption(ctx, reg); err != nil {
+	if err := v.encryption(ctx, reg, src.control != nil || opts.EncryptionConfig != ""); err != nil {
 		return err
 	}
 	if src.control == nil {
@@ -64,16 +64,19 @@ func (v *verification) belongs(ctx context.Context, env *environment, src *sourc
 	return v.authority(ctx, reg, src.control)
 }
 
-// encryption tries the keys on every value that is encrypted at rest.
-func (v *verification) encryption(ctx context.Context, reg *registry.Registry) error {
+// encryption tries the keys on every value that is encrypted at rest. keys
+// says whether SRC is a thing that should hold them.
+func (v *verification) encryption(ctx context.Context, reg *registry.Registry, keys bool) error {
 	survey, err := reg.Survey(ctx)
 	if err != nil {
 		return err
 	}
 	for _, l := range survey.Locks {
-		switch l.Locked {
-		case 0:
+		switch {
+		case l.Locked == 0:
 			v.say("encryption keys", checkGood, "%s opens all %d values", l.Lock, l.Objects)
+		case !keys:
+			v.say("encryption keys", checkSkipped, "%d values are locked by %s, whose key is elsewhere: give --encryption-config", l.Locked, l.Lock)
 		default:
 			v.say("encryption keys", checkMismatch, "%d of %d values locked by %s are opened by no key at hand", l.Locked, l.Objects, l.Lock)
 		}

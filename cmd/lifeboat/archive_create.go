@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -102,6 +103,8 @@ func creationOf(c *cli.Context, env *environment) (*creation, error) {
 		return nil, usagef("say which snapshot to pack: --snapshot FILE, or --snapshot DATA-DIR")
 	case x.to == "":
 		return nil, usagef("say where to write to: --to FILE, or --to - for standard output")
+	case !slices.Contains([]spoolMode{spoolAuto, spoolMem, spoolDisk}, x.opts.Spool):
+		return nil, usagef("unknown --spool %q: it is auto, mem or disk", x.opts.Spool)
 	case x.to == "-" && c.String("sign") != "":
 		return nil, usagef("--sign needs a file to put the signature beside: --to FILE")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -431,5 +432,29 @@ func TestArchiveWithoutNetwork(t *testing.T) {
 			t.Skip("this host lets nobody make a network namespace")
 		}
 		require.NoError(t, err, string(output))
+	}
+}
+
+// Interrupted, the archive commands leave nothing and say 130.
+func TestArchiveInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	sealed := s.create(t, "a.age", "-r", s.recipient)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{
+		{"create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient},
+		{"unpack", sealed, "-i", s.identity},
+		{"encrypt", sealed, "-r", s.recipient},
+		{"decrypt", sealed, "-i", s.identity},
+		{"rekey", sealed, "-i", s.identity, "--add", s.recipient},
+	} {
+		var stdout, stderr bytes.Buffer
+		args = append(append([]string{"lifeboat", "archive"}, args...), "--to", filepath.Join(dir, "out"))
+		require.Equal(t, exitInterrupted, run(ctx, args, strings.NewReader(""), &stdout, &stderr), stderr.String())
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, left, "%q", args)
 	}
 }
