@@ -12,7 +12,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
@@ -77,7 +76,7 @@ type comparedRow struct {
 // each row, 0 where it is absent.
 type comparedKey struct {
 	Key       string  `json:"key"`
-	Object    string  `json:"object,omitempty"`
+	Object    string  `json:"object"` // the key, where it is none of Kubernetes'
 	Revisions []int64 `json:"revisions"`
 }
 
@@ -147,7 +146,7 @@ func (c *comparison) openDir(ctx context.Context, row *comparedRow) error {
 			return err
 		}
 		row.Damage = err.Error()
-		return nil
+		return nil //nolint:nilerr // it is in the row, and print says it
 	}
 	row.Revision = r.Revision
 	if r.Damage != "" {
@@ -201,20 +200,13 @@ func (c *comparison) differences(ctx context.Context) error {
 		}
 	}
 	c.Differences = []comparedKey{}
-	prefix := c.opts.EtcdPrefix
-	if prefix == "" {
-		prefix = registry.DefaultPrefix
-	}
 	for path, cells := range all {
 		if readable < 2 || c.same(cells) {
 			continue
 		}
-		d := comparedKey{Key: path}
+		d := comparedKey{Key: path, Object: objectName(c.opts.EtcdPrefix, path)}
 		for _, cell := range cells {
 			d.Revisions = append(d.Revisions, cell.revision)
-		}
-		if k, err := registry.ParseKey(prefix, path); err == nil {
-			d.Object = (&registry.Object{Key: k, Namespace: k.Namespace, Name: k.Name}).String()
 		}
 		c.Differences = append(c.Differences, d)
 	}
@@ -312,11 +304,7 @@ func (c *comparison) print() error {
 		for _, rev := range d.Revisions {
 			revs = append(revs, orDash(number(uint64(rev))))
 		}
-		name := d.Object
-		if name == "" {
-			name = d.Key
-		}
-		out.line("differs: %s (mod_revision %s)", printable(name), strings.Join(revs, ", "))
+		out.line("differs: %s (mod_revision %s)", printable(d.Object), strings.Join(revs, ", "))
 	}
 	if more := len(c.Differences) - shownDifferences; more > 0 {
 		out.line("and %d more (-o json lists them)", more)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
@@ -111,7 +112,7 @@ func (o *opener) tellReplay(r *datadir.Replay) {
 		o.env.note("%s of the write-ahead log read beyond the database", entries(r.Database+1, r.Last))
 	}
 	if len(r.Unproven) > 0 {
-		o.env.warn("not proven committed, and kept: %s", changesOf(r))
+		o.env.warn("not proven committed, and kept: %s", changesOf(r, o.opts.EtcdPrefix))
 	}
 }
 
@@ -126,17 +127,30 @@ func entries(first, last uint64) string {
 // namedChanges bounds the changes that a message names.
 const namedChanges = 10
 
-func changesOf(r *datadir.Replay) string {
+func changesOf(r *datadir.Replay, prefix string) string {
 	var names []string
 	for _, c := range r.Unproven[:min(len(r.Unproven), namedChanges)] {
 		verb := ""
 		if c.Deleted {
 			verb = "deletion of "
 		}
-		names = append(names, fmt.Sprintf("%s%s at revision %d", verb, c.Key, c.Revision))
+		names = append(names, fmt.Sprintf("%s%s at revision %d", verb, objectName(prefix, c.Key), c.Revision))
 	}
 	if more := len(r.Unproven) + r.More - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
+}
+
+// objectName is what kubectl calls the object under a key, with its namespace;
+// the key itself where it is none of Kubernetes'.
+func objectName(prefix, path string) string {
+	if prefix == "" {
+		prefix = registry.DefaultPrefix
+	}
+	key, err := registry.ParseKey(prefix, path)
+	if err != nil {
+		return path
+	}
+	return (&registry.Object{Key: key, Namespace: key.Namespace, Name: key.Name}).String()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -192,8 +193,8 @@ func (r *repairer) print(repaired *datadir.Repaired) error {
 	b, a := repaired.Before, repaired.After
 	out.table([][]string{
 		{"STATE", "DB SIZE", "IN USE", "RECORDS", "KEYS", "COMPACTED"},
-		{"before", humanize.Bytes(uint64(b.Size)), humanize.Bytes(uint64(b.SizeInUse)), fmt.Sprint(b.Records), fmt.Sprint(b.LiveKeys), fmt.Sprint(max(0, b.CompactRevision))},
-		{"after", humanize.Bytes(uint64(a.Size)), humanize.Bytes(uint64(a.SizeInUse)), fmt.Sprint(a.Records), fmt.Sprint(a.LiveKeys), fmt.Sprint(max(0, a.CompactRevision))},
+		sizesOf("before", b),
+		sizesOf("after", a),
 	})
 	var names []string
 	for _, alarm := range repaired.Alarms {
@@ -209,4 +210,11 @@ func (r *repairer) print(repaired *datadir.Repaired) error {
 	}
 	out.line("wrote %s", printable(r.to))
 	return out.err
+}
+
+func sizesOf(state string, i snapshot.Info) []string {
+	return []string{
+		state, humanize.Bytes(uint64(i.Size)), humanize.Bytes(uint64(i.SizeInUse)),
+		strconv.FormatInt(i.Records, 10), strconv.FormatInt(i.LiveKeys, 10), strconv.FormatInt(max(0, i.CompactRevision), 10),
+	}
 }

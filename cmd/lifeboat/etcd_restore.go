@@ -221,12 +221,18 @@ func (e *environment) warnOfLeftovers(part string) {
 
 type restoreDocument struct {
 	*datadir.Restored
-	Explained []string `json:"explained"`
-	Next      []string `json:"next"`
+	Tail      []datadir.Span   `json:"walTail,omitempty"`
+	NotProven []datadir.Change `json:"notProven,omitempty"` // kept all the same
+	Explained []string         `json:"explained"`
+	Next      []string         `json:"next"`
 }
 
 func (r *restorer) document(result *datadir.Restored) restoreDocument {
-	return restoreDocument{result, r.explained, r.next(result.RestorePlan)}
+	doc := restoreDocument{Restored: result, Explained: r.explained, Next: r.next(result.RestorePlan)}
+	if replay := r.src.replay; replay != nil {
+		doc.Tail, doc.NotProven = replay.Spans, replay.Unproven
+	}
+	return doc
 }
 
 func (r *restorer) printPlan(plan *datadir.RestorePlan) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -196,7 +195,7 @@ func (r *usageReport) print(env *environment) error {
 		out.line("")
 		rows := [][]string{{part.name, "LIVE", "HISTORY", "RECORDS"}}
 		for _, o := range part.objects {
-			rows = append(rows, []string{fmt.Sprint(o.Key), size(o.Live), size(o.History), strconv.FormatInt(o.Records, 10)})
+			rows = append(rows, []string{o.Key, size(o.Live), size(o.History), strconv.FormatInt(o.Records, 10)})
 		}
 		out.table(rows)
 	}

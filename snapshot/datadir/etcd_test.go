@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +91,7 @@ func crash(t testing.TB, dir string, writes int) {
 	t.Helper()
 	peer := loopback(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), clusterEnv+"="+strings.Join([]string{dir, peer.String(), fmt.Sprint(writes)}, " "))
+	cmd.Env = append(os.Environ(), clusterEnv+"="+strings.Join([]string{dir, peer.String(), strconv.Itoa(writes)}, " "))
 	out, err := cmd.CombinedOutput()
 	exit := (*exec.ExitError)(nil)
 	require.True(t, errors.As(err, &exit) && exit.ExitCode() == -1, "killed, not ended: %v: %s", err, out)
@@ -116,7 +117,7 @@ func serveCluster(spec string) error {
 	<-e.Server.ReadyNotify()
 	c := v3client.New(e.Server)
 	for i := range writes {
-		if _, err := c.Put(context.Background(), fmt.Sprintf("/k/%d", i%7), fmt.Sprint(i)); err != nil {
+		if _, err := c.Put(context.Background(), fmt.Sprintf("/k/%d", i%7), strconv.Itoa(i)); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,11 @@ func serveThree(spec string) error {
 		<-e.Server.ReadyNotify()
 	}
 	r, out := rand.New(rand.NewPCG(s.Seed, 0)), json.NewEncoder(os.Stdout)
+	tell := func(o operation) {
+		if err := out.Encode(o); err != nil {
+			panic(err) // nobody is there any more
+		}
+	}
 	lost, client := r.IntN(3), v3client.New(members[0].Server)
 	for n := 1; ; n++ {
 		if n == s.Lose {
@@ -94,7 +100,7 @@ func serveThree(spec string) error {
 			go members[lost].Server.HardStop()
 		}
 		o := draw(r, n)
-		out.Encode(o)
+		tell(o)
 		if err := o.write(client); err != nil {
 			// In doubt: a new leader is being elected. What is still on its way
 			// to it must not come after the next operation.
@@ -102,7 +108,7 @@ func serveThree(spec string) error {
 			continue
 		}
 		o.Acked = true
-		out.Encode(o)
+		tell(o)
 	}
 }
 
@@ -117,7 +123,7 @@ func draw(r *rand.Rand, n int) operation {
 	case 2:
 		o.Compact = n%3 == 0
 	default:
-		o.Puts[key()] = fmt.Sprint(n)
+		o.Puts[key()] = strconv.Itoa(n)
 	}
 	return o
 }

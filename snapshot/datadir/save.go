@@ -92,7 +92,7 @@ func (u *unnamed) name() error {
 func (u *unnamed) discard() {
 	u.file.Close()
 	if u.part != "" {
-		os.Remove(u.part)
+		_ = os.Remove(u.part) // what counts by now is another error, or the file's own name
 	}
 }
 
@@ -105,7 +105,7 @@ func checkSpace(dir string, need int64) error {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return &fs.PathError{Op: "statfs", Path: dir, Err: err}
 	}
-	if free := int64(s.Bavail) * int64(s.Bsize); free < need {
+	if free := int64(s.Bavail) * int64(s.Bsize); free < need { //nolint:unconvert // Bsize is an int32 elsewhere
 		return fmt.Errorf("%w in %q: %d bytes are needed, %d are free", ErrNoSpace, dir, need, free)
 	}
 	return nil

@@ -85,7 +85,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the write-ahead log is damaged %s", e.What)
+	return "the write-ahead log is damaged " + e.What
 }
 
 // Is makes every DamagedError snapshot.ErrDamaged.

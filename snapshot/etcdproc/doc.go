@@ -18,6 +18,10 @@
 // when the child dies and when the parent dies. Only when both are killed at
 // the same moment does it stay, and [Sweep] finds it.
 //
+// [Do] has a child do other work that only etcd's own code can do, over files
+// that it is handed; [Try] boots an etcd on a copy of a whole data dir, to see
+// whether it starts and what it holds.
+//
 // A child, because etcd's server ends the process over a bad file (lg.Fatal,
 // panics in goroutines of its own) and a recovery tool has to say why instead.
 // Nothing listens on a network or has a name in a file system: the API is
