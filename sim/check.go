@@ -34,6 +34,9 @@ func (l *loader) check(s *Scenario) {
 // checkEngines refuses a drill that asks an engine for what it cannot do.
 func (l *loader) checkEngines(s *Scenario) {
 	for _, engine := range s.Engines {
+		if engine == Virtual && s.Given.Backup != "" {
+			l.fail(0, "", "the virtual engine cannot start from a backup: its keys have no values")
+		}
 		for _, step := range s.Steps {
 			for _, a := range step.Do {
 				if !a.Verb.Can(engine) {

@@ -34,6 +34,7 @@ func verbs(env *environment) []*cli.Command {
 		inspectCommand(env),
 		etcdCommand(env),
 		simCommand(env),
+		drillCommand(env),
 		archiveCommand(env),
 		keyCommand(env),
 		completionCommand(env),

@@ -19,11 +19,13 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 func main() {
+	drill.Main()                      // does not return in a process that was started as a drill's worker
 	etcdproc.Main(datadir.Tasks()...) // does not return in a process that was started as the etcd child
 	ctx, stop := untilSignal(context.Background())
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)

@@ -21,10 +21,10 @@ import (
 func simCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "sim",
-		Usage: "simulations: where Pods go, what a lost node means",
+		Usage: "simulations: where Pods go, what a lost node or quorum means",
 		UsageText: "lifeboat sim scheduler lose kube-backup.tar.gz --each\n" +
 			"lifeboat sim nodeloss kube-backup.tar.gz --node worker-1",
-		Subcommands: []*cli.Command{simSchedulerCommand(env), simNodelossCommand(env)},
+		Subcommands: []*cli.Command{simSchedulerCommand(env), simNodelossCommand(env), simQuorumCommand(env)},
 	}
 }
 

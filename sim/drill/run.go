@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,9 @@ import (
 // ErrEngine: the drill does not list the engine, or there is none of that name.
 var ErrEngine = errors.New("the drill is not for that engine")
 
+// ErrBackup: the drill starts from a backup, and none was opened for it.
+var ErrBackup = errors.New("the drill starts from a backup, and none was opened")
+
 // Options are how a drill is run.
 type Options struct {
 	Engine  sim.EngineName // "" is the first that the drill lists
@@ -22,6 +26,9 @@ type Options struct {
 	Workers int            // of the virtual engine; 0 is one per core
 	// Embedded is the engine of real members; nil where there is none.
 	Embedded sim.Engine
+	// Source is how the drill was named, for the command that repeats it; ""
+	// is the scenario's name.
+	Source string
 	// Progress is told after each seed, from one goroutine at a time.
 	Progress func(done, all int, run sim.Run)
 }
@@ -38,6 +45,9 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	}
 	if !slices.Contains(s.Engines, engine) {
 		return nil, fmt.Errorf("running %q on the %s engine: %w", s.Name, engine, ErrEngine)
+	}
+	if s.Given.Backup != "" && s.Given.Snapshot == "" {
+		return nil, fmt.Errorf("running %q: %w", s.Name, ErrBackup)
 	}
 	seeds := s.Seeds
 	if o.Seeds != nil {
@@ -63,7 +73,7 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	}
 	report := sim.NewReport(s, engine, versions(), runs)
 	if engine == sim.Virtual {
-		report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", s.Name, report.Run.Seed)
+		report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", cmp.Or(o.Source, s.Name), report.Run.Seed)
 	}
 	return report, nil
 }

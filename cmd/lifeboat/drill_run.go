@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+	"github.com/lifeboat-dr/lifeboat/sim/drill"
+	embedded "github.com/lifeboat-dr/lifeboat/sim/members"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+)
+
+func drillRunCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name: "run", Usage: "run drills; a verdict for each, exit 7 when one deviated",
+		UsageText: "lifeboat drill run lose-1-of-3\n" +
+			"lifeboat drill run lose-1-of-3 nospace-repair --seeds 1..200 --to report\n" +
+			"lifeboat drill run ./my-drill.yaml --engine embedded",
+		ArgsUsage: "FILE|NAME...",
+		Flags: append(sourceFlags(),
+			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual or embedded (default: the first that the drill lists)"},
+			&cli.StringFlag{Name: "seeds", Usage: "seeds `A..B` of the virtual engine (default: the drill's)"},
+			&cli.StringFlag{Name: "backup", Usage: "the `SRC` whose data the members start from (embedded)"},
+			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html and junit.xml, one below it per drill; it must not exist"},
+			outputFlag(env, formatTable, formatJSON, formatYAML)),
+		Action: func(c *cli.Context) error { return drillRun(c, env) },
+	}
+}
+
+// loadedDrill is a drill to run.
+type loadedDrill struct {
+	word     string
+	scenario *sim.Scenario
+	data     []byte
+}
+
+func drillRun(c *cli.Context, env *environment) (err error) {
+	opts, err := drillOptions(c)
+	if err != nil {
+		return err
+	}
+	drills, err := drillsOf(c, opts.Engine)
+	if err != nil {
+		return err
+	}
+	to := c.String("to")
+	if to != "" {
+		if err := refuseExisting(to); err != nil {
+			return err
+		}
+	}
+	// Members write their data here. The system's temp folder may be shared.
+	scratch, err := os.MkdirTemp(filepath.Dir(filepath.Clean(to)), ".lifeboat-drill-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the members: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	opts.Embedded = embedded.Engine{Dir: scratch}
+	backup, err := drillBackup(c, env, scratch)
+	if err != nil {
+		return err
+	}
+	var reports []*sim.Report
+	for _, d := range drills {
+		if backup != "" {
+			d.scenario.Given.Backup, d.scenario.Given.Snapshot = c.String("backup"), backup
+		}
+		report, err := runDrill(c, env, d, opts)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, report)
+	}
+	if to != "" {
+		if err := writeReports(filepath.Join(scratch, "report"), to, reports); err != nil {
+			return err
+		}
+	}
+	return printReports(env, reports)
+}
+
+func drillOptions(c *cli.Context) (drill.Options, error) {
+	o := drill.Options{Engine: sim.EngineName(c.String("engine"))}
+	if o.Engine != "" && o.Engine != sim.Virtual && o.Engine != sim.Embedded {
+		return o, usagef("--engine %q: it is virtual or embedded", o.Engine)
+	}
+	if text := c.String("seeds"); text != "" {
+		seeds, err := sim.ParseRange(text)
+		if err != nil {
+			return o, usagef("--seeds: %w", err)
+		}
+		o.Seeds = &seeds
+	}
+	if c.String("backup") != "" && o.Engine != sim.Embedded {
+		return o, withHint(usagef("--backup: only real members can start from a backup"), "add --engine embedded")
+	}
+	return o, nil
+}
+
+// drillsOf loads all drills before the first is run, so that a mistake in the
+// last does not cost the hour before it.
+func drillsOf(c *cli.Context, engine sim.EngineName) ([]loadedDrill, error) {
+	if c.NArg() == 0 {
+		return nil, withHint(usagef("FILE or NAME is missing"), "lifeboat drill list")
+	}
+	var out []loadedDrill
+	for _, word := range c.Args().Slice() {
+		s, data, err := readDrill(word)
+		switch {
+		case err != nil:
+			return nil, err
+		case s.Kind == sim.KindCard:
+			return nil, withHint(usagef("%s is a card: it is read, not run", s.Name), "lifeboat drill list -o yaml")
+		case engine != "" && !slices.Contains(s.Engines, engine):
+			return nil, usagef("%s is not for the %s engine: it lists %s", s.Name, engine, enginesOf(s))
+		case slices.ContainsFunc(out, func(d loadedDrill) bool { return d.scenario.Name == s.Name }):
+			return nil, usagef("two drills are named %s", s.Name)
+		}
+		out = append(out, loadedDrill{word, s, data})
+	}
+	return out, nil
+}
+
+// drillBackup puts the backup's database where members can open it.
+func drillBackup(c *cli.Context, env *environment, scratch string) (string, error) {
+	path := c.String("backup")
+	if path == "" {
+		return "", nil
+	}
+	opts, err := sourceOptionsOf(c)
+	if err != nil {
+		return "", err
+	}
+	src, err := openSource(c.Context, env, opts, path)
+	if err != nil {
+		return "", err
+	}
+	defer src.Close()
+	info, err := src.db.Info(c.Context)
+	if err != nil {
+		return "", err
+	}
+	to := filepath.Join(scratch, "backup.snapshot")
+	_, err = datadir.Save(c.Context, src.file, info.Size, to)
+	return to, err
+}
+
+func runDrill(c *cli.Context, env *environment, d loadedDrill, opts drill.Options) (*sim.Report, error) {
+	phase := env.progress.Start("running "+d.scenario.Name, 0)
+	defer phase.Done()
+	opts.Source = shellQuote(d.word)
+	report, err := drill.Run(c.Context, d.scenario, d.data, opts)
+	switch {
+	case errors.Is(err, drill.ErrEngine), errors.Is(err, drill.ErrBackup):
+		return nil, withHint(usageError(err), "lifeboat drill run "+shellQuote(d.word)+" --engine embedded --backup SRC")
+	case err != nil:
+		return nil, err
+	}
+	return report, nil
+}
+
+// writeReports builds the folder beside its place and renames it there.
+func writeReports(part, to string, reports []*sim.Report) error {
+	for _, r := range reports {
+		dir := filepath.Join(part, r.Scenario.Name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
+		for _, file := range []struct {
+			name  string
+			write func(io.Writer) error
+		}{{"report.json", r.WriteJSON}, {"report.md", r.WriteMarkdown}, {"report.html", r.WriteHTML}, {"junit.xml", r.WriteJUnit}} {
+			var content bytes.Buffer
+			if err := file.write(&content); err != nil {
+				return fmt.Errorf("writing %s: %w", file.name, err)
+			}
+			if err := writeSynced(filepath.Join(dir, file.name), content.Bytes()); err != nil {
+				return fmt.Errorf("writing the report: %w", err)
+			}
+		}
+	}
+	return renameFree(part, to)
+}
+
+func writeSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func printReports(env *environment, reports []*sim.Report) error {
+	if env.format == formatTable {
+		t := newTable(env.stdout, "DRILL", "ENGINE", "SEEDS", "VERDICT", "RTO MEDIAN", "RTO MAX", "LOST")
+		for _, r := range reports {
+			median, most, lost := "-", "-", "-"
+			if r.RTO != nil {
+				median, most = r.RTO.Median.String(), r.RTO.Max.String()
+			}
+			if r.Run.RPO != nil {
+				lost = fmt.Sprint(*r.Run.RPO)
+			}
+			t.row(r.Scenario.Name, string(r.Engine), fmt.Sprint(len(r.Seeds)), string(r.Verdict), median, most, lost)
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+	} else if err := env.printDocument(map[string]any{"items": reports}); err != nil {
+		return err
+	}
+	for _, r := range reports {
+		switch r.Verdict {
+		case sim.Met:
+		case sim.Deviated:
+			return withHint(&codedError{Code: exitDeviated, Err: fmt.Errorf("%s deviated: %s", r.Scenario.Name, r.Reason)}, r.Replay)
+		default:
+			return withHint(failf("%s was not judged (%s): %s", r.Scenario.Name, r.Verdict, r.Reason), r.Replay)
+		}
+	}
+	return nil
+}

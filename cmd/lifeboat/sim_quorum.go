@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+	"github.com/lifeboat-dr/lifeboat/sim/drill"
+)
+
+func simQuorumCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name:  "quorum",
+		Usage: "what a cluster of N members stands, run on the raft library in virtual time",
+		UsageText: "lifeboat sim quorum --members 5 --kill 2 --seeds 1..1000\n" +
+			"lifeboat sim quorum table\n" +
+			"lifeboat sim quorum plan --from 1 --to 3",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "members", Value: 3, Usage: "voters, `N` from 1 to 9"},
+			&cli.IntFlag{Name: "kill", Value: 1, Usage: "how many die at once, the leader first, `N`"},
+			&cli.StringFlag{Name: "seeds", Value: "1..100", Usage: "one run per seed of `A..B`"},
+			outputFlag(env, formatTable, formatJSON, formatYAML),
+			progressFlag(env),
+		},
+		Subcommands: []*cli.Command{simQuorumTableCommand(env), simQuorumPlanCommand(env)},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 0 {
+				return usagef("unexpected argument %q", c.Args().First())
+			}
+			seeds, err := sim.ParseRange(c.String("seeds"))
+			if err != nil {
+				return usagef("--seeds: %w", err)
+			}
+			members, kill := c.Int("members"), c.Int("kill")
+			if members < 1 || members > 9 || kill < 0 || kill > members {
+				return usagef("--members is 1 to 9, and --kill at most as many")
+			}
+			phase := env.progress.Start("running", 0)
+			answer, err := askQuorum(c, members, kill, seeds)
+			phase.Done()
+			if err != nil {
+				return err
+			}
+			return answer.print(env)
+		},
+	}
+}
+
+// quorumAnswer is what the death of some members means.
+type quorumAnswer struct {
+	Members int `json:"members"`
+	Killed  int `json:"killed"`
+	Quorum  int `json:"quorum"`
+	Seeds   int `json:"seeds"`
+	Keeps   int `json:"keepsQuorum"` // seeds in which writes went on
+	// Silence is how long no write was acknowledged, where they went on.
+	Silence *sim.Spread `json:"withoutWrites,omitempty"`
+	Lost    int         `json:"acknowledgedWritesLost"` // the most of all seeds
+}
+
+// askQuorum kills members of a running cluster under load. Whether it keeps
+// its quorum is observed, not computed.
+func askQuorum(c *cli.Context, members, kill int, seeds sim.Range) (*quorumAnswer, error) {
+	victims := make([]string, kill)
+	for i := range victims {
+		victims[i] = "follower"
+	}
+	if kill > 0 {
+		victims[0] = "leader"
+	}
+	do := "{wait: 1s}"
+	if kill > 0 {
+		do = "{kill: [" + strings.Join(victims, ", ") + "]}"
+	}
+	text := fmt.Sprintf(`apiVersion: lifeboat/v1
+kind: Drill
+title: %d of %d members die
+engine: virtual
+given: {members: %d, load: {writes: 50/s}}
+steady: [{leader: exactly-one}, {write: ok, within: 10s}]
+steps:
+  - {name: kill, at: 5s, do: %s}
+  - {name: wait, wait: 15s, expect: [{leader: exactly-one}]}
+always: [one-leader-per-term, log-matching, leader-completeness, committed-agree, commit-on-quorum, applied-monotone, acked-writes-survive]
+measure: {rto: {from: kill, until: steady}, rpo: acked-writes-lost}
+`, kill, members, members, do)
+	s, err := sim.Load("sim-quorum", []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	report, err := drill.Run(c.Context, s, []byte(text), drill.Options{Engine: sim.Virtual, Seeds: &seeds})
+	if err != nil {
+		return nil, err
+	}
+	answer := &quorumAnswer{Members: members, Killed: kill, Quorum: members/2 + 1, Seeds: len(report.Seeds)}
+	var silences []sim.Duration
+	for _, seed := range report.Seeds {
+		switch {
+		case seed.Verdict == sim.Met:
+			answer.Keeps++
+			if seed.RTO != nil {
+				silences = append(silences, *seed.RTO)
+			}
+		case seed.Verdict != sim.Deviated, strings.Contains(seed.Reason, "invariant"):
+			return nil, failf("seed %d: %s", seed.Seed, seed.Reason)
+		}
+		if seed.RPO != nil {
+			answer.Lost = max(answer.Lost, *seed.RPO)
+		}
+	}
+	answer.Silence = sim.SpreadOf(silences)
+	return answer, nil
+}
+
+func (a *quorumAnswer) print(env *environment) error {
+	if env.format != formatTable {
+		return env.printDocument(a)
+	}
+	out := newSection(env)
+	out.line("%d of %d members die; a quorum is %d", a.Killed, a.Members, a.Quorum)
+	switch a.Keeps {
+	case a.Seeds:
+		out.line("writes go on in all %d runs", a.Seeds)
+	case 0:
+		out.line("writes stop, in all %d runs: %d members are left", a.Seeds, a.Members-a.Killed)
+	default:
+		out.line("writes go on in %d of %d runs", a.Keeps, a.Seeds)
+	}
+	if s := a.Silence; s != nil {
+		out.line("without an acknowledged write: %s at least, %s in the middle, %s for 99 of 100", s.Min, s.Median, s.P99)
+	}
+	if a.Killed < a.Members {
+		out.line("acknowledged writes that the members left do not hold: %d", a.Lost)
+	}
+	return out.err
+}

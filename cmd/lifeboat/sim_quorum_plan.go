@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/sim"
+	"github.com/lifeboat-dr/lifeboat/sim/drill"
+	"github.com/lifeboat-dr/lifeboat/sim/quorum"
+)
+
+func simQuorumPlanCommand(env *environment) *cli.Command {
+	return &cli.Command{
+		Name: "plan", Usage: "each step from one size to another, and what etcd will say",
+		UsageText: "lifeboat sim quorum plan --from 1 --to 3\nlifeboat sim quorum plan --from 3 --to 1",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "from", Usage: "voters now, `N`"},
+			&cli.IntFlag{Name: "to", Usage: "voters wanted, `N`"},
+			outputFlag(env, formatTable, formatJSON, formatYAML),
+		},
+		Action: func(c *cli.Context) error {
+			from, to := c.Int("from"), c.Int("to")
+			if from < 1 || from > 9 || to < 1 || to > 9 || from == to {
+				return usagef("--from and --to are two different sizes from 1 to 9")
+			}
+			return quorumPlan(c, env, from, to)
+		},
+	}
+}
+
+// planStep is a step as it went.
+type planStep struct {
+	Plan   string `json:"plan"`
+	Action string `json:"action"`
+	Says   string `json:"etcdSays"`
+	Writes string `json:"writes"` // afterwards
+}
+
+// quorumPlan runs the safe order and the hasty one, and tells what was said.
+func quorumPlan(c *cli.Context, env *environment, from, to int) error {
+	var steps []planStep
+	for _, plan := range []struct {
+		name  string
+		steps []string
+	}{{"safe", safePlan(from, to)}, {"in haste", hastyPlan(from, to)}} {
+		ran, err := runPlan(c, plan.name, from, plan.steps)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, ran...)
+	}
+	if env.format != formatTable {
+		return env.printDocument(map[string]any{"items": steps})
+	}
+	t := newTable(env.stdout, "PLAN", "STEP", "ETCD SAYS", "WRITES THEN")
+	for _, s := range steps {
+		t.row(s.Plan, s.Action, s.Says, s.Writes)
+	}
+	return t.flush()
+}
+
+// safePlan grows by learners and shrinks while all run; six seconds between two
+// changes are the health interval that etcd asks for, and some more.
+func safePlan(from, to int) []string {
+	var out []string
+	for n := from + 1; n <= to; n++ {
+		out = append(out, fmt.Sprintf("{add-learner: n%d}", n), fmt.Sprintf("{start: n%d}", n), "{wait: 6s}", fmt.Sprintf("{promote: n%d}", n), "{wait: 6s}")
+	}
+	for n := from; n > to; n-- {
+		out = append(out, "{remove: follower}", "{wait: 6s}")
+	}
+	return out
+}
+
+// hastyPlan adds voters that do not run yet, and switches machines off before
+// it removes their members.
+func hastyPlan(from, to int) []string {
+	var out []string
+	for n := from + 1; n <= to; n++ {
+		out = append(out, fmt.Sprintf("{add-member: n%d}", n))
+	}
+	for n := from; n > to; n-- {
+		out = append(out, "{kill: follower}")
+	}
+	for n := from; n > to; n-- {
+		out = append(out, "{remove: down}")
+	}
+	return out
+}
+
+func runPlan(c *cli.Context, name string, from int, actions []string) ([]planStep, error) {
+	var text strings.Builder
+	fmt.Fprintf(&text, `apiVersion: lifeboat/v1
+kind: Drill
+title: plan
+engine: virtual
+given: {members: %d, load: {writes: 20/s}}
+steady: [{leader: exactly-one}, {write: ok, within: 10s}]
+always: [one-leader-per-term, log-matching, leader-completeness, committed-agree, commit-on-quorum, acked-writes-survive]
+stop-when: {time: 30m}
+steps:
+  - {name: settled, at: 10s, do: {wait: 1s}}
+`, from)
+	for i, action := range actions {
+		fmt.Fprintf(&text, "  - {name: s%d, do: %s, expect: [{write: ok, within: 3s}]}\n", i, action)
+	}
+	s, err := sim.Load("plan", []byte(text.String()))
+	if err != nil {
+		return nil, err
+	}
+	run, err := drill.One(c.Context, quorum.Engine{}, s, 1)
+	if err != nil {
+		return nil, err
+	}
+	if run.Verdict == sim.Aborted && len(run.Steps) <= 1 {
+		return nil, failf("planning: %s", run.Reason)
+	}
+	var out []planStep
+	for _, step := range run.Steps[1:] {
+		for _, d := range step.Done {
+			p := planStep{Plan: name, Action: d.Action, Says: "ok", Writes: "-"}
+			if d.Error != "" {
+				p.Says = d.Error
+			}
+			if n := len(step.Checks); n > 0 {
+				p.Writes = step.Checks[n-1].Observed
+			}
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
