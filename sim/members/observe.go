@@ -84,19 +84,31 @@ func unknown(name string) error {
 	return &sim.FatalError{Err: fmt.Errorf("there is no member %q", name)}
 }
 
-// one asks one member within timeout.
+// one asks one member within timeout. A process that ends takes its clients
+// along: etcd's client by itself would go on trying.
 func (c *cluster) one(ctx context.Context, name string, timeout time.Duration, ask func(context.Context, *clientv3.Client) error) error {
 	m := c.member(name)
 	if m == nil {
 		return unknown(name)
 	}
-	client := m.connection()
-	if client == nil {
+	client, proc := m.connection(), m.running()
+	if client == nil || proc == nil {
 		return errDown
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return ask(ctx, client)
+	go func() {
+		select {
+		case <-proc.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := ask(ctx, client)
+	if err != nil && m.running() != proc {
+		return errDown
+	}
+	return err
 }
 
 // inTurn asks one member after the other until one answers well. Each has an
@@ -112,6 +124,9 @@ func (c *cluster) inTurn(ctx context.Context, members []*member, timeout time.Du
 	}
 	return err
 }
+
+// localTimeout is for what a member answers by itself, if it answers at all.
+const localTimeout = 2 * time.Second
 
 // commandTimeout is that of etcdctl's --command-timeout.
 const commandTimeout = 5 * time.Second
@@ -145,7 +160,7 @@ func (c *cluster) Read(ctx context.Context, on string, linearizable bool, timeou
 
 // MemberList implements sim.Cluster.
 func (c *cluster) MemberList(ctx context.Context, on string) (list []sim.ListedMember, err error) {
-	err = c.one(ctx, on, commandTimeout, func(ctx context.Context, client *clientv3.Client) error {
+	err = c.one(ctx, on, localTimeout, func(ctx context.Context, client *clientv3.Client) error {
 		members, err := applied(ctx, client)
 		for _, m := range members {
 			list = append(list, sim.ListedMember{Name: c.nameOf(m), Learner: m.IsLearner, Started: m.Name != ""})
@@ -191,7 +206,7 @@ func (c *cluster) nameOfID(id uint64) string {
 
 // Status implements sim.Cluster.
 func (c *cluster) Status(ctx context.Context, on string) (s sim.Status, err error) {
-	err = c.one(ctx, on, commandTimeout, func(ctx context.Context, client *clientv3.Client) error {
+	err = c.one(ctx, on, localTimeout, func(ctx context.Context, client *clientv3.Client) error {
 		status, err := statusOf(ctx, client)
 		if err != nil {
 			return err
