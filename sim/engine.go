@@ -174,8 +174,8 @@ type Tally struct {
 	// LostKeys are names of lost writes, at most 20; of a backup's objects
 	// where the loss is one.
 	LostKeys []string `json:"lostKeys,omitempty"`
-	// Gaps are the stretches of at least the heartbeat interval times ten
-	// without one acknowledged write, oldest first.
+	// Gaps are the stretches without one acknowledged write, oldest first: of at
+	// least three heartbeats in virtual time, of ten where clocks are real.
 	Gaps []Gap `json:"gaps,omitempty"`
 	// Buckets are acknowledged and failed writes per second, for the report.
 	Buckets []Bucket `json:"buckets,omitempty"`

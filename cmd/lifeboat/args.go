@@ -205,7 +205,7 @@ func (p *argParser) addNext(name, typed string) {
 
 // finish checks the flags against the command that was found.
 func (p *argParser) finish() (invocation, error) {
-	if len(p.path) == 0 || len(p.below()) > 0 {
+	if len(p.path) == 0 || (len(p.below()) > 0 && p.path[len(p.path)-1].Action == nil) {
 		return invocation{}, withHint(usagef("no command given"), "see "+commandName(p.path)+" --help")
 	}
 	cmd := p.path[len(p.path)-1]

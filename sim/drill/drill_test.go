@@ -1,7 +1,10 @@
 package drill_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"encoding/xml"
 	"os"
 	"strconv"
 	"strings"
@@ -72,4 +75,103 @@ func dump(t *testing.T, v any) string {
 	out, err := json.MarshalIndent(v, "", " ")
 	require.NoError(t, err)
 	return string(out)
+}
+
+// Two runs of one drill, in other processes and with other numbers of workers,
+// write the same report, byte for byte.
+func TestSameSeedsSameReport(t *testing.T) {
+	t.Parallel()
+	s, data := load(t, "lossy-network")
+	report := func(workers int) string {
+		seeds := sim.Range{First: 5, Last: 8}
+		r, err := drill.Run(t.Context(), s, data, drill.Options{Seeds: &seeds, Workers: workers})
+		require.NoError(t, err)
+		var out bytes.Buffer
+		require.NoError(t, r.WriteJSON(&out))
+		return out.String()
+	}
+	require.Equal(t, report(1), report(3))
+}
+
+// An unmet expectation is a deviation that says what was seen, and each report
+// says so.
+func TestDeviationIsReported(t *testing.T) {
+	t.Parallel()
+	data := []byte(`apiVersion: lifeboat/v1
+kind: Drill
+title: "hopes <too> | much"
+engine: virtual
+seeds: 1..3
+given: {members: 3}
+steady: [{leader: exactly-one}]
+steps:
+  - {name: all die, at: 5s, do: {kill: all}, expect: [{write: ok, within: 1s}]}
+`)
+	s, err := sim.Load("hopes.yaml", data)
+	require.NoError(t, err)
+	r, err := drill.Run(t.Context(), s, data, drill.Options{Source: "./hopes.yaml"})
+	require.NoError(t, err)
+	require.Equal(t, sim.Deviated, r.Verdict)
+	require.Len(t, r.Failed(), 3)
+	require.Contains(t, r.Reason, "selector picks nobody")
+	require.Equal(t, "lifeboat drill run ./hopes.yaml --engine virtual --seeds 1", r.Replay)
+
+	var markdown, page, junit bytes.Buffer
+	require.NoError(t, r.WriteMarkdown(&markdown))
+	require.Contains(t, markdown.String(), "**deviated**")
+	require.NoError(t, r.WriteJUnit(&junit))
+	var suites struct {
+		Suites []struct {
+			Tests    int `xml:"tests,attr"`
+			Failures int `xml:"failures,attr"`
+			Cases    []struct {
+				Failure *struct{} `xml:"failure"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	require.NoError(t, xml.Unmarshal(junit.Bytes(), &suites))
+	require.Len(t, suites.Suites[0].Cases, suites.Suites[0].Tests)
+	require.Greater(t, suites.Suites[0].Failures, 3)
+	require.NoError(t, r.WriteHTML(&page))
+	require.Contains(t, page.String(), "hopes &lt;too&gt;")
+	require.Contains(t, page.String(), "default-src &#39;none&#39;", page.String()[:400])
+	for _, outside := range []string{"<script", "http://", "https://", "<img", "url(", "@import"} {
+		require.NotContains(t, page.String(), outside)
+	}
+}
+
+// A run that is interrupted ends its workers.
+func TestInterruptedRunEndsItsWorkers(t *testing.T) {
+	t.Parallel()
+	s, data := load(t, "rolling-replacement")
+	ctx, cancel := context.WithCancel(t.Context())
+	seeds := sim.Range{First: 1, Last: 100_000}
+	_, err := drill.Run(ctx, s, data, drill.Options{Seeds: &seeds, Workers: 2, Progress: func(int, int, sim.Run) { cancel() }})
+	require.ErrorIs(t, err, context.Canceled) // Run returns after it has waited for every worker
+}
+
+// What an engine cannot do is refused before anything runs.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	s, data := load(t, "slow-disk")
+	_, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Embedded})
+	require.ErrorIs(t, err, drill.ErrEngine)
+	card, data := load(t, "card-kube-scheduler-down")
+	_, err = drill.Run(t.Context(), card, data, drill.Options{})
+	require.ErrorIs(t, err, drill.ErrEngine)
+}
+
+// A drill survives being written out: the same steps, the same events.
+func TestEncodedDrillRunsTheSame(t *testing.T) {
+	t.Parallel()
+	for _, name := range scenarios.Names() {
+		s, _ := load(t, name)
+		if s.Kind == sim.KindCard {
+			continue
+		}
+		again, err := sim.Load(name+".yaml", sim.Encode(s))
+		require.NoError(t, err, "%s", sim.Encode(s))
+		again.Digest = s.Digest
+		require.JSONEq(t, dump(t, s), dump(t, again), name)
+	}
 }

@@ -253,12 +253,18 @@ func (c *Cluster) counted(r *request) {
 	}
 	c.tally.Acknowledged++
 	c.bucket().Acknowledged++
-	if c.lastAck > 0 && c.now-c.lastAck >= 10*c.given.Tick.D() {
+	if c.lastAck > 0 && c.now-c.lastAck >= c.silence() {
 		if len(c.tally.Gaps) < maxGaps {
 			c.tally.Gaps = append(c.tally.Gaps, sim.Gap{From: sim.Duration(c.lastAck), Until: sim.Duration(c.now)})
 		}
 	}
 	c.lastAck = c.now
+}
+
+// silence is from when on a stretch without an acknowledged write is a gap:
+// three heartbeats, and with a slow load three of its writes.
+func (c *Cluster) silence() time.Duration {
+	return 3 * max(c.given.Tick.D(), time.Second/time.Duration(max(1, c.given.Load.Writes)))
 }
 
 const maxGaps = 1000

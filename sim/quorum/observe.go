@@ -200,7 +200,7 @@ func (c *Cluster) Tally() sim.Tally {
 		t.Lost, t.LostKeys = c.lost(s)
 	}
 	t.Gaps, t.Buckets = slices.Clone(t.Gaps), slices.Clone(t.Buckets)
-	if c.loaded && c.now-c.lastAck >= 10*c.given.Tick.D() {
+	if c.loaded && c.now-c.lastAck >= c.silence() {
 		t.Gaps = append(t.Gaps, sim.Gap{From: sim.Duration(c.lastAck)})
 	}
 	return t

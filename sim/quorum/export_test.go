@@ -1,0 +1,39 @@
+package quorum
+
+import (
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// CommitWithoutQuorum breaks a rule: a leader that sends an entry is told at
+// once, in the receiver's name, that it is on its disk.
+func CommitWithoutQuorum() Engine {
+	return Engine{OwnProcess: true, broken: broken{forge: func(c *Cluster, from *member, msg *pb.Message) {
+		if n := len(msg.GetEntries()); msg.GetType() == pb.MsgApp && n > 0 {
+			forged := &pb.Message{
+				Type: pb.MsgAppResp.Enum(), From: new(msg.GetTo()), To: new(from.id), Term: new(msg.GetTerm()),
+				Index: new(msg.GetEntries()[n-1].GetIndex()),
+			}
+			c.push(event{at: c.now, kind: eventMessage, member: uint32(from.id - 1), msg: forged})
+		}
+	}}}
+}
+
+// VoteTwice breaks a rule: whoever asks for a vote gets it, from members that
+// have voted for somebody else, too.
+func VoteTwice() Engine {
+	return Engine{OwnProcess: true, broken: broken{forge: func(c *Cluster, from *member, msg *pb.Message) {
+		reply := pb.MsgVoteResp
+		switch msg.GetType() {
+		case pb.MsgVote:
+		case pb.MsgPreVote:
+			reply = pb.MsgPreVoteResp
+		default:
+			return
+		}
+		if !c.reaches(from, c.members[msg.GetTo()-1]) {
+			return
+		}
+		forged := &pb.Message{Type: reply.Enum(), From: new(msg.GetTo()), To: new(from.id), Term: new(msg.GetTerm())}
+		c.push(event{at: c.now + c.given.Latency.D(), kind: eventMessage, member: uint32(from.id - 1), msg: forged})
+	}}}
+}
