@@ -57,6 +57,9 @@ type orderNode struct {
 }
 
 func runSimOrder(c *cli.Context, env *environment) error {
+	if c.NArg() > 1 {
+		return usagef("unexpected argument %q", c.Args().Get(1))
+	}
 	cluster, err := simInput(c, env)
 	if err != nil {
 		return err
