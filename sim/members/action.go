@@ -100,8 +100,20 @@ func (c *cluster) begin(ctx context.Context, m *member) error {
 			return err
 		}
 	}
-	return c.run(ctx, m)
+	if err := c.run(ctx, m); err != nil {
+		return err
+	}
+	// With a leader it serves in a moment; without one it may never.
+	ctx, cancel := context.WithTimeout(ctx, joinTime)
+	defer cancel()
+	if p := m.running(); p != nil {
+		_ = p.Ready(ctx) // that it does not is for the drill to see
+	}
+	return nil
 }
+
+// joinTime is what a member with little to catch up takes to serve.
+const joinTime = 2 * time.Second
 
 // pause has a member stand still for a time that goes on after the action.
 func (c *cluster) pause(m *member, by time.Duration) error {

@@ -51,7 +51,7 @@ func (c *cluster) fork(m *member) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.epoch, m.removed, m.learner, m.id, m.revision = c.epoch, false, false, 0, 0
+	m.epoch, m.removed, m.id, m.revision = c.epoch, false, 0, 0
 }
 
 // Seen is the newest revision that a watcher can have seen before the last
@@ -67,10 +67,15 @@ func (c *cluster) runReady(ctx context.Context, m *member) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
-	if p := m.running(); p != nil {
-		return p.Ready(ctx)
+	p := m.running()
+	if p == nil {
+		return errDown
 	}
-	return errDown
+	if err := p.Ready(ctx); err != nil {
+		return err
+	}
+	m.setVoter()
+	return nil
 }
 
 // rebuild makes a cluster of one out of a member's dir as `lifeboat etcd

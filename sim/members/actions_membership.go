@@ -149,11 +149,15 @@ func (c *cluster) promote(ctx context.Context, m *member) error {
 		return err
 	})
 	if err == nil {
-		m.mu.Lock()
-		m.learner = false
-		m.mu.Unlock()
+		m.setVoter()
 	}
 	return err
+}
+
+func (m *member) setVoter() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.learner = false
 }
 
 func (c *cluster) remove(ctx context.Context, m *member) error {

@@ -134,8 +134,9 @@ func TestLearnerSurvives(t *testing.T) {
 	require.Equal(t, sim.RoleLeader, role(c, "m2"))
 }
 
-// Careless: two survivors are both forced. Each of them leads, and neither is
-// told of the other; that is no breach of raft but two clusters.
+// Careless: two survivors that do not see each other are both forced. Each of
+// them leads, under one cluster id; that is no breach of raft but two clusters,
+// and they stay two when the network is whole again.
 func TestSplitBrain(t *testing.T) {
 	t.Parallel()
 	g := given(3)
@@ -144,12 +145,19 @@ func TestSplitBrain(t *testing.T) {
 	writes(t, c, 20*time.Second)
 	do(t, c, sim.Kill, "m1", "m2", "m3")
 	require.EqualError(t, c.Write(t.Context(), nil, time.Second), "no member runs")
+	do(t, c, sim.Isolate, "m1")
 	do(t, c, sim.ForceNewCluster, "m1")
 	do(t, c, sim.ForceNewCluster, "m2")
+	do(t, c, sim.Heal)
+	require.NoError(t, c.Advance(t.Context(), c.Now()+time.Second))
 	for _, name := range []string{"m1", "m2"} {
 		writes(t, c, 10*time.Second, name)
 		require.Equal(t, sim.RoleLeader, role(c, name))
 	}
+
+	// One that the first cluster can tell that it was removed gives up.
+	_ = c.try(t.Context(), sim.Start, "m3")
+	within(t, c, 15*time.Second, func() bool { return role(c, "m3") == sim.RoleDown })
 }
 
 // A disk that is lost takes the member's identity along: etcd does not let it

@@ -8,7 +8,8 @@
 //   - mesh.go, path.go: the network between the members;
 //   - action.go and the actions_*.go files: what a drill does to them;
 //   - observe.go: what a drill asks of them;
-//   - load.go, watch.go: what goes on all the time: writes, and looking.
+//   - load.go, history.go, watch.go: what goes on all the time: reads and writes,
+//     and looking.
 //
 // No network is used: members find each other and are found on unix sockets in
 // a 0700 folder. Peer URLs are relative to the folder of the member that dials,
