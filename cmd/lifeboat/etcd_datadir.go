@@ -102,6 +102,11 @@ func (o *opener) tellReplay(r *datadir.Replay) {
 	if r.Survivor.Log.Segments == 0 {
 		o.env.warn("there is no write-ahead log in %q: what was acknowledged last may be missing", r.Survivor.Dir.WAL())
 	}
+	if l := r.Survivor.Log; l.Leftover > 0 {
+		last, _ := l.Last()
+		o.env.warn("the write-ahead log ends at entry %d, and %d bytes follow that are no record: a write that was cut off "+
+			"and so never acknowledged, or a hole that the disk made; --peer-dir tells", last, l.Leftover)
+	}
 	if r.Damage != "" {
 		o.env.warn("the write-ahead log is damaged %s; what it held from there on is missing", r.Damage)
 	}
