@@ -176,7 +176,7 @@ func TestBadInput(t *testing.T) {
 		"a second archive after it":            {data: append(bytes.Clone(b.archive), b.archive...), code: exitRefused, words: "offset"},
 		"age, no identity":                     {data: locked, code: exitNoKey, words: "X25519"},
 		"age, wrong identity":                  {data: locked, args: []string{"-i", otherFile}, code: exitNoKey, words: "X25519"},
-		"age, header":                          {data: flipped(locked, 100), args: open, code: exitDamaged, words: "age"},
+		"age, header":                          {data: flipped(locked, bytes.Index(locked, []byte("\n--- "))+10), args: open, code: exitDamaged, words: "age"},
 		"age, chunk":                           {data: flipped(locked, len(locked)/2), args: open, code: exitDamaged, words: "age"},
 		"age, last chunk gone":                 {data: locked[:len(locked)-5000], args: open, code: exitDamaged, words: "age"},
 		"age, cut between chunks":              {data: locked[:200+16+3*(64<<10+16)], args: open, code: exitDamaged, words: "age"},

@@ -262,8 +262,10 @@ func (o *opener) stillGood(err error) error {
 
 // spool takes the database out of the stream, checking its trailer.
 func (o *opener) spool(ctx context.Context, r io.Reader) error {
-	bounded := &boundedReader{r: r, left: o.opts.MaxSize}
-	file, trailer, err := snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir}.Take(ctx, bounded)
+	if o.opts.MaxSize > 0 {
+		r = &boundedReader{r: r, left: o.opts.MaxSize}
+	}
+	file, trailer, err := snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir}.Take(ctx, r)
 	if err != nil {
 		return err
 	}
