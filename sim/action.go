@@ -1,6 +1,9 @@
 package sim
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Verb is what a step does.
 type Verb string
@@ -99,20 +102,11 @@ func names(selectors []Selector) []string {
 // String is the action for a report: "kill m1, m2".
 func (a Action) String() string {
 	text := string(a.Verb)
-	for i, t := range a.Targets {
-		if i > 0 {
-			text += ","
-		}
-		text += " " + string(t)
+	if len(a.Targets) > 0 {
+		text += " " + strings.Join(a.Names(), ", ")
 	}
 	if len(a.Against) > 0 {
-		text += " from"
-		for i, t := range a.Against {
-			if i > 0 {
-				text += ","
-			}
-			text += " " + string(t)
-		}
+		text += " from " + strings.Join(a.AgainstNames(), ", ")
 	}
 	if a.By > 0 {
 		text += " by " + a.By.String()

@@ -1,5 +1,7 @@
 package sim
 
+import "strings"
+
 // Subject is what an expectation looks at.
 type Subject string
 
@@ -49,11 +51,8 @@ func (e Expectation) String() string {
 	if e.With != "" {
 		text += " with " + quote(e.With)
 	}
-	for i, on := range e.On {
-		if i == 0 {
-			text += " on"
-		}
-		text += " " + string(on)
+	if len(e.On) > 0 {
+		text += " on " + strings.Join(names(e.On), ", ")
 	}
 	if e.Within > 0 {
 		text += " within " + e.Within.String()

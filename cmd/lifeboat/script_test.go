@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
@@ -25,6 +26,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata/sc
 // TestMain makes the test binary the program itself when it is started under
 // the name lifeboat, as the scripts do.
 func TestMain(m *testing.M) {
+	drill.Main()                      // as is a drill's worker
 	etcdproc.Main(datadir.Tasks()...) // the etcd child is this binary, too, under its own name
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
 		n, err := strconv.Atoi(factor)

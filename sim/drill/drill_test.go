@@ -134,7 +134,7 @@ steps:
 	require.Greater(t, suites.Suites[0].Failures, 3)
 	require.NoError(t, r.WriteHTML(&page))
 	require.Contains(t, page.String(), "hopes &lt;too&gt;")
-	require.Contains(t, page.String(), "default-src &#39;none&#39;", page.String()[:400])
+	require.Contains(t, page.String(), "default-src 'none'")
 	for _, outside := range []string{"<script", "http://", "https://", "<img", "url(", "@import"} {
 		require.NotContains(t, page.String(), outside)
 	}

@@ -79,7 +79,7 @@ func (r *runner) look(ctx context.Context, e sim.Expectation) (met bool, observe
 	}
 	on, err := r.asked(e, members)
 	if err != nil {
-		return false, err.Error(), nil
+		return false, err.Error(), nil //nolint:nilerr // that nobody is left is what was seen
 	}
 	switch e.Subject {
 	case sim.OnWrite:
@@ -259,7 +259,7 @@ func (r *runner) revision(ctx context.Context, e sim.Expectation, members []sim.
 	}
 	resolved, err := sim.Resolve(on, members, r.rng)
 	if err != nil {
-		return false, err.Error(), nil
+		return false, err.Error(), nil //nolint:nilerr // that nobody leads is what was seen
 	}
 	s, err := r.cluster.Status(ctx, string(resolved[0]))
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
-// ErrEngine: the drill does not list the engine, or there is none of that name.
+// ErrEngine says that the drill does not list the engine, or there is none of that name.
 var ErrEngine = errors.New("the drill is not for that engine")
 
-// ErrBackup: the drill starts from a backup, and none was opened for it.
+// ErrBackup says that the drill starts from a backup, and none was opened for it.
 var ErrBackup = errors.New("the drill starts from a backup, and none was opened")
 
 // Options are how a drill is run.

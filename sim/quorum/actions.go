@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat/sim"
@@ -157,7 +158,6 @@ func (c *Cluster) cuts(verb sim.Verb, targets, against []*member) bool {
 	if verb != sim.Partition && verb != sim.OneWay && verb != sim.Isolate {
 		return false
 	}
-	text := ""
 	in := func(m *member, list []*member) bool {
 		for _, o := range list {
 			if o == m {
@@ -190,11 +190,18 @@ func (c *Cluster) cuts(verb sim.Verb, targets, against []*member) bool {
 				c.links[a.id-1][b.id-1].cut, c.links[b.id-1][a.id-1].cut = true, true
 			}
 		}
-		text += " " + a.name
 	}
 	c.connections()
-	c.event(sim.Event{Kind: sim.EventLink, Text: string(verb) + text})
+	c.event(sim.Event{Kind: sim.EventLink, Text: string(verb) + " " + strings.Join(memberNames(targets), ", ")})
 	return true
+}
+
+func memberNames(members []*member) []string {
+	out := make([]string, len(members))
+	for i, m := range members {
+		out[i] = m.name
+	}
+	return out
 }
 
 // stop is SIGTERM: a leader hands over first (etcdserver/server.go,

@@ -135,11 +135,6 @@ func (b *bitset) set(n uint64) {
 	(*b)[word] |= 1 << (n % 64)
 }
 
-func (b bitset) has(n uint64) bool {
-	word := int(n / 64)
-	return word < len(b) && b[word]&(1<<(n%64)) != 0
-}
-
 // mix folds v into the hash h (the finalizer of splitmix64).
 func mix(h, v uint64) uint64 {
 	h ^= v + 0x9e3779b97f4a7c15 + h<<6 + h>>2

@@ -29,17 +29,15 @@ type member struct {
 	term   uint64
 	leader uint64
 
-	sync     time.Duration // of its disk
-	delay    time.Duration // more latency for what it sends
-	drop     float64       // share of what it sends that is lost
-	quota    int64
-	paused   time.Duration // the process stands still until then
-	stalled  time.Duration // nothing is applied until then (defragmentation)
-	backlog  []*pb.Entry   // committed while stalled
-	waiting  []*request    // no leader yet, or not confirmed
-	publish  time.Duration // when it tells again that it has started; 0 is never
-	readSeq  uint64
-	lastTick time.Duration
+	sync    time.Duration // of its disk
+	delay   time.Duration // more latency for what it sends
+	drop    float64       // share of what it sends that is lost
+	quota   int64
+	paused  time.Duration // the process stands still until then
+	stalled time.Duration // nothing is applied until then (defragmentation)
+	backlog []*pb.Entry   // committed while stalled
+	waiting []*request    // no leader yet, or not confirmed
+	publish time.Duration // when it tells again that it has started; 0 is never
 }
 
 func (m *member) running() bool { return m.node != nil }

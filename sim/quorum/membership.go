@@ -76,7 +76,7 @@ func (c *Cluster) applyConfChange(m *member, e *pb.Entry) error {
 		return err
 	}
 	if cc == nil { // refused: raft is told a change of nobody (server.go, applyConfChange)
-		cc = &pb.ConfChange{Type: pb.ConfChangeAddNode.Enum(), NodeId: new(uint64(raft.None))}
+		cc = &pb.ConfChange{Type: pb.ConfChangeAddNode.Enum(), NodeId: new(raft.None)}
 		m.node.ApplyConfChange(cc)
 		c.changed(m, e, false)
 		return nil
