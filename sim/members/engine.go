@@ -92,15 +92,18 @@ func (e Engine) open(ctx context.Context, given sim.Given) (_ *cluster, err erro
 			return nil, err
 		}
 	}
-	c.start = time.Now()
 	for _, m := range c.members {
 		m.config.InitialCluster = initial
 		if err := c.run(ctx, m); err != nil {
 			return nil, err
 		}
 	}
+	if err := c.learners(ctx); err != nil {
+		return nil, err
+	}
+	c.start = time.Now()
 	c.besides()
-	return c, c.learners(ctx)
+	return c, nil
 }
 
 // learners brings up the learners that the cluster starts with; the voters
@@ -108,7 +111,7 @@ func (e Engine) open(ctx context.Context, given sim.Given) (_ *cluster, err erro
 func (c *cluster) learners(ctx context.Context) error {
 	for i := range c.given.Learners {
 		name := fmt.Sprintf("m%d", c.given.Members+i+1)
-		err := c.until(ctx, healthDelay*3, func() error { return c.add(ctx, name, true) })
+		err := c.until(ctx, electLimit, func() error { return c.add(ctx, name, true) })
 		if err != nil {
 			return err
 		}
@@ -119,9 +122,9 @@ func (c *cluster) learners(ctx context.Context) error {
 	return nil
 }
 
-// healthDelay is how long etcd wants a member to be connected before it counts
-// in a change of membership (etcd server/etcdserver HealthInterval).
-const healthDelay = 5 * time.Second
+// electLimit is how long the first voters may take to elect a leader and to be
+// connected for long enough.
+const electLimit = 30 * time.Second
 
 // until tries again until do succeeds.
 func (c *cluster) until(ctx context.Context, limit time.Duration, do func() error) error {

@@ -12,6 +12,10 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
+// healthDelay is how long etcd wants a member to be connected before it counts
+// in a change of membership (etcd server/etcdserver HealthInterval).
+const healthDelay = 5 * time.Second
+
 // Growing from one: a voter that was added and does not run stops all writes,
 // and its start mends that. Promotion waits for the learner, and health rules
 // for five seconds of connection.
