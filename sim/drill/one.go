@@ -15,8 +15,8 @@ import (
 const (
 	steadyBefore = 30 * time.Second
 	steadyAfter  = 15 * time.Second
-	poll         = 50 * time.Millisecond
-	attempt      = 2 * time.Second // of a probe: longer than an election
+	poll         = 47 * time.Millisecond // out of step with loads of 10, 20 or 50 writes per second
+	attempt      = 2 * time.Second       // of a probe: longer than an election
 )
 
 // errStopped: the time that stop-when gives is over.
