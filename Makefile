@@ -16,7 +16,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -buildid= -X main.linkedVersion=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test short race lint fmt fuzz bench soak cross interop golden tidy-check cover clean
+.PHONY: interop-tools help build demo test short race lint fmt fuzz bench soak cross interop golden tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,7 +75,14 @@ cross: ## compile for every platform that is released
 	GOOS=linux GOARCH=arm64 go build -o /dev/null ./cmd/lifeboat
 	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/lifeboat
 
-interop: ## nested modules in testdata that test against other programs (they install those)
+interop-tools:
+	@missing=; for tool in age minisign zstd; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "make interop tests against$$missing; installing with apt-get."; \
+	  apt-get update -qq && apt-get install -y -qq $$missing || echo "Not installed. Without them the tests that need them are left out."; \
+	fi
+
+interop: interop-tools ## nested modules in testdata, against age, minisign, zstd (Debian's) and Kubernetes' own programs (built)
 	@set -e; found=; for mod in $$(find testdata -name go.mod | LC_ALL=C sort); do \
 	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 1h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
