@@ -149,6 +149,9 @@ func (m *member) hangUp() {
 	if m.client != nil {
 		_ = m.client.Close() // nothing is under way that anybody waits for
 	}
+	if m.proc != nil {
+		m.proc.Resume() // of one that ended while it was paused
+	}
 	m.proc, m.client = nil, nil
 }
 

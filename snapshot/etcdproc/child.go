@@ -40,6 +40,8 @@ func Main(tasks ...Task) {
 		os.Exit(runChild())
 	case memberTask:
 		os.Exit(runMember())
+	case wakerTask:
+		os.Exit(runWaker())
 	default:
 		os.Exit(runTask(name, append(tasks, Task{trialTask, trial})))
 	}

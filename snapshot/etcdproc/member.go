@@ -46,6 +46,9 @@ type Member struct {
 	done    chan struct{} // closed when the process is gone
 	exit    *DiedError    // after done
 	hangUp  sync.Once
+
+	pausing sync.Mutex
+	waker   *waker // while it is paused
 }
 
 // StartMember starts a member on its data dir, or on a fresh one, and returns
@@ -147,11 +150,34 @@ func (m *Member) Up(ctx context.Context) error {
 }
 
 // Pause has the process stand still, as a stalled virtual machine does, until
-// Resume or Kill.
-func (m *Member) Pause() error { return m.process.Signal(syscall.SIGSTOP) }
+// Resume, Kill, or the end of this process.
+func (m *Member) Pause() error {
+	m.pausing.Lock()
+	defer m.pausing.Unlock()
+	if m.waker != nil {
+		return nil
+	}
+	w, err := newWaker(m.process.Pid)
+	if err != nil {
+		return err
+	}
+	if err := m.process.Signal(syscall.SIGSTOP); err != nil {
+		w.close()
+		return err
+	}
+	m.waker = w
+	return nil
+}
 
 // Resume ends a Pause.
-func (m *Member) Resume() error { return m.process.Signal(syscall.SIGCONT) }
+func (m *Member) Resume() {
+	m.pausing.Lock()
+	defer m.pausing.Unlock()
+	if m.waker != nil {
+		m.waker.close()
+		m.waker = nil
+	}
+}
 
 // Serving reports whether Ready would return at once, and well.
 func (m *Member) Serving() bool {
@@ -177,6 +203,7 @@ func (m *Member) Exit() *DiedError { return m.exit }
 // Kill ends the process as kill -9 does, and waits for that.
 func (m *Member) Kill() {
 	_ = m.process.Kill() // fails only when it has ended
+	m.Resume()
 	<-m.done
 	m.close()
 }

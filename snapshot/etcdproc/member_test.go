@@ -116,7 +116,6 @@ func helpLab(_, dir string) error {
 func holdLab(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
 	cmd := helper(t, "lab", "", dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a shell starts a command
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = stdin.Close() })
