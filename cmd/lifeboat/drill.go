@@ -28,7 +28,7 @@ func drillCommand(env *environment) *cli.Command {
 // readDrill reads a drill by its name, or from a file: what looks like a path
 // is one.
 func readDrill(word string) (*sim.Scenario, []byte, error) {
-	data, name := []byte(nil), word
+	var data []byte
 	var err error
 	if strings.ContainsAny(word, "/.") {
 		data, err = os.ReadFile(word)
@@ -38,7 +38,7 @@ func readDrill(word string) (*sim.Scenario, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := sim.Load(name, data)
+	s, err := sim.Load(word, data)
 	if err != nil {
 		return nil, nil, usageError(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -41,6 +42,14 @@ type loadedDrill struct {
 	data     []byte
 }
 
+// engine is the one that it will run on.
+func (d loadedDrill) engine(o drill.Options) sim.EngineName {
+	if o.Engine != "" {
+		return o.Engine
+	}
+	return d.scenario.Engines[0]
+}
+
 func drillRun(c *cli.Context, env *environment) (err error) {
 	opts, err := drillOptions(c)
 	if err != nil {
@@ -56,12 +65,15 @@ func drillRun(c *cli.Context, env *environment) (err error) {
 			return err
 		}
 	}
-	// Members write their data here. The system's temp folder may be shared.
-	scratch, err := os.MkdirTemp(filepath.Dir(filepath.Clean(to)), ".lifeboat-drill-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the members: %w", err)
+	scratch := ""
+	if to != "" || slices.ContainsFunc(drills, func(d loadedDrill) bool { return d.engine(opts) == sim.Embedded }) {
+		// Members write their data here. The system's temp folder may be shared.
+		scratch, err = os.MkdirTemp(filepath.Dir(filepath.Clean(to)), ".lifeboat-drill-")
+		if err != nil {
+			return fmt.Errorf("making a folder for the members and the report: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	opts.Embedded = embedded.Engine{Dir: scratch}
 	backup, err := drillBackup(c, env, scratch)
 	if err != nil {
@@ -210,9 +222,9 @@ func printReports(env *environment, reports []*sim.Report) error {
 				median, most = r.RTO.Median.String(), r.RTO.Max.String()
 			}
 			if r.Run.RPO != nil {
-				lost = fmt.Sprint(*r.Run.RPO)
+				lost = strconv.Itoa(*r.Run.RPO)
 			}
-			t.row(r.Scenario.Name, string(r.Engine), fmt.Sprint(len(r.Seeds)), string(r.Verdict), median, most, lost)
+			t.row(r.Scenario.Name, string(r.Engine), strconv.Itoa(len(r.Seeds)), string(r.Verdict), median, most, lost)
 		}
 		if err := t.flush(); err != nil {
 			return err
