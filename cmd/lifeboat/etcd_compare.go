@@ -138,7 +138,7 @@ func (c *comparison) openDir(ctx context.Context, row *comparedRow) error {
 	row.Commit, row.Applied = s.Log.Commit, s.Info.RaftIndex
 	if s.DatabaseErr != nil {
 		row.Damage = s.DatabaseErr.Error()
-		return nil
+		return nil //nolint:nilerr // it is in the row, and print says it
 	}
 	r, err := s.Replay(ctx, datadir.ReplayOptions{AcceptLoss: true, Spool: snapshot.Spool{Where: snapshot.Where(c.opts.Spool)}})
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *comparison) openDir(ctx context.Context, row *comparedRow) error {
 			return err
 		}
 		row.Damage = err.Error()
-		return nil //nolint:nilerr // it is in the row, and print says it
+		return nil
 	}
 	row.Revision = r.Revision
 	if r.Damage != "" {
