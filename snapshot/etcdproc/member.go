@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -88,22 +87,11 @@ func (l *Lab) startMember(cfg MemberConfig) (*Member, error) {
 	if m.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	started := make(chan error)
-	go func() {
-		// The death signal of prctl(2) comes when the thread ends that forked
-		// (golang/go#27505).
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		err = cmd.Wait()
+	err = launch(cmd, func(err error) {
 		m.exit = &DiedError{Phase: m.said.last(), State: stateOf(cmd, err), Log: log.lines()}
 		close(m.done)
-	}()
-	if err := <-started; err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("running %s: %w", exe, err)
 	}
 	m.process = cmd.Process

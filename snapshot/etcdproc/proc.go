@@ -124,29 +124,35 @@ func (p *Proc) spawn(ctx context.Context, db *os.File) (<-chan message, error) {
 		return nil, err
 	}
 
-	started := make(chan error)
-	go func() {
-		// The death signal of prctl(2) comes when the thread ends that forked,
-		// not when the process does: this goroutine keeps its thread
-		// (golang/go#27505).
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		err = cmd.Wait()
+	err = launch(cmd, func(err error) {
 		p.exit = &DiedError{Phase: said.phase, State: stateOf(cmd, err), Log: log.lines()}
 		p.remove = p.scratch.remove()
 		close(said.messages)
 		close(p.done)
-	}()
-	if err := <-started; err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("running %s: %w", exe, err)
 	}
 	p.kill = func() { _ = cmd.Process.Kill() } // fails only when it has ended
 	return said.messages, nil
+}
+
+// launch starts cmd and calls ended with its fate once it is over.
+//
+// The death signal of prctl(2) comes when the thread ends that forked, not when
+// the process does: a goroutine keeps that thread until then (golang/go#27505).
+func launch(cmd *exec.Cmd, ended func(error)) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			ended(cmd.Wait())
+		}
+	}()
+	return <-started
 }
 
 // stateOf says how the child ended: "exit status 2", "signal: killed".
