@@ -66,7 +66,7 @@ bench: ## whole commands beside the floor and the peers, then each package's ben
 	go test -run '^$$' -skip '^BenchmarkSideBySide$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 1h ./...
 
 # LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
-soak: ## random tests 20 times as long, race, cross builds, interop; needs a C compiler
+soak: interop-tools ## random tests 20 times as long, race, cross builds, interop; needs a C compiler
 	LIFEBOAT_SOAK=20 go test -timeout 3h ./...
 	$(MAKE) race cross interop
 
@@ -76,13 +76,13 @@ cross: ## compile for every platform that is released
 	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/lifeboat
 
 interop-tools:
-	@missing=; for tool in age minisign zstd; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=; for tool in age minisign strace zstd; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then \
 	  echo "make interop tests against$$missing; installing with apt-get."; \
 	  apt-get update -qq && apt-get install -y -qq $$missing || echo "Not installed. Without them the tests that need them are left out."; \
 	fi
 
-interop: interop-tools ## nested modules in testdata, against age, minisign, zstd (Debian's) and Kubernetes' own programs (built)
+interop: interop-tools ## nested modules in testdata, against age, minisign, strace, zstd (Debian's) and Kubernetes' own programs (built)
 	@set -e; found=; for mod in $$(find testdata -name go.mod | LC_ALL=C sort); do \
 	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 1h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
