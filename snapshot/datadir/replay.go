@@ -165,7 +165,7 @@ func (s *Survivor) recorded(last uint64, peers []*Survivor) uint64 {
 	for _, p := range peers {
 		index := min(last, p.Proven())
 		if stretch := s.Log.at(index); stretch != nil && index > proven {
-			if term, _ := stretch.Term(index); p.has(index, term) {
+			if term, _ := stretch.Term(index); p.has(index, term, s) {
 				proven = index
 			}
 		}
@@ -184,7 +184,7 @@ func heldByMajority(all []*Survivor, s *Survivor, from, last uint64, voters []ui
 		term, _ := stretch.Term(index)
 		holders := map[uint64]bool{}
 		for _, o := range all {
-			if slices.Contains(voters, o.Log.NodeID) && o.has(index, term) {
+			if slices.Contains(voters, o.Log.NodeID) && o.has(index, term, s) {
 				holders[o.Log.NodeID] = true
 			}
 		}

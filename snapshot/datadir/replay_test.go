@@ -49,6 +49,35 @@ func TestReplayHarbour(t *testing.T) {
 	}
 }
 
+// A peer that went on without this member, and keeps no log from that time,
+// applied some entry of each index; it need not be the one that stands here.
+func TestPeerBeyondTheLog(t *testing.T) {
+	t.Parallel()
+	dirs := harbour(t)
+	extend(t, dirs["etcd-0"], 1613, 2, 1611, put(t, "/stale"))
+	own, peer := survey(t, dirs["etcd-0"]), survey(t, dirs["etcd-2"])
+	peer.Log.Stretches, peer.Info.RaftIndex, peer.Info.RaftTerm = nil, 1700, 3
+	opts := datadir.ReplayOptions{Peers: []*datadir.Survivor{peer}}
+	r, err := own.Replay(t.Context(), opts)
+	require.NoError(t, err)
+	defer r.File.Close()
+	require.Equal(t, []datadir.Span{{First: 1612, Last: 1613, Standing: datadir.InThisLogOnly}}, r.Spans)
+	require.Equal(t, "/stale", r.Unproven[len(r.Unproven)-1].Key)
+
+	opts.CommittedOnly = true
+	cut, err := own.Replay(t.Context(), opts)
+	require.NoError(t, err)
+	defer cut.File.Close()
+	require.EqualValues(t, 1611, cut.Last)
+
+	// The same entry in both logs further up tells that those before it agree.
+	peer.Info.RaftIndex, peer.Info.RaftTerm = 1613, 2
+	r, err = own.Replay(t.Context(), datadir.ReplayOptions{Peers: []*datadir.Survivor{peer}})
+	require.NoError(t, err)
+	defer r.File.Close()
+	require.Equal(t, []datadir.Span{{First: 1612, Last: 1613, Standing: datadir.CommitRecorded}}, r.Spans)
+}
+
 // The dirs of a majority prove what one dir cannot.
 func TestReplayWithPeers(t *testing.T) {
 	t.Parallel()

@@ -143,14 +143,31 @@ func (s *Survivor) Name() string {
 	return ""
 }
 
-// has reports whether an entry is in this dir: in the log, or in the database
-// that it was applied to.
-func (s *Survivor) has(index, term uint64) bool {
+// has reports whether an entry of the other dir's log is in this one: in its
+// log, or below what its log and its database still show, where both have the
+// same entry further up and so, by raft's log matching, the same ones before.
+// That an entry of that index was applied here says nothing: it may have been
+// another one.
+func (s *Survivor) has(index, term uint64, of *Survivor) bool {
 	if stretch := s.Log.at(index); stretch != nil {
 		own, _ := stretch.Term(index)
 		return own == term
 	}
-	return index <= s.Info.RaftIndex
+	same := func(above, own uint64) bool {
+		stretch := of.Log.at(above)
+		if above < index || stretch == nil {
+			return false
+		}
+		theirs, _ := stretch.Term(above)
+		return theirs == own
+	}
+	for i := range s.Log.Stretches {
+		first := s.Log.Stretches[i].First
+		if own, _ := s.Log.Stretches[i].Term(first); same(first, own) {
+			return true
+		}
+	}
+	return same(s.Info.RaftIndex, s.Info.RaftTerm)
 }
 
 // contradicts reports whether this dir knows that the other one holds an entry
