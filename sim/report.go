@@ -57,6 +57,10 @@ type Run struct {
 	Seed    uint64  `json:"seed"`
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason,omitempty"`
+	// Cause is what a deviation was about, without what was seen and when: the
+	// step with its expectation, or the invariant. Runs with the same cause
+	// deviate the same way.
+	Cause string `json:"cause,omitempty"`
 
 	Before []Check      `json:"before,omitempty"`
 	Steps  []StepResult `json:"steps,omitempty"`
@@ -118,6 +122,9 @@ type Report struct {
 	Run Run `json:"run"`
 	// Replay is the command that repeats Run; "" where the engine cannot.
 	Replay string `json:"replay,omitempty"`
+	// Shrunk is what is left of the drill's file when all is taken away without
+	// which Run deviates the same way; nil where nothing was shrunk.
+	Shrunk []byte `json:"-"`
 }
 
 // severity orders verdicts: a drill is as good as its worst seed.

@@ -29,7 +29,7 @@ func drillRunCommand(env *environment) *cli.Command {
 			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual or embedded (default: the first that the drill lists)"},
 			&cli.StringFlag{Name: "seeds", Usage: "seeds `A..B` of the virtual engine (default: the drill's)"},
 			&cli.StringFlag{Name: "backup", Usage: "the `SRC` whose data the members start from (embedded)"},
-			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html and junit.xml, one below it per drill; it must not exist"},
+			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html, junit.xml and, of a drill that deviated, shrunk.yaml, one below it per drill; it must not exist"},
 			outputFlag(env, formatTable, formatJSON, formatYAML)),
 		Action: func(c *cli.Context) error { return drillRun(c, env) },
 	}
@@ -94,12 +94,13 @@ func drillRun(c *cli.Context, env *environment) (err error) {
 		if err := writeReports(filepath.Join(scratch, "report"), to, reports); err != nil {
 			return err
 		}
+		noteShrunk(env, to, reports)
 	}
 	return printReports(env, reports)
 }
 
 func drillOptions(c *cli.Context) (drill.Options, error) {
-	o := drill.Options{Engine: sim.EngineName(c.String("engine"))}
+	o := drill.Options{Engine: sim.EngineName(c.String("engine")), Shrink: c.String("to") != ""}
 	if o.Engine != "" && o.Engine != sim.Virtual && o.Engine != sim.Embedded {
 		return o, usagef("--engine %q: it is virtual or embedded", o.Engine)
 	}
@@ -197,8 +198,24 @@ func writeReports(part, to string, reports []*sim.Report) error {
 				return fmt.Errorf("writing the report: %w", err)
 			}
 		}
+		if r.Shrunk != nil {
+			if err := writeSynced(filepath.Join(dir, shrunkName), r.Shrunk); err != nil {
+				return fmt.Errorf("writing the shrunk drill: %w", err)
+			}
+		}
 	}
 	return renameFree(part, to)
+}
+
+// shrunkName is the file of a drill that deviated, without what it can do without.
+const shrunkName = "shrunk.yaml"
+
+func noteShrunk(env *environment, to string, reports []*sim.Report) {
+	for _, r := range reports {
+		if r.Shrunk != nil {
+			env.note("%s deviated; the least of it that still does (a local minimum): %s", r.Scenario.Name, filepath.Join(to, r.Scenario.Name, shrunkName))
+		}
+	}
 }
 
 func writeSynced(path string, content []byte) error {

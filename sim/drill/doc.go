@@ -6,6 +6,6 @@
 // seeded stream. Main makes a process such a worker and has to be called first
 // thing in main, and in TestMain of packages whose tests call Run.
 //
-// Shrink takes steps out of a drill that fails for as long as it still fails
-// the same way; Random makes up drills to search with.
+// Shrink takes out of a drill that deviates what it can do without, for as long
+// as it still deviates the same way; Random makes up drills to search with.
 package drill

@@ -140,6 +140,42 @@ steps:
 	}
 }
 
+// A drill that deviates is shrunk to a file that deviates the same way, and of
+// which nothing more can be taken away.
+func TestDeviationIsShrunk(t *testing.T) {
+	t.Parallel()
+	data := []byte(`apiVersion: lifeboat/v1
+kind: Drill
+title: the RTO is too short
+engine: [virtual, embedded]
+seeds: 3..5
+given: {members: 3, load: {writes: 20/s}}
+steady: [{leader: exactly-one}]
+steps:
+  - {name: a lossy day, at: 5s, do: [{drop: {members: m1, rate: 0.1}}, {wait: 3s}, heal], expect: [{write: ok, within: 2s}]}
+  - {name: two die, wait: 2s, do: [{kill: [leader, follower]}], expect: [{leader: none, within: 4s}]}
+  - {name: one comes back, wait: 3s, after: two die, do: {start: [down]}, expect: [{leader: exactly-one, within: 1ms}, {hash: equal, within: 20s}]}
+measure: {rto: {from: two die, until: steady}}
+`)
+	s, err := sim.Load("short.yaml", data)
+	require.NoError(t, err)
+	first, err := drill.Run(t.Context(), s, data, drill.Options{Workers: 1, Shrink: true})
+	require.NoError(t, err)
+	require.Equal(t, sim.Deviated, first.Verdict)
+	require.Equal(t, `step "one comes back": leader exactly-one within 1ms`, first.Run.Cause)
+
+	least, err := sim.Load("least.yaml", first.Shrunk)
+	require.NoError(t, err, "%s", first.Shrunk)
+	require.Len(t, least.Steps, 2, "%s", first.Shrunk)
+	require.Equal(t, sim.Range{First: 3, Last: 3}, least.Seeds)
+	again, err := drill.Run(t.Context(), least, first.Shrunk, drill.Options{Workers: 1, Shrink: true})
+	require.NoError(t, err)
+	require.Equal(t, first.Run.Cause, again.Run.Cause)
+	same, err := sim.Load("least.yaml", again.Shrunk)
+	require.NoError(t, err)
+	require.Equal(t, sim.Encode(least), sim.Encode(same), "it was a minimum")
+}
+
 // A run that is interrupted ends its workers.
 func TestInterruptedRunEndsItsWorkers(t *testing.T) {
 	t.Parallel()

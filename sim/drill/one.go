@@ -186,6 +186,7 @@ func serious(err error) bool {
 func (r *runner) deviate(where string, checks []sim.Check) {
 	if miss := missed(checks); miss != nil && r.run.Verdict == sim.Met {
 		r.run.Verdict, r.run.Reason = sim.Deviated, reasonOf(where, *miss)
+		r.run.Cause = where + ": " + miss.Expected
 	}
 }
 
@@ -204,10 +205,11 @@ func reasonOf(where string, c sim.Check) string {
 
 // conclude turns what ended the run into a verdict.
 func (r *runner) conclude(err error) {
+	var broken *sim.InvariantError
 	switch {
 	case err == nil:
-	case errors.Is(err, sim.ErrInvariant):
-		r.run.Verdict, r.run.Reason = sim.Deviated, err.Error()
+	case errors.As(err, &broken):
+		r.run.Verdict, r.run.Reason, r.run.Cause = sim.Deviated, err.Error(), "invariant "+string(broken.Name)
 	default:
 		r.run.Verdict, r.run.Reason = sim.Aborted, err.Error()
 	}

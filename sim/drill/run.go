@@ -29,6 +29,9 @@ type Options struct {
 	// Source is how the drill was named, for the command that repeats it; ""
 	// is the scenario's name.
 	Source string
+	// Shrink asks for Report.Shrunk where the virtual engine deviated. It costs
+	// some tens of runs.
+	Shrink bool
 	// Progress is told after each seed, from one goroutine at a time.
 	Progress func(done, all int, run sim.Run)
 }
@@ -75,7 +78,37 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	if engine == sim.Virtual {
 		report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", cmp.Or(o.Source, s.Name), report.Run.Seed)
 	}
-	return report, nil
+	if engine == sim.Virtual && o.Shrink && report.Verdict == sim.Deviated {
+		report.Shrunk, err = shrunk(ctx, s, report.Run)
+	}
+	return report, err
+}
+
+// shrunk is the file of what is left of a drill that deviated in run.
+func shrunk(ctx context.Context, s *sim.Scenario, run sim.Run) ([]byte, error) {
+	w, err := startWorker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	whole := *s
+	whole.Engines, whole.Seeds = []sim.EngineName{sim.Virtual}, sim.Range{First: run.Seed, Last: run.Seed}
+	try := func(ctx context.Context, candidate *sim.Scenario) (sim.Run, error) {
+		out, err := w.do(job{Name: s.Name, Data: sim.Encode(candidate), Seed: run.Seed})
+		if ctx.Err() != nil {
+			return out, ctx.Err() // the worker was ended
+		}
+		return out, err
+	}
+	least, err := Shrink(ctx, &whole, try, func(r sim.Run) bool { return r.Verdict == sim.Deviated && r.Cause == run.Cause })
+	if err != nil {
+		return nil, err
+	}
+	head := fmt.Sprintf("# Shrunk from drill %q at seed %d, sha256\n# %s\n"+
+		"# Steps left: %d of %d. It deviates the same way:\n# %q\n"+
+		"# This is a local minimum: nothing more can be taken away alone, but another\n"+
+		"# schedule may be shorter.\n", s.Name, run.Seed, s.Digest, len(least.Steps), len(s.Steps), run.Cause)
+	return append([]byte(head), sim.Encode(least)...), nil
 }
 
 // virtual spreads seeds over workers. Every run is kept without its timeline,

@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -10,40 +11,94 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
-// Shrink takes away what a failing drill does not need to fail: whole steps
-// first, then what they do and expect. same says whether a run fails the way
-// that is looked for. What is left is a local minimum: nothing more can be
-// taken away alone, but another schedule may be shorter.
-func Shrink(ctx context.Context, engine sim.Engine, s *sim.Scenario, seed uint64, same func(sim.Run) bool) (*sim.Scenario, error) {
-	least := *s
-	for size := max(1, len(least.Steps)/2); size > 0; {
-		smaller, err := without(ctx, engine, &least, seed, size, same)
+// Shrink takes away what a drill does not need to deviate: steps in a row, then
+// what it measures, then single actions and expectations. try runs a candidate,
+// same says whether a run deviates in the way that is looked for. Every
+// candidate went through its file first, so what is returned can be written
+// down, read and run.
+//
+// What is left is a local minimum: nothing more can be taken away alone, but
+// another schedule may be shorter.
+func Shrink(ctx context.Context, s *sim.Scenario, try func(context.Context, *sim.Scenario) (sim.Run, error), same func(sim.Run) bool) (*sim.Scenario, error) {
+	least := s
+	for {
+		smaller, err := firstSmaller(ctx, least, try, same)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("shrinking %q: %w", s.Name, err)
 		}
 		if smaller == nil {
-			size /= 2
-			continue
+			return least, nil
 		}
-		least = *smaller
+		least = smaller
 	}
-	return &least, nil
 }
 
-// without tries to leave out size steps in a row, at every place.
-func without(ctx context.Context, engine sim.Engine, s *sim.Scenario, seed uint64, size int, same func(sim.Run) bool) (*sim.Scenario, error) {
-	for i := 0; i+size <= len(s.Steps) && len(s.Steps) > size; i++ {
-		candidate := *s
-		candidate.Steps = slices.Delete(slices.Clone(s.Steps), i, i+size)
-		run, err := One(ctx, engine, &candidate, seed)
+// firstSmaller is the first candidate that still deviates, nil if none does.
+func firstSmaller(ctx context.Context, s *sim.Scenario, try func(context.Context, *sim.Scenario) (sim.Run, error), same func(sim.Run) bool) (*sim.Scenario, error) {
+	for candidate := range candidates(s) {
+		loaded, err := sim.Load(s.Name, sim.Encode(candidate))
 		if err != nil {
-			return nil, err
+			continue // what is left needs what was taken away
 		}
-		if same(run) {
-			return &candidate, nil
+		run, err := try(ctx, loaded)
+		switch {
+		case err != nil:
+			return nil, err
+		case same(run):
+			return loaded, nil
 		}
 	}
 	return nil, nil
+}
+
+// candidates are s with one thing less, the largest things first.
+func candidates(s *sim.Scenario) iter.Seq[*sim.Scenario] {
+	return func(yield func(*sim.Scenario) bool) {
+		for size := len(s.Steps) - 1; size > 0; size /= 2 {
+			for i := 0; i+size <= len(s.Steps); i++ {
+				less := *s
+				less.Steps = slices.Delete(slices.Clone(s.Steps), i, i+size)
+				if !yield(&less) {
+					return
+				}
+			}
+		}
+		if s.Measure != (sim.Measure{}) {
+			less := *s
+			less.Measure, less.Expect = sim.Measure{}, sim.Targets{}
+			if !yield(&less) {
+				return
+			}
+		}
+		for i, step := range s.Steps {
+			for smaller := range smallerSteps(step) {
+				less := *s
+				less.Steps = slices.Clone(s.Steps)
+				less.Steps[i] = smaller
+				if !yield(&less) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// smallerSteps are step with one action or one expectation less.
+func smallerSteps(step sim.Step) iter.Seq[sim.Step] {
+	return func(yield func(sim.Step) bool) {
+		for i := range step.Do {
+			less := step
+			if less.Do = slices.Delete(slices.Clone(step.Do), i, i+1); !yield(less) {
+				return
+			}
+		}
+		for i := range step.Expect {
+			less := step
+			if less.Expect = slices.Delete(slices.Clone(step.Expect), i, i+1); !yield(less) {
+				return
+			}
+		}
+	}
 }
 
 // Random makes up a drill of faults, to search with: nothing in it may break an

@@ -24,24 +24,24 @@ func (r *runner) summary() {
 	if s.Measure.RPO {
 		run.RPO = &run.Tally.Lost
 		if limit := s.Expect.RPO; limit != nil && *run.RPO > *limit {
-			r.fail(fmt.Sprintf("rpo: %d acknowledged writes are lost, and at most %d may be", *run.RPO, *limit))
+			r.fail("rpo", fmt.Sprintf("%d acknowledged writes are lost, and at most %d may be", *run.RPO, *limit))
 		}
 	}
 	if slices.Contains(s.Always, sim.AckedWritesSurvive) && run.Tally.Lost > 0 {
-		r.fail(fmt.Sprintf("invariant %s broken: %d acknowledged writes are lost", sim.AckedWritesSurvive, run.Tally.Lost))
+		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("%d acknowledged writes are lost", run.Tally.Lost))
 	}
 	if s.Measure.From == "" {
 		return
 	}
 	run.RTO = rto(s, run)
 	if limit := s.Expect.RTO; limit != nil && run.RTO.Total > *limit {
-		r.fail(fmt.Sprintf("rto: it took %s, and may take %s", run.RTO.Total, limit))
+		r.fail("rto", fmt.Sprintf("it took %s, and may take %s", run.RTO.Total, limit))
 	}
 }
 
-func (r *runner) fail(reason string) {
+func (r *runner) fail(cause, detail string) {
 	if r.run.Verdict == sim.Met {
-		r.run.Verdict, r.run.Reason = sim.Deviated, reason
+		r.run.Verdict, r.run.Reason, r.run.Cause = sim.Deviated, cause+": "+detail, cause
 	}
 }
 

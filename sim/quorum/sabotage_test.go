@@ -2,6 +2,7 @@ package quorum_test
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"strconv"
 	"strings"
@@ -48,7 +49,9 @@ func TestSabotageIsCaughtAndShrunk(t *testing.T) {
 				if !broken(run) {
 					continue
 				}
-				small, err := drill.Shrink(t.Context(), engine, s, seed, broken)
+				small, err := drill.Shrink(t.Context(), s, func(ctx context.Context, s *sim.Scenario) (sim.Run, error) {
+					return drill.One(ctx, engine, s, seed)
+				}, broken)
 				require.NoError(t, err)
 				require.LessOrEqual(t, len(small.Steps), 15)
 				again, err := sim.Load("small.yaml", sim.Encode(small))
