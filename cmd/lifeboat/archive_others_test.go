@@ -7,9 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -61,40 +59,4 @@ func TestOthersOpenOurs(t *testing.T) {
 	status, err := etcdsnapshot.NewV3(zap.NewNop()).Status(copied)
 	require.NoError(t, err)
 	require.Equal(t, int64(1485), status.Revision)
-}
-
-// No command of the families opens a socket that could reach anybody. (etcd's
-// embed package asks the kernel for the default route when it is linked, over
-// a netlink socket: etcd client/pkg/netutil.)
-func TestArchiveOpensNoSocket(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("no strace on this host")
-	}
-	s := newScene(t)
-	sealed := s.create(t, "a.age", "-r", s.recipient, "--sign", s.signer)
-	for i, args := range [][]string{
-		{"archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--sign", s.signer, "--to", filepath.Join(s.dir, "b.age")},
-		{"archive", "unpack", sealed, "-i", s.identity, "--to", filepath.Join(s.dir, "out")},
-		{"archive", "rekey", sealed, "-i", s.identity, "--add", s.recipient, "--to", filepath.Join(s.dir, "c.age")},
-		{"key", "generate", "--to", filepath.Join(s.dir, "key")},
-	} {
-		cmd := self(t, args...)
-		trace := filepath.Join(s.dir, "trace"+strconv.Itoa(i))
-		cmd.Args = append([]string{"strace", "-f", "-qq", "-e", "trace=socket,connect,bind", "-o", trace}, cmd.Args...)
-		cmd.Path, _ = exec.LookPath("strace")
-		output, err := cmd.CombinedOutput()
-		if err != nil && strings.Contains(string(output), "ptrace") {
-			t.Skip("this host lets nobody trace")
-		}
-		require.NoError(t, err, string(output))
-		calls, err := os.ReadFile(trace)
-		require.NoError(t, err)
-		for call := range strings.Lines(string(calls)) {
-			if strings.Contains(call, "socket(") {
-				require.Contains(t, call, "AF_NETLINK", "%q", args)
-			}
-			require.NotContains(t, call, "connect(", "%q", args)
-		}
-	}
 }

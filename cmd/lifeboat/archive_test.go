@@ -413,28 +413,6 @@ func TestArchiveDiskFull(t *testing.T) {
 	}
 }
 
-// Without a network, and without a socket: the archive and key commands make
-// do with files.
-func TestArchiveWithoutNetwork(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	sealed := s.create(t, "a.age", "-r", s.recipient, "--sign", s.signer)
-	for _, args := range [][]string{
-		{"archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--to", filepath.Join(s.dir, "b.age")},
-		{"archive", "verify", sealed, "-i", s.identity},
-		{"archive", "rekey", sealed, "-i", s.identity, "--add", s.recipient, "--to", filepath.Join(s.dir, "c.age")},
-		{"key", "check", sealed, "-i", s.identity},
-	} {
-		cmd := self(t, args...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-		output, err := cmd.CombinedOutput()
-		if errorsIsPermission(err) {
-			t.Skip("this host lets nobody make a network namespace")
-		}
-		require.NoError(t, err, string(output))
-	}
-}
-
 // Interrupted, the archive commands leave nothing and say 130.
 func TestArchiveInterrupted(t *testing.T) {
 	t.Parallel()

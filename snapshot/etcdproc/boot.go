@@ -15,8 +15,8 @@ import (
 	"github.com/coreos/go-semver/semver"
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/version"
+	"go.etcd.io/etcd/client/pkg/v3/types"
 	etcdsnapshot "go.etcd.io/etcd/etcdutl/v3/snapshot"
-	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 	"go.etcd.io/etcd/server/v3/storage/schema"
@@ -165,25 +165,20 @@ const (
 // boot starts etcd on the restored data dir and returns when it is the leader
 // of its cluster of one. It listens nowhere.
 func boot(lg *zap.Logger, how bootMode) (*etcdserver.EtcdServer, error) {
-	cfg := embed.NewConfig()
+	cfg := serverConfig(lg, memberName, dataDir, types.URLs{peerURL}, nil)
 	cfg.ForceNewCluster = how == forceNewCluster
-	cfg.Name = memberName
-	cfg.Dir = dataDir
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(lg)
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = nil, []url.URL{peerURL}
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = nil, nil
-	cfg.EnableGRPCGateway = false
-	cfg.TickMs, cfg.ElectionMs = 10, 100
+	cfg.TickMs, cfg.ElectionTicks = 10, 10
 	cfg.UnsafeNoFsync = true   // the copy need not survive
 	cfg.QuotaBackendBytes = -1 // no quota, so that no alarm is raised again
-	e, err := embed.StartEtcd(cfg)
+	s, err := etcdserver.NewServer(cfg)
 	if err != nil {
 		return nil, err
 	}
+	s.Start()
 	select {
-	case <-e.Server.ReadyNotify():
-		return e.Server, nil
-	case <-e.Server.StopNotify():
+	case <-s.ReadyNotify():
+		return s, nil
+	case <-s.StopNotify():
 		return nil, errors.New("etcd stopped before it was ready")
 	}
 }

@@ -12,7 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/client/pkg/v3/types"
+	"go.etcd.io/etcd/server/v3/config"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 )
 
@@ -100,7 +101,7 @@ func serveMember(cfg MemberConfig, say *json.Encoder, stop <-chan struct{}) erro
 	if err := say.Encode(message{Phase: bootPhase}); err != nil {
 		return err
 	}
-	e, err := embed.StartEtcd(conf)
+	e, err := serveSockets(conf, conf.Name+socketSuffix, clientHost+socketSuffix)
 	if err != nil {
 		return err
 	}
@@ -111,8 +112,8 @@ func serveMember(cfg MemberConfig, say *json.Encoder, stop <-chan struct{}) erro
 }
 
 // watchMember waits for the end, and tells when the member answers clients.
-func watchMember(e *embed.Etcd, say *json.Encoder, stop <-chan struct{}) error {
-	ready := e.Server.ReadyNotify()
+func watchMember(s *server, say *json.Encoder, stop <-chan struct{}) error {
+	ready := s.ReadyNotify()
 	for {
 		select {
 		case <-ready:
@@ -121,43 +122,35 @@ func watchMember(e *embed.Etcd, say *json.Encoder, stop <-chan struct{}) error {
 			}
 			ready = nil
 		case <-stop:
-			e.Close()
+			s.stop()
 			return nil
-		case err := <-e.Err():
+		case err := <-s.failed:
 			return err
-		case <-e.Server.StopNotify(): // a removed member ends itself
+		case <-s.StopNotify(): // a removed member ends itself
 			return nil
 		}
 	}
 }
 
 // memberConfig is etcd's configuration of a member that stands in its folder.
-func memberConfig(m MemberConfig) (*embed.Config, error) {
+func memberConfig(m MemberConfig) (cfg config.ServerConfig, err error) {
 	wal.SegmentSizeBytes = 4 << 20 // two are allocated at once, for each of up to nine members
 	peer, err := url.Parse(PeerURL(m.Name))
 	if err != nil {
-		return nil, err
+		return cfg, err
 	}
 	client, err := url.Parse(PeerURL(clientHost))
 	if err != nil {
-		return nil, err
+		return cfg, err
 	}
-	cfg := embed.NewConfig()
-	cfg.Name, cfg.Dir = m.Name, memberData
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger())
-	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
-	cfg.EnableGRPCGateway = false
-	cfg.InitialCluster, cfg.InitialClusterToken = m.InitialCluster, m.Token
-	if m.Existing {
-		cfg.ClusterState = embed.ClusterStateFlagExisting
-	}
+	cfg = serverConfig(newLogger(), m.Name, memberData, types.URLs{*peer}, types.URLs{*client})
+	cfg.NewCluster = !m.Existing
 	cfg.ForceNewCluster = m.ForceNewCluster
 	cfg.QuotaBackendBytes = m.Quota
 	cfg.UnsafeNoFsync = true
 	cfg.PreVote = !m.NoPreVote
 	if m.Tick > 0 {
-		cfg.TickMs, cfg.ElectionMs = uint(m.Tick/time.Millisecond), uint(m.Election/time.Millisecond)
+		cfg.TickMs, cfg.ElectionTicks = uint(m.Tick/time.Millisecond), int(m.Election/m.Tick)
 	}
-	return cfg, nil
+	return cfg, initialMembers(&cfg, m.InitialCluster, m.Token)
 }

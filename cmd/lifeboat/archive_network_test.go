@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every archive and key command does its work where there is no network, and
+// strace, where it is installed, sees no socket made: neither one that could
+// reach anybody, nor one that asks the kernel about the network.
+func TestArchiveAndKeyWithoutSockets(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	sealed := s.create(t, "a.age", "-r", s.recipient, "--sign", s.signer)
+	members := filepath.Join(s.dir, "members")
+	require.NoError(t, os.Mkdir(members, 0o700))
+	output, err := exec.Command("tar", "xzf", "../../testdata/harbour/members.tar.gz", "-C", members).CombinedOutput()
+	require.NoError(t, err, string(output))
+	team := filepath.Join(s.dir, "team")
+	require.NoError(t, os.WriteFile(team, []byte(s.recipient+"\n"), 0o600))
+	open := []string{sealed, "-i", s.identity, "--pubkey", s.signer + ".pub"}
+	for name, args := range map[string][]string{
+		"create":           {"archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--sign", s.signer, "--to", "b.age"},
+		"create, data dir": {"archive", "create", "--snapshot", filepath.Join(members, "etcd-0"), "--kubernetes", s.kubernetes, "-r", s.recipient, "--to", "c.age"},
+		"verify":           append([]string{"archive", "verify"}, open...),
+		"verify, quick":    append([]string{"archive", "verify", "--quick"}, open...),
+		"list":             append([]string{"archive", "list"}, open...),
+		"unpack":           append([]string{"archive", "unpack", "--to", "unpacked"}, open...),
+		"encrypt":          {"archive", "encrypt", s.snapshot, "-r", s.recipient, "--to", "d.age"},
+		"decrypt":          append([]string{"archive", "decrypt", "--to", "d.tar.gz"}, open...),
+		"rekey":            append([]string{"archive", "rekey", "--add", s.recipient, "--to", "e.age"}, open...),
+		"rekey, rotate":    append([]string{"archive", "rekey", "--rotate", "-R", team, "--to", "f.age"}, open...),
+		"key generate":     {"key", "generate", "--to", "key"},
+		"key for signing":  {"key", "generate", "--signing", "--to", "sig"},
+		"key show":         {"key", "show", s.identity},
+		"key check":        {"key", "check", sealed, "-i", s.identity},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for i, arg := range args { // what is made goes to a folder of its own
+				if i > 0 && args[i-1] == "--to" {
+					args[i] = filepath.Join(dir, arg)
+				}
+			}
+			cmd := self(t, args...)
+			cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+dir)
+			trace := filepath.Join(dir, "trace")
+			strace, err := exec.LookPath("strace")
+			traced := err == nil
+			if traced {
+				cmd.Args = append([]string{"strace", "-f", "-qq", "-e", "trace=socket,socketpair", "-e", "signal=none", "-o", trace}, cmd.Args...)
+				cmd.Path = strace
+			}
+			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+			output, err := cmd.CombinedOutput()
+			if errorsIsPermission(err) {
+				t.Skip("this host lets nobody make a network namespace")
+			}
+			if traced && strings.Contains(string(output), "ptrace") {
+				t.Skip("this host lets nobody trace")
+			}
+			require.NoError(t, err, string(output))
+			if traced {
+				calls, err := os.ReadFile(trace)
+				require.NoError(t, err)
+				require.NotContains(t, string(calls), "socket") // calls that strace does not know are in there, too
+			}
+		})
+	}
+}
