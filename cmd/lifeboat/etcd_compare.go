@@ -91,10 +91,13 @@ func (c *comparison) close() {
 func (c *comparison) run(ctx context.Context, paths []string) error {
 	phase := c.env.progress.Start("reading", 0)
 	defer phase.Done()
-	for _, path := range paths {
+	if err := c.opts.checkWALDirs(len(paths)); err != nil {
+		return err
+	}
+	for i, path := range paths {
 		row := &comparedRow{Path: path}
 		c.Rows = append(c.Rows, row)
-		if err := c.open(ctx, row); err != nil {
+		if err := c.open(ctx, row, i); err != nil {
 			return err
 		}
 	}
@@ -109,12 +112,17 @@ func (c *comparison) run(ctx context.Context, paths []string) error {
 
 // open reads one row: a data dir with its log, or anything else that openSource
 // takes. Damage is in the row.
-func (c *comparison) open(ctx context.Context, row *comparedRow) error {
+func (c *comparison) open(ctx context.Context, row *comparedRow, i int) error {
 	info, err := os.Stat(row.Path)
 	if err == nil && info.IsDir() {
-		return c.openDir(ctx, row)
+		return c.openDir(ctx, row, i)
 	}
-	src, err := openSource(ctx, c.env, c.opts, row.Path)
+	if wal := c.opts.walDir(i); wal != "" {
+		return usagef("--src-wal-dir %q stands for %q, which is no data dir", wal, row.Path)
+	}
+	opts := c.opts
+	opts.WALDirs = nil
+	src, err := openSource(ctx, c.env, opts, row.Path)
 	if err != nil {
 		return err
 	}
@@ -124,14 +132,10 @@ func (c *comparison) open(ctx context.Context, row *comparedRow) error {
 	return err
 }
 
-func (c *comparison) openDir(ctx context.Context, row *comparedRow) error {
-	dir, err := datadir.Open(row.Path)
+func (c *comparison) openDir(ctx context.Context, row *comparedRow, i int) error {
+	s, err := c.opts.survey(ctx, row.Path, i)
 	if err != nil {
 		return err
-	}
-	s, err := dir.Survey(ctx)
-	if err != nil {
-		return inUseHint(err)
 	}
 	row.survivor, row.MemberID, row.Member = s, s.Log.NodeID, s.Name()
 	row.LastIndex, row.LastTerm = s.Newest()

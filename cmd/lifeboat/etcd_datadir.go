@@ -17,6 +17,8 @@ func (o sourceOptions) refuseDirFlags() error {
 	switch {
 	case len(o.PeerDirs) > 0:
 		return usagef("--peer-dir goes with the data dir of a member")
+	case len(o.WALDirs) > 0:
+		return usagef("--src-wal-dir goes with the data dir of a member")
 	case o.CommittedOnly:
 		return usagef("--committed-only goes with the data dir of a member: nothing else has a write-ahead log")
 	}
@@ -46,19 +48,57 @@ func (o *opener) dataDir(ctx context.Context) error {
 func (o *opener) survey(ctx context.Context) ([]*datadir.Survivor, error) {
 	phase := o.env.progress.Start("reading the write-ahead log", 0)
 	defer phase.Done()
+	paths := append([]string{o.src.path}, o.opts.PeerDirs...)
+	if err := o.opts.checkWALDirs(len(paths)); err != nil {
+		return nil, err
+	}
 	var survivors []*datadir.Survivor
-	for _, path := range append([]string{o.src.path}, o.opts.PeerDirs...) {
-		dir, err := datadir.Open(path)
+	for i, path := range paths {
+		s, err := o.opts.survey(ctx, path, i)
 		if err != nil {
 			return nil, err
-		}
-		s, err := dir.Survey(ctx)
-		if err != nil {
-			return nil, inUseHint(err)
 		}
 		survivors = append(survivors, s)
 	}
 	return survivors, nil
+}
+
+// checkWALDirs: a log that is taken for another member's would be refused or,
+// worse, fit.
+func (o sourceOptions) checkWALDirs(dirs int) error {
+	if n := len(o.WALDirs); n > 1 && n != dirs {
+		return usagef("--src-wal-dir is given %d times for %d data dirs: give it once for the first of them, or for each, "+
+			"in their order, and \"\" for one that has its log in it", n, dirs)
+	}
+	return nil
+}
+
+// walDir is where the log of a command's i-th data dir stands, "" for in it.
+func (o sourceOptions) walDir(i int) string {
+	if i < len(o.WALDirs) {
+		return o.WALDirs[i]
+	}
+	return ""
+}
+
+// survey looks at the i-th data dir of a command.
+func (o sourceOptions) survey(ctx context.Context, path string, i int) (*datadir.Survivor, error) {
+	dir, err := datadir.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	wal := o.walDir(i)
+	if wal != "" {
+		dir = dir.WithWAL(wal)
+	}
+	s, err := dir.Survey(ctx)
+	if err != nil {
+		return nil, inUseHint(err)
+	}
+	if s.Log.Segments == 0 && wal != "" {
+		return nil, failf("--src-wal-dir %q: there is no write-ahead log in it", wal)
+	}
+	return s, nil
 }
 
 func inUseHint(err error) error {
@@ -100,7 +140,7 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 // proven.
 func (o *opener) tellReplay(r *datadir.Replay) {
 	if r.Survivor.Log.Segments == 0 {
-		o.env.warn("there is no write-ahead log in %q: what was acknowledged last may be missing", r.Survivor.Dir.WAL())
+		o.env.warn("there is no write-ahead log in %q: what was acknowledged last may be missing. Where etcd ran with --wal-dir, name that folder with --src-wal-dir", r.Survivor.Dir.WAL())
 	}
 	if l := r.Survivor.Log; l.Leftover > 0 {
 		last, _ := l.Last()

@@ -66,18 +66,10 @@ func runRepair(c *cli.Context, env *environment) error {
 	case do.Keep < 0:
 		return usagef("--keep-revisions %d is negative", do.Keep)
 	}
-	opts, err := sourceOptionsOf(c)
+	opts, path, err := writingOptionsOf(c, to, c.String("wal-dir"))
 	if err != nil {
 		return err
 	}
-	path, err := oneArgument(c, "SRC")
-	if err != nil {
-		return err
-	}
-	if err := refuseInside(path, to); err != nil {
-		return err
-	}
-	opts.spoolDir = nearestFolder(to)
 	src, err := openSource(c.Context, env, opts, path)
 	if err != nil {
 		return err

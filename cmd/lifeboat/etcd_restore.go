@@ -77,18 +77,10 @@ func runRestore(c *cli.Context, env *environment, as verb) error {
 	if to == "" {
 		return usagef("--to is missing: the data dir to write")
 	}
-	opts, err := sourceOptionsOf(c)
+	opts, path, err := writingOptionsOf(c, to, c.String("wal-dir"))
 	if err != nil {
 		return err
 	}
-	path, err := oneArgument(c, "SRC")
-	if err != nil {
-		return err
-	}
-	if err := refuseInside(path, to); err != nil {
-		return err
-	}
-	opts.spoolDir = nearestFolder(to)
 	viaEtcd := as == rebuildVerb && c.Bool("via-etcd")
 	opts.CommittedOnly = opts.CommittedOnly || viaEtcd
 	src, err := openSource(c.Context, env, opts, path)

@@ -25,10 +25,16 @@ func etcdSaveCommand(env *environment) *cli.Command {
 			if to == "" {
 				return usagef("--to is missing: the file to write")
 			}
-			if err := refuseInside(c.Args().First(), to); err != nil {
+			opts, path, err := writingOptionsOf(c, to)
+			if err != nil {
 				return err
 			}
-			return withSource(c, env, func(src *source) error { return etcdSave(c, env, src, to) })
+			src, err := openSource(c.Context, env, opts, path)
+			if err != nil {
+				return err
+			}
+			defer src.Close()
+			return etcdSave(c, env, src, to)
 		},
 	}
 }

@@ -5,7 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
@@ -21,29 +24,53 @@ func targetHint(err error) error {
 	return inUseHint(err)
 }
 
-// refuseInside keeps a target out of the data dir that is read: it would be
-// changed by it.
-func refuseInside(src, to string) error {
-	if info, err := os.Stat(src); err != nil || !info.IsDir() {
-		return nil //nolint:nilerr // whoever opens it says what is wrong
+// writingOptionsOf reads the flags of a command that reads SRC and writes
+// targets, of which "" is none. What is spooled stands on the first one's own
+// file system.
+func writingOptionsOf(c *cli.Context, targets ...string) (opts sourceOptions, src string, err error) {
+	if opts, err = sourceOptionsOf(c); err != nil {
+		return opts, "", err
 	}
-	dir := src
-	if d, err := datadir.Open(src); err == nil {
+	if src, err = oneArgument(c, "SRC"); err != nil {
+		return opts, "", err
+	}
+	opts.spoolDir = nearestFolder(targets[0])
+	return opts, src, opts.refuseInside(src, targets...)
+}
+
+// refuseInside keeps targets out of the data dirs and logs that are read: they
+// would be changed by them. A target of "" is none.
+func (o sourceOptions) refuseInside(src string, targets ...string) error {
+	read := slices.Concat([]string{src}, o.PeerDirs, o.WALDirs)
+	for _, dir := range read {
+		for _, to := range targets {
+			inside, err := isInside(dir, to)
+			if err != nil {
+				return err
+			}
+			if inside {
+				return withHint(refusef("%q stands in %q, which is read", to, dir), "choose another place")
+			}
+		}
+	}
+	return nil
+}
+
+// isInside reports whether a path to be written stands in a folder.
+func isInside(dir, to string) (bool, error) {
+	if info, err := os.Stat(dir); to == "" || err != nil || !info.IsDir() {
+		return false, nil //nolint:nilerr // whoever opens it says what is wrong
+	}
+	if d, err := datadir.Open(dir); err == nil {
 		dir = d.Path // SRC may be the folder member in it
 	}
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
-		return err
+		return false, err
 	}
 	target, err := filepath.EvalSymlinks(nearestFolder(to))
-	if err != nil {
-		return err
-	}
-	if target == dir || strings.HasPrefix(target, dir+string(filepath.Separator)) {
-		return withHint(refusef("%q stands in the data dir %q that is read", to, src), "choose another place with --to")
-	}
-	return nil
+	return target == dir || strings.HasPrefix(target, dir+string(filepath.Separator)), err
 }

@@ -37,6 +37,7 @@ type sourceOptions struct {
 
 	// Of a data dir.
 	PeerDirs      []string // data dirs of other members of the same cluster
+	WALDirs       []string // where the logs stand, if not in the dirs: SRC's, then the peers'
 	CommittedOnly bool     // cut the log where a commit is recorded
 	AcceptLoss    bool     // go on over a damaged log
 
@@ -57,6 +58,7 @@ func sourceFlags() []cli.Flag {
 		&cli.StringFlag{Name: "spool", Value: string(spoolAuto), Usage: "`WHERE` the database is unpacked: auto, mem or disk"},
 		&cli.BoolFlag{Name: "require-hash", Usage: "refuse a database without etcd's sha256 trailer"},
 		&cli.StringSliceFlag{Name: "peer-dir", Usage: "data `DIR` of another member, where SRC is one; repeatable"},
+		&cli.StringSliceFlag{Name: "src-wal-dir", Usage: "`DIR` with SRC's log, where etcd ran with --wal-dir; repeated, those of the peers in their order"},
 		&cli.BoolFlag{Name: "committed-only", Usage: "of a data dir, leave out what is not proven committed"},
 		&cli.BoolFlag{Name: "accept-loss", Usage: "of a data dir, go on where its log is damaged"},
 		&cli.StringFlag{Name: "max-size", Value: defaultMaxSize, Usage: "refuse to unpack more than `SIZE`"},
@@ -74,6 +76,7 @@ func sourceOptionsOf(c *cli.Context) (sourceOptions, error) {
 		Spool:            spoolMode(c.String("spool")),
 		RequireHash:      c.Bool("require-hash"),
 		PeerDirs:         c.StringSlice("peer-dir"),
+		WALDirs:          c.StringSlice("src-wal-dir"),
 		CommittedOnly:    c.Bool("committed-only"),
 		AcceptLoss:       c.Bool("accept-loss"),
 	}
