@@ -77,12 +77,13 @@ cross: ## compile for every platform that is released
 
 interop-tools:
 	@missing=; for tool in age minisign strace zstd; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	command -v etcd >/dev/null || missing="$$missing etcd-server"; \
 	if [ -n "$$missing" ]; then \
 	  echo "make interop tests against$$missing; installing with apt-get."; \
 	  apt-get update -qq && apt-get install -y -qq $$missing || echo "Not installed. Without them the tests that need them are left out."; \
 	fi
 
-interop: interop-tools ## nested modules in testdata, against age, minisign, strace, zstd (Debian's) and Kubernetes' own programs (built)
+interop: interop-tools ## nested modules in testdata, against age, minisign, strace, zstd, etcd (Debian's), etcd 3.5 and 3.6 and Kubernetes' own programs (built)
 	@set -e; found=; for mod in $$(find testdata -name go.mod | LC_ALL=C sort); do \
 	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 1h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
