@@ -89,9 +89,10 @@ type Cluster interface {
 	// Status is the member's own view: no quorum is needed.
 	Status(ctx context.Context, on string) (Status, error)
 
-	// Objects counts the Kubernetes objects of a namespace that can be read from
-	// the member on. Only a cluster that started from a backup holds any.
-	Objects(ctx context.Context, on, namespace string) (int, error)
+	// Objects counts the Kubernetes objects of a namespace that the backup has
+	// (of), and those of them that can be read from the member on. Only a cluster
+	// that started from a backup holds any.
+	Objects(ctx context.Context, on, namespace string) (read, of int, err error)
 
 	// Checked are the invariants that the run is really held to: those of
 	// Given.Always that the engine can see. A report names the others.
@@ -171,14 +172,22 @@ type Tally struct {
 	Acknowledged int `json:"acknowledged"`
 	Failed       int `json:"failed"`
 	Lost         int `json:"lost"`
-	// LostKeys are names of lost writes, at most 20; of a backup's objects
-	// where the loss is one.
+	// LostKeys are names of lost writes, at most 20.
 	LostKeys []string `json:"lostKeys,omitempty"`
 	// Gaps are the stretches without one acknowledged write, oldest first: of at
 	// least three heartbeats in virtual time, of ten where clocks are real.
 	Gaps []Gap `json:"gaps,omitempty"`
 	// Buckets are acknowledged and failed writes per second, for the report.
 	Buckets []Bucket `json:"buckets,omitempty"`
+}
+
+// ObjectLoss is what became of a backup's Kubernetes objects: the cluster that
+// stands at the end, against what the drill began with and wrote since.
+type ObjectLoss struct {
+	Of      int      `json:"of"`                // objects that were looked for
+	Lost    []string `json:"lost,omitempty"`    // names of those that are not there
+	SetBack []string `json:"setBack,omitempty"` // there, but an acknowledged change of theirs is lost
+	Unknown string   `json:"unknown,omitempty"` // why nobody could be asked; then the lists say nothing
 }
 
 // Gap is a stretch without acknowledged writes. Until is 0 while it lasts.

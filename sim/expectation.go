@@ -18,7 +18,7 @@ const (
 	OnStatus   Subject = "status"    // an error of `endpoint status`, or ok
 	OnAlarms   Subject = "alarms"    // none, NOSPACE, CORRUPT
 	OnHash     Subject = "hash"      // equal: all running voters at the same revision
-	OnObjects  Subject = "objects"   // a namespace; readable from the backup's data
+	OnObjects  Subject = "objects"   // a namespace: all objects that the backup has of it can be read
 	OnReadOnly Subject = "read-only" // true: serializable reads work, writes fail; false: writes work
 	OnLost     Subject = "lost"      // acknowledged writes lost: a number, or some
 	OnRevision Subject = "revision"  // ahead, behind: of what a watcher had seen before the last restore

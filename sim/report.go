@@ -68,6 +68,8 @@ type Run struct {
 
 	RTO *RTO `json:"rto,omitempty"`
 	RPO *int `json:"rpo,omitempty"` // acknowledged writes lost
+	// Objects are the backup's; nil where there was no backup.
+	Objects *ObjectLoss `json:"objects,omitempty"`
 
 	Checked   []Invariant `json:"checkedInvariants,omitempty"`
 	Unchecked []Invariant `json:"uncheckedInvariants,omitempty"` // listed, and the engine cannot see them

@@ -69,6 +69,9 @@ func (run *Run) markdown(p *printer) {
 	if run.RPO != nil {
 		p.line("RPO %d acknowledged writes lost%s", *run.RPO, lostNames(run.Tally.LostKeys))
 	}
+	for _, text := range run.Objects.lines() {
+		p.line("%s", cell(text))
+	}
 	p.line("Writes: %d sent, %d acknowledged, %d refused or unanswered", run.Tally.Sent, run.Tally.Acknowledged, run.Tally.Failed)
 	if len(run.Checked) > 0 {
 		p.line("Invariants held to: %s", joined(run.Checked))

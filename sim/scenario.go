@@ -59,12 +59,25 @@ type Given struct {
 	// Snapshot is where the caller put the backup's database, opened and
 	// checked; only engines that can read one use it.
 	Snapshot string `json:"-"`
+	// Objects are the Kubernetes objects in Snapshot, but for those that go by
+	// themselves (Events and whatever else hangs on a lease).
+	Objects []Object `json:"-"`
 	// Always are the drill's invariants: the caller copies them here. A cluster
 	// checks those it can and says which in Cluster.Checked.
 	Always []Invariant `json:"-"`
 }
 
-// Workload is what clients do all the time.
+// Object is a Kubernetes object in a backup, as the caller names it. Drills know
+// no more of it.
+type Object struct {
+	Key       string // in etcd
+	Namespace string // "" when it has none
+	Name      string // for people: "configmaps infra-production/flip"
+	Size      int    // bytes of its value
+}
+
+// Workload is what clients do all the time. On a backup, each write also writes
+// an object again as it is, as a controller's update would.
 type Workload struct {
 	Writes  int `json:"writes"`  // per second, all clients together
 	Reads   int `json:"reads"`   // linearizable reads per second

@@ -15,7 +15,6 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim"
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	embedded "github.com/lifeboat-dr/lifeboat/sim/members"
-	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 func drillRunCommand(env *environment) *cli.Command {
@@ -26,9 +25,9 @@ func drillRunCommand(env *environment) *cli.Command {
 			"lifeboat drill run ./my-drill.yaml --engine embedded",
 		ArgsUsage: "FILE|NAME...",
 		Flags: append(sourceFlags(),
-			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual or embedded (default: the first that the drill lists)"},
+			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual or embedded (default: the first that the drill lists, and with a backup the first that can start from one)"},
 			&cli.StringFlag{Name: "seeds", Usage: "seeds `A..B` of the virtual engine (default: the drill's)"},
-			&cli.StringFlag{Name: "backup", Usage: "the `SRC` whose data the members start from (embedded)"},
+			&cli.StringFlag{Name: "backup", Usage: "the `SRC` whose data the members start from (default: the drill's; not virtual)"},
 			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html, junit.xml and, of a drill that deviated, shrunk.yaml, one below it per drill; it must not exist"},
 			outputFlag(env, formatTable, formatJSON, formatYAML)),
 		Action: func(c *cli.Context) error { return drillRun(c, env) },
@@ -40,14 +39,8 @@ type loadedDrill struct {
 	word     string
 	scenario *sim.Scenario
 	data     []byte
-}
-
-// engine is the one that it will run on.
-func (d loadedDrill) engine(o drill.Options) sim.EngineName {
-	if o.Engine != "" {
-		return o.Engine
-	}
-	return d.scenario.Engines[0]
+	engine   sim.EngineName
+	backup   string // SRC, "" for none
 }
 
 func drillRun(c *cli.Context, env *environment) (err error) {
@@ -66,7 +59,7 @@ func drillRun(c *cli.Context, env *environment) (err error) {
 		}
 	}
 	scratch := ""
-	if to != "" || slices.ContainsFunc(drills, func(d loadedDrill) bool { return d.engine(opts) == sim.Embedded }) {
+	if to != "" || slices.ContainsFunc(drills, func(d loadedDrill) bool { return d.engine == sim.Embedded }) {
 		// Members write their data here. The system's temp folder may be shared.
 		scratch, err = os.MkdirTemp(filepath.Dir(filepath.Clean(to)), ".lifeboat-drill-")
 		if err != nil {
@@ -75,15 +68,11 @@ func drillRun(c *cli.Context, env *environment) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	}
 	opts.Embedded = embedded.Engine{Dir: scratch}
-	backup, err := drillBackup(c, env, scratch)
-	if err != nil {
+	if err := giveBackups(c, env, drills, scratch); err != nil {
 		return err
 	}
 	var reports []*sim.Report
 	for _, d := range drills {
-		if backup != "" {
-			d.scenario.Given.Backup, d.scenario.Given.Snapshot = c.String("backup"), backup
-		}
 		report, err := runDrill(c, env, d, opts)
 		if err != nil {
 			return err
@@ -111,9 +100,6 @@ func drillOptions(c *cli.Context) (drill.Options, error) {
 		}
 		o.Seeds = &seeds
 	}
-	if c.String("backup") != "" && o.Engine != sim.Embedded {
-		return o, withHint(usagef("--backup: only real members can start from a backup"), "add --engine embedded")
-	}
 	return o, nil
 }
 
@@ -131,52 +117,27 @@ func drillsOf(c *cli.Context, engine sim.EngineName) ([]loadedDrill, error) {
 			return nil, err
 		case s.Kind == sim.KindCard:
 			return nil, withHint(usagef("%s is a card: it is read, not run", s.Name), "lifeboat drill list -o yaml")
-		case engine != "" && !slices.Contains(s.Engines, engine):
-			return nil, usagef("%s is not for the %s engine: it lists %s", s.Name, engine, enginesOf(s))
 		case slices.ContainsFunc(out, func(d loadedDrill) bool { return d.scenario.Name == s.Name }):
 			return nil, usagef("two drills are named %s", s.Name)
 		}
-		out = append(out, loadedDrill{word, s, data})
+		d := loadedDrill{word: word, scenario: s, data: data, backup: backupOf(c, word, s)}
+		if d.engine, err = engineOf(s, engine, d.backup); err != nil {
+			return nil, err
+		}
+		out = append(out, d)
 	}
 	return out, nil
-}
-
-// drillBackup puts the backup's database where members can open it.
-func drillBackup(c *cli.Context, env *environment, scratch string) (string, error) {
-	path := c.String("backup")
-	if path == "" {
-		return "", nil
-	}
-	opts, err := sourceOptionsOf(c)
-	if err != nil {
-		return "", err
-	}
-	src, err := openSource(c.Context, env, opts, path)
-	if err != nil {
-		return "", err
-	}
-	defer src.Close()
-	info, err := src.db.Info(c.Context)
-	if err != nil {
-		return "", err
-	}
-	to := filepath.Join(scratch, "backup.snapshot")
-	_, err = datadir.Save(c.Context, src.file, info.Size, to)
-	return to, err
 }
 
 func runDrill(c *cli.Context, env *environment, d loadedDrill, opts drill.Options) (*sim.Report, error) {
 	phase := env.progress.Start("running "+d.scenario.Name, 0)
 	defer phase.Done()
-	opts.Source = shellQuote(d.word)
+	opts.Source, opts.Engine = shellQuote(d.word), d.engine
 	report, err := drill.Run(c.Context, d.scenario, d.data, opts)
-	switch {
-	case errors.Is(err, drill.ErrEngine), errors.Is(err, drill.ErrBackup):
-		return nil, withHint(usageError(err), "lifeboat drill run "+shellQuote(d.word)+" --engine embedded --backup SRC")
-	case err != nil:
-		return nil, err
+	if errors.Is(err, drill.ErrBackup) {
+		return nil, withHint(usageError(err), "lifeboat drill run "+shellQuote(d.word)+" --backup SRC")
 	}
-	return report, nil
+	return report, err
 }
 
 // writeReports builds the folder beside its place and renames it there.

@@ -134,11 +134,11 @@ func (r *runner) ask(ctx context.Context, e sim.Expectation, name string) (bool,
 		observed := strings.Join(found, "; ")
 		return e.Value != "none" && e.Value != "ok" && strings.Contains(observed, e.Value), observed + " at " + name, nil
 	case sim.OnObjects:
-		n, err := r.cluster.Objects(ctx, name, e.Value)
+		read, of, err := r.cluster.Objects(ctx, name, e.Value)
 		if err != nil {
 			return excuse(err)
 		}
-		return n > 0, strconv.Itoa(n) + " objects", nil
+		return read == of && of > 0, fmt.Sprintf("%d of the backup's %d objects at %s", read, of, name), nil
 	}
 	return false, "", fmt.Errorf("measuring %q: %w", e.Subject, sim.ErrUnsupported)
 }

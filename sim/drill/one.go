@@ -50,8 +50,8 @@ func One(ctx context.Context, engine sim.Engine, s *sim.Scenario, seed uint64) (
 	if ctx.Err() != nil {
 		return r.run, ctx.Err()
 	}
-	r.summary()
-	return r.run, nil
+	r.summary(ctx)
+	return r.run, ctx.Err()
 }
 
 // play is the whole drill.

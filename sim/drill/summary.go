@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // summary takes the numbers of a run that is over.
-func (r *runner) summary() {
+func (r *runner) summary(ctx context.Context) {
 	c, run, s := r.cluster, &r.run, r.scenario
 	run.Length, run.Members, run.Tally = sim.Duration(c.Now()), c.Members(), c.Tally()
 	run.Events, run.Digest = c.Events(), c.Digest()
@@ -18,6 +19,7 @@ func (r *runner) summary() {
 			run.Unchecked = append(run.Unchecked, i)
 		}
 	}
+	r.objects(ctx)
 	if run.Verdict == sim.NotSteady || run.Verdict == sim.Aborted {
 		return // nothing was measured to its end
 	}
@@ -30,12 +32,26 @@ func (r *runner) summary() {
 	if slices.Contains(s.Always, sim.AckedWritesSurvive) && run.Tally.Lost > 0 {
 		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("%d acknowledged writes are lost", run.Tally.Lost))
 	}
+	if o := run.Objects; o != nil && slices.Contains(s.Always, sim.AckedWritesSurvive) && len(o.Lost) > 0 {
+		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("%d objects of the backup are gone, of them %s", len(o.Lost), o.Lost[0]))
+	}
 	if s.Measure.From == "" {
 		return
 	}
 	run.RTO = rto(s, run)
 	if limit := s.Expect.RTO; limit != nil && run.RTO.Total > *limit {
 		r.fail("rto", fmt.Sprintf("it took %s, and may take %s", run.RTO.Total, limit))
+	}
+}
+
+// objects asks engines that started from a backup what is left of it.
+func (r *runner) objects(ctx context.Context) {
+	backup, ok := r.cluster.(interface {
+		ObjectLoss(ctx context.Context) sim.ObjectLoss
+	})
+	if ok && r.scenario.Given.Snapshot != "" {
+		loss := backup.ObjectLoss(ctx)
+		r.run.Objects = &loss
 	}
 }
 

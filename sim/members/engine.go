@@ -40,6 +40,7 @@ type cluster struct {
 	members []*member
 
 	backup  string // the newest database to restore from, "" for none
+	objects objects
 	saves   int
 	epoch   int   // of the newest cluster; see member.epoch
 	seen    int64 // see Seen
@@ -75,7 +76,7 @@ func (e Engine) open(ctx context.Context, given sim.Given) (_ *cluster, err erro
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{given: given, lab: lab, mesh: newMesh(lab.PeerSocket), token: "drill-" + rand.Text(), backup: given.Snapshot}
+	c := &cluster{given: given, lab: lab, mesh: newMesh(lab.PeerSocket), token: "drill-" + rand.Text(), backup: given.Snapshot, objects: newObjects(given.Objects)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())

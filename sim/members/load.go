@@ -31,6 +31,7 @@ type load struct {
 	running  bool
 	lost     int // when somebody could last be asked
 	lostKeys []string
+	setBack  map[*sim.Object]bool // those of which an acknowledged write is lost
 }
 
 // loadTimeout is how long a client waits for an answer before it asks the next
@@ -113,12 +114,16 @@ func (l *load) write(ctx context.Context, home int) bool {
 	return ok
 }
 
-// put writes the n-th key, and a register with it.
+// put writes the n-th key, and with it a register and an object of the backup.
 func (l *load) put(ctx context.Context, client *clientv3.Client, n int) bool {
 	ctx, cancel := patience(ctx, client)
 	defer cancel()
 	end := l.history.begin(access{key: n % registers, value: n + 1})
-	_, err := client.Txn(ctx).Then(clientv3.OpPut(loadKey(n), ""), clientv3.OpPut(register(n), strconv.Itoa(n+1))).Commit()
+	ops := []clientv3.Op{clientv3.OpPut(loadKey(n), ""), clientv3.OpPut(register(n), strconv.Itoa(n+1))}
+	if o := l.cluster.objects.touched(n); o != nil {
+		ops = append(ops, rewrite(o))
+	}
+	_, err := client.Txn(ctx).Then(ops...).Commit()
 	if err == nil {
 		end(0)
 	}
@@ -192,7 +197,7 @@ func (l *load) tally() sim.Tally {
 	defer l.mu.Unlock()
 	t := sim.Tally{Sent: l.sent, Failed: l.failed, Gaps: append([]sim.Gap(nil), l.gaps...), Buckets: append([]sim.Bucket(nil), l.buckets...)}
 	if known {
-		l.lost, l.lostKeys = 0, nil
+		l.lost, l.lostKeys, l.setBack = 0, nil, map[*sim.Object]bool{}
 	}
 	for n, acked := range l.acked {
 		if !acked {
@@ -203,6 +208,7 @@ func (l *load) tally() sim.Tally {
 			if l.lost++; l.lost <= maxLostKeys {
 				l.lostKeys = append(l.lostKeys, loadKey(n))
 			}
+			l.setBack[l.cluster.objects.touched(n)] = true
 		}
 	}
 	t.Lost, t.LostKeys = l.lost, l.lostKeys
@@ -219,25 +225,14 @@ func (l *load) have() (have []bool, known bool) {
 	l.mu.Lock()
 	before := append([]bool(nil), l.acked...)
 	l.mu.Unlock()
-	members := l.cluster.leaderFirst()
-	if len(members) == 0 || members[0].api() == nil {
-		return nil, false
-	}
-	best := members[0].api()
-	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
-	defer cancel()
-	// A linearizable read is answered once all that was acknowledged is applied.
-	if _, err := best.Get(ctx, probeKey); err != nil {
-		return nil, false
-	}
-	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	have = make([]bool, len(before))
-	err := eachKey(ctx, best, loadPrefix, func(key string) {
-		var n int
-		if _, err := fmt.Sscanf(key, loadPrefix+"%d", &n); err == nil && n < len(have) {
-			have[n] = true
-		}
+	err := l.cluster.askStanding(context.Background(), func(ctx context.Context, client *clientv3.Client) error {
+		return eachKey(ctx, client, loadPrefix, func(key string) {
+			var n int
+			if _, err := fmt.Sscanf(key, loadPrefix+"%d", &n); err == nil && n < len(have) {
+				have[n] = true
+			}
+		})
 	})
 	for n, acked := range before {
 		have[n] = have[n] || !acked // acknowledged since: not looked for

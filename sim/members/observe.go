@@ -265,39 +265,14 @@ func alarmsIn(texts []string) (found []string) {
 	return found
 }
 
-// Objects implements sim.Cluster.
-func (c *cluster) Objects(ctx context.Context, on, namespace string) (n int, err error) {
-	err = c.one(ctx, on, time.Minute, func(ctx context.Context, client *clientv3.Client) error {
-		return eachKey(ctx, client, registryPrefix, func(key string) {
-			if namespaceOf(key) == namespace {
-				n++
-			}
-		})
-	})
-	return n, err
-}
-
-// registryPrefix is where kube-apiserver keeps its objects by default
-// (--etcd-prefix).
-const registryPrefix = "/registry/"
-
-// namespaceOf is the namespace in /registry/[GROUP/]RESOURCE/NAMESPACE/NAME.
-// Groups have a dot, or are the two that services have.
-func namespaceOf(key string) string {
-	parts := strings.Split(strings.TrimPrefix(key, registryPrefix), "/")
-	if strings.Contains(parts[0], ".") || parts[0] == "services" {
-		parts = parts[1:]
-	}
-	if len(parts) != 3 {
-		return ""
-	}
-	return parts[1]
-}
-
 // eachKey lists the keys with a prefix as the member itself has them.
 func eachKey(ctx context.Context, client *clientv3.Client, prefix string, do func(key string)) error {
+	return eachKeyIn(ctx, client, prefix, clientv3.GetPrefixRangeEnd(prefix), do)
+}
+
+// eachKeyIn is eachKey from one key up to, but without, another.
+func eachKeyIn(ctx context.Context, client *clientv3.Client, from, end string, do func(key string)) error {
 	const page = 5000
-	from, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
 	for {
 		answer, err := client.Get(ctx, from, clientv3.WithRange(end), clientv3.WithSerializable(), clientv3.WithKeysOnly(), clientv3.WithLimit(page))
 		if err != nil {

@@ -186,8 +186,8 @@ func (c *Cluster) Status(_ context.Context, on string) (sim.Status, error) {
 }
 
 // Objects implements sim.Cluster: there are none.
-func (c *Cluster) Objects(context.Context, string, string) (int, error) {
-	return 0, sim.ErrUnsupported
+func (c *Cluster) Objects(context.Context, string, string) (read, of int, err error) {
+	return 0, 0, sim.ErrUnsupported
 }
 
 // Checked implements sim.Cluster.
