@@ -85,7 +85,7 @@ func openFile(ctx context.Context, f *os.File) (*DB, error) {
 func (db *DB) load(ctx context.Context) (err error) {
 	pages := db.region.bytes()
 	prefault(ctx, pages)
-	if db.usage, err = checkStructure(ctx, pages, db.meta); err != nil {
+	if db.usage, err = checkStructure(ctx, pages, db.meta, db.region.guarded); err != nil {
 		return err
 	}
 	return db.begin()

@@ -30,10 +30,9 @@ func (s *structure) checkFreelist() error {
 		if id < 2 || id >= s.pages {
 			return s.damage(p.id, "freelist names page %d, out of range", id)
 		}
-		if s.seen[id/64]&(1<<(id%64)) != 0 {
+		if bit := uint64(1) << (id % 64); s.seen[id/64].Or(bit)&bit != 0 {
 			return s.damage(p.id, "freelist names page %d, which is in use or named twice", id)
 		}
-		s.seen[id/64] |= 1 << (id % 64)
 	}
 	return nil
 }

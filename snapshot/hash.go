@@ -3,8 +3,6 @@ package snapshot
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
-	"unsafe"
 )
 
 // Hash is the answer of `etcdctl endpoint hashkv`, under its names.
@@ -16,104 +14,71 @@ type Hash struct {
 
 // HashKV is the hash that every member computes alike for the history up to
 // revision rev (0 means the newest): the figure of `etcdctl endpoint hashkv`.
-// It allocates an entry per live key when something was compacted, and nothing
-// otherwise.
+// It takes some 12 bytes of memory for each record when something was
+// compacted, and nothing otherwise.
 func (db *DB) HashKV(ctx context.Context, rev int64) (Hash, error) {
 	at, err := db.checkRevision(rev)
 	if err != nil {
 		return Hash{}, fmt.Errorf("hashing keys: %w", err)
 	}
 	h := Hash{HashRevision: at, CompactRevision: db.compacted}
-	err = db.region.guarded(func() error {
-		keep, err := db.keepSet(ctx, at)
-		if err != nil {
-			return err
-		}
+	keep, err := db.keep(ctx, at)
+	if err == nil {
 		h.Hash, err = db.hashRecords(ctx, at, keep)
-		return err
-	})
+	}
 	if err != nil {
 		return Hash{}, fmt.Errorf("hashing keys at revision %d: %w", at, err)
 	}
 	return h, nil
 }
 
-// hashRecords is kvHasher of etcd server/storage/mvcc/hash.go.
-func (db *DB) hashRecords(ctx context.Context, at int64, keep keepSet) (uint32, error) {
-	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	sum.Write([]byte(keyBucket))
-	read := 0
-	cursor := db.keys.Cursor()
-	for key, record := cursor.First(); key != nil; key, record = cursor.Next() {
-		if read++; read%contextStep == 0 {
-			if err := context.Cause(ctx); err != nil {
-				return 0, err
+// hashRecords is kvHasher of etcd server/storage/mvcc/hash.go, on all cores;
+// keep are the records that count of those at or below the compacted revision.
+func (db *DB) hashRecords(ctx context.Context, at int64, keep *newest) (uint32, error) {
+	l := &db.usage.leaves
+	parts := make([]crcOf, l.parts())
+	err := inParts(len(parts), db.region.guarded, func(i int) error {
+		return db.eachRecord(ctx, l.part(i), func(r stored) (stop bool, err error) {
+			rev, err := parseRevision(r.key)
+			if err != nil {
+				return false, damaged("%v", err)
 			}
-		}
-		rev, err := parseRevision(key)
-		if err != nil {
-			return 0, damaged("%v", err)
-		}
-		if rev.main > at {
-			break
-		}
-		// A tombstone is in no keep set. That leaves out the one at the
-		// compacted revision, which etcd before 3.4.34 and 3.5.16 deletes and
-		// newer ones keep.
-		if _, ok := keep[rev]; rev.main <= db.compacted && !ok {
-			continue
-		}
-		sum.Write(key)
-		sum.Write(record)
+			if rev.main > at {
+				return true, nil
+			}
+			if rev.main <= db.compacted {
+				// No tombstone is kept. That leaves out the one at the compacted
+				// revision, which etcd before 3.4.34 and 3.5.16 deletes and
+				// newer ones keep.
+				if name, err := decodeKey(r.value); err != nil || rev.tombstone || !keep.is(r, name) {
+					return false, err
+				}
+			}
+			parts[i].write(r.key)
+			parts[i].write(r.value)
+			return false, nil
+		})
+	})
+	var whole crcOf
+	whole.write([]byte(keyBucket))
+	for _, part := range parts {
+		whole = whole.then(part)
 	}
-	return sum.Sum32(), nil
+	return whole.sum, err
 }
 
-// keepSet holds those records at or below the compacted revision that count.
-type keepSet map[revision]struct{}
-
-// keepSet is treeIndex.Keep of etcd server/storage/mvcc/index.go: of each key
-// the newest record up to revision at, unless that is a tombstone. When no key
-// is alive at that revision, etcd takes every record that the compaction has
-// left; so that a compaction that was cut off makes no difference, that set is
+// keep is treeIndex.Keep of etcd server/storage/mvcc/index.go: of each key the
+// newest record up to revision at, unless that is a tombstone. When no key is
+// alive at that revision, etcd takes every record that the compaction has left;
+// so that a compaction that was cut off makes no difference, that set is
 // computed here too.
-func (db *DB) keepSet(ctx context.Context, at int64) (keepSet, error) {
+func (db *DB) keep(ctx context.Context, at int64) (*newest, error) {
 	if db.compacted < 0 {
-		return nil, nil
+		return nil, nil //nolint:nilnil // every record counts
 	}
-	keep, alive := make(keepSet), false
-	seen := make(map[string]struct{})
-	read := 0
-	cursor := db.keys.Cursor()
-	for key, record := db.seekLast(cursor, at); key != nil; key, record = cursor.Prev() {
-		if read++; read%contextStep == 0 {
-			if err := context.Cause(ctx); err != nil {
-				return nil, err
-			}
-		}
-		rev, err := parseRevision(key)
-		if err != nil {
-			return nil, damaged("%v", err)
-		}
-		bytes, err := decodeKey(record)
-		if err != nil {
-			return nil, recordError(key, err)
-		}
-		name := unsafe.String(unsafe.SliceData(bytes), len(bytes))
-		if _, ok := seen[name]; ok {
-			continue
-		}
-		seen[name] = struct{}{}
-		if rev.tombstone {
-			continue
-		}
-		alive = true
-		if rev.main <= db.compacted {
-			keep[rev] = struct{}{}
-		}
+	keep, err := db.newestAt(ctx, at, false)
+	if err == nil && keep.alive() == 0 && at > db.compacted {
+		return db.newestAt(ctx, db.compacted, false)
 	}
-	if !alive && at > db.compacted {
-		return db.keepSet(ctx, db.compacted)
-	}
-	return keep, nil
+	return keep, err
 }

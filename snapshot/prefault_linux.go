@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,10 +17,12 @@ func prefault(ctx context.Context, data []byte) {
 	if unix.Madvise(data, unix.MADV_NORMAL) != nil || freeMemory() < int64(len(data)) {
 		return
 	}
-	const step = 64 << 20
-	for part := range slices.Chunk(data, step) {
-		if ctx.Err() != nil || unix.Madvise(part, unix.MADV_POPULATE_READ) != nil {
-			return
+	const step = 16 << 20
+	parts := (len(data) + step - 1) / step
+	_ = inParts(parts, func(do func() error) error { return do() }, func(i int) error {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-	}
+		return unix.Madvise(data[i*step:min((i+1)*step, len(data))], unix.MADV_POPULATE_READ)
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 )
 
 // Kinds of pages and elements, see meta.go for the page header.
@@ -32,13 +34,17 @@ const (
 // keyBucket holds the keyspace; its keys are revisions.
 const keyBucket = "key"
 
-// structure is the page graph below one meta page.
+// structure is the page graph below one meta page, or the part of it that one
+// goroutine walks.
 type structure struct {
 	meta
 	ctx  context.Context
-	data []byte // all pages of the database
-	seen []uint64
-	used int64 // pages visited
+	data []byte          // all pages of the database
+	seen []atomic.Uint64 // a bit per page, shared by all parts
+
+	used   int64 // pages visited
+	leaves leaves
+	split  func(root uint64) error // walks bucket "key" in parts; nil for in one
 }
 
 // page is a page and its overflow pages.
@@ -49,10 +55,11 @@ type page struct {
 	data  []byte // from the header to the end of the last overflow page
 }
 
-// usage is what a sound page graph takes of the file.
+// usage is what a sound page graph takes of the file, and where its records are.
 type usage struct {
 	pages    int64 // in use: the two meta pages, the trees and the freelist
 	freelist error // what is wrong with the freelist, nil for nothing
+	leaves   leaves
 }
 
 // checkStructure visits every page that the meta page leads to.
@@ -63,16 +70,29 @@ type usage struct {
 // twice, no branch is empty, and keys ascend throughout (the rules of bbolt
 // tx_check.go). In bucket "key" every key has to be a revision. The first
 // fault found is returned as a DamagedError.
-func checkStructure(ctx context.Context, data []byte, m meta) (usage, error) {
-	s := &structure{meta: m, ctx: ctx, data: data, seen: make([]uint64, (m.pages+63)/64)}
-	if err := s.walk(m.root, nil, nil, s.rootElement, 0); err != nil {
+//
+// Bucket "key" is walked on all cores. What they refuse is walked once more, in
+// order: the same file then always shows the same fault.
+func checkStructure(ctx context.Context, data []byte, m meta, guard guard) (usage, error) {
+	s := newStructure(ctx, data, m)
+	s.split = func(root uint64) error { return s.walkKeys(root, guard) }
+	err := s.walk(m.root, nil, nil, s.rootElement, 0)
+	if err != nil {
+		s = newStructure(ctx, data, m)
+		err = s.walk(m.root, nil, nil, s.rootElement, 0)
+	}
+	if err != nil {
 		return usage{}, err
 	}
-	err := s.checkFreelist()
+	err = s.checkFreelist()
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return usage{}, err
 	}
-	return usage{pages: 2 + s.used, freelist: err}, nil
+	return usage{pages: 2 + s.used, freelist: err, leaves: s.leaves}, nil
+}
+
+func newStructure(ctx context.Context, data []byte, m meta) *structure {
+	return &structure{meta: m, ctx: ctx, data: data, seen: make([]atomic.Uint64, (m.pages+63)/64)}
 }
 
 // element takes a leaf element of a bucket.
@@ -81,13 +101,7 @@ type element func(p page, flags uint32, key, value []byte) error
 // walk visits the tree below page id, whose keys are at least low and less
 // than high; nil stands for no bound.
 func (s *structure) walk(id uint64, low, high []byte, each element, depth int) error {
-	if err := context.Cause(s.ctx); err != nil {
-		return err
-	}
-	if depth > maxDepth {
-		return damaged("more than %d levels of pages above page %d", maxDepth, id)
-	}
-	p, err := s.visit(id)
+	p, err := s.enter(id, depth)
 	if err != nil {
 		return err
 	}
@@ -98,12 +112,26 @@ func (s *structure) walk(id uint64, low, high []byte, each element, depth int) e
 		}
 		return s.leaf(p, low, high, each)
 	case branchFlag:
-		if p.count == 0 {
-			return s.damage(id, "branch page without children")
-		}
-		return s.branch(p, low, high, each, depth)
+		return s.branch(p, low, high, func(id uint64, low, high []byte) error {
+			return s.walk(id, low, high, each, depth+1)
+		})
 	}
 	return s.damage(id, "page of kind %#x where a branch or leaf page has to be", p.flags)
+}
+
+// enter returns the page of a tree that stands depth levels below its root.
+func (s *structure) enter(id uint64, depth int) (page, error) {
+	if err := context.Cause(s.ctx); err != nil {
+		return page{}, err
+	}
+	if depth > maxDepth {
+		return page{}, damaged("more than %d levels of pages above page %d", maxDepth, id)
+	}
+	p, err := s.visit(id)
+	if err == nil && p.flags == branchFlag && p.count == 0 {
+		err = s.damage(id, "branch page without children")
+	}
+	return p, err
 }
 
 // visit returns page id, once.
@@ -121,10 +149,9 @@ func (s *structure) visit(id uint64) (page, error) {
 		return page{}, s.damage(id, "%d overflow pages reach beyond the last page %d", overflow, s.pages-1)
 	}
 	for n := id; n <= id+overflow; n++ {
-		if s.seen[n/64]&(1<<(n%64)) != 0 {
+		if bit := uint64(1) << (n % 64); s.seen[n/64].Or(bit)&bit != 0 {
 			return page{}, s.damage(n, "page is used twice")
 		}
-		s.seen[n/64] |= 1 << (n % 64)
 	}
 	s.used += int64(overflow) + 1
 	return parsePage(id, s.data[start:start+int64(overflow+1)*s.pageSize]), nil
@@ -139,8 +166,11 @@ func parsePage(id uint64, data []byte) page {
 	}
 }
 
-func (s *structure) branch(p page, low, high []byte, each element, depth int) error {
-	key, child, err := s.branchElement(p, 0)
+// branch hands the children of a branch page to child, with the bounds of their
+// keys.
+func (s *structure) branch(p page, low, high []byte, child func(id uint64, low, high []byte) error) error {
+	s.fetchChildren(p)
+	key, id, err := s.branchElement(p, 0)
 	if err != nil {
 		return err
 	}
@@ -148,21 +178,38 @@ func (s *structure) branch(p page, low, high []byte, each element, depth int) er
 		return s.damage(p.id, "first key %q is less than the parent page's", clip(key))
 	}
 	for i := range p.count {
-		next, nextChild := high, uint64(0)
+		next, nextID := high, uint64(0)
 		if i+1 < p.count {
-			if next, nextChild, err = s.branchElement(p, i+1); err != nil {
+			if next, nextID, err = s.branchElement(p, i+1); err != nil {
 				return err
 			}
 		}
 		if next != nil && bytes.Compare(key, next) >= 0 {
 			return s.damage(p.id, "element %d: key %q is not less than what follows it", i, clip(key))
 		}
-		if err := s.walk(child, key, next, each, depth+1); err != nil {
+		if err := child(id, key, next); err != nil {
 			return err
 		}
-		key, child = next, nextChild
+		key, id = next, nextID
 	}
 	return nil
+}
+
+// fetchChildren fetches the beginnings of the pages below a branch page.
+func (s *structure) fetchChildren(p page) {
+	var children []int64
+	for i := range p.count {
+		e, _, err := s.elementAt(p, i)
+		if err != nil {
+			break
+		}
+		if id := binary.NativeEndian.Uint64(e[8:]); id < s.pages {
+			children = append(children, int64(id)*s.pageSize)
+		}
+	}
+	for batch := range slices.Chunk(children, fetchPages) {
+		fetch(s.data, batch)
+	}
 }
 
 func (s *structure) branchElement(p page, i int) (key []byte, child uint64, err error) {
@@ -234,10 +281,14 @@ func (s *structure) rootElement(p page, flags uint32, key, value []byte) error {
 		return s.damage(p.id, "bucket %q: header of %d bytes", clip(key), len(value))
 	}
 	each := s.plainElement
-	if string(key) == keyBucket {
+	keys := string(key) == keyBucket
+	if keys {
 		each = s.revisionElement
 	}
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
+		if keys && s.split != nil {
+			return s.split(root)
+		}
 		return s.walk(root, nil, nil, each, 0)
 	}
 	inline := value[bucketHeaderSize:]
@@ -261,9 +312,11 @@ func (s *structure) plainElement(p page, flags uint32, key, _ []byte) error {
 
 // revisionElement takes a record of bucket "key".
 func (s *structure) revisionElement(p page, flags uint32, key, value []byte) error {
-	if _, err := parseRevision(key); err != nil {
+	rev, err := parseRevision(key)
+	if err != nil {
 		return s.damage(p.id, "%v", err)
 	}
+	s.leaves.add(s.data, p, rev)
 	return s.plainElement(p, flags, key, value)
 }
 

@@ -19,6 +19,7 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/schema"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
 // store is etcd's own keyspace over a database file: the twin.
@@ -231,5 +232,49 @@ func TestSizeInUse(t *testing.T) {
 		require.Equal(t, b.Size(), info.Size, name)
 		require.Equal(t, b.SizeInUse(), info.SizeInUse, name)
 		require.NoError(t, b.Close())
+	}
+}
+
+// TestHashOfManyPages: the hash of a database that is read in many parts, and
+// the number of its keys, are etcd's, before and after a compaction in the
+// middle of its history.
+func TestHashOfManyPages(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "db")
+	summary, err := snapshottest.Generate(path, snapshottest.Spec{Keys: 8000, Updates: 50})
+	require.NoError(t, err)
+	middle := summary.Revision / 2
+	for _, compact := range []bool{false, true} {
+		s := newStore(path)
+		if compact {
+			done, err := s.Compact(traceutil.TODO(), middle)
+			require.NoError(t, err)
+			<-done
+			s.close() // a live store answers from a cache of before the compaction
+			s = newStore(path)
+		}
+		saved := filepath.Join(t.TempDir(), "saved")
+		require.NoError(t, s.save(saved))
+		db := open(t, saved)
+		for _, rev := range []int64{middle, middle + 1, summary.Revision - 1, summary.Revision} {
+			want, _, err := s.HashStorage().HashByRev(rev)
+			require.NoError(t, err)
+			got, err := db.HashKV(t.Context(), rev)
+			require.NoError(t, err)
+			require.Equal(t, want.Hash, got.Hash, "revision %d, compacted %v", rev, compact)
+		}
+		info, err := db.Info(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, summary.Live, info.LiveKeys)
+		records, tombstones := int64(0), int64(0)
+		for r, err := range db.Records(t.Context(), 0) {
+			require.NoError(t, err)
+			records++
+			if r.Deleted {
+				tombstones++
+			}
+		}
+		require.Equal(t, [2]int64{records, tombstones}, [2]int64{info.Records, info.Tombstones})
+		s.close()
 	}
 }

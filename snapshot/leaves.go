@@ -1,0 +1,120 @@
+package snapshot
+
+import (
+	"context"
+	"encoding/binary"
+	"runtime"
+)
+
+// leaves are the leaf pages of bucket "key" in the order of their records, found
+// while the structure was checked: with them a pass needs no way through the
+// branch pages, and several goroutines can each take a part.
+type leaves struct {
+	at                  []int64 // where each page starts, in bytes from the first page
+	records, tombstones int64
+}
+
+// add takes note of a record. An inline bucket's page has its place, too: in
+// the page that its bucket is an element of.
+func (l *leaves) add(data []byte, p page, rev revision) {
+	if at := int64(cap(data) - cap(p.data)); len(l.at) == 0 || l.at[len(l.at)-1] != at {
+		l.at = append(l.at, at)
+	}
+	l.records++
+	if rev.tombstone {
+		l.tombstones++
+	}
+}
+
+func (l *leaves) append(more leaves) {
+	l.at = append(l.at, more.at...)
+	l.records += more.records
+	l.tombstones += more.tombstones
+}
+
+// leavesPerPart is some megabytes.
+const leavesPerPart = 1024
+
+// parts counts the parts of a pass over all leaves.
+func (l *leaves) parts() int { return (len(l.at) + leavesPerPart - 1) / leavesPerPart }
+
+// part returns the pages of the i-th part.
+func (l *leaves) part(i int) []int64 {
+	return l.at[i*leavesPerPart:][:min(leavesPerPart, len(l.at)-i*leavesPerPart)]
+}
+
+// stored is a record where it stands.
+type stored struct {
+	at         int64 // of its element, in bytes from the first page
+	key, value []byte
+}
+
+// errChanged: what was checked when the file was opened is not so any more.
+func errChanged() error { return damaged("the file changed while it was read") }
+
+// eachRecord goes through leaf pages in order, until do says stop.
+func (db *DB) eachRecord(ctx context.Context, pages []int64, do func(stored) (stop bool, err error)) error {
+	data := db.region.bytes()
+	for i, at := range pages {
+		if i%fetchPages == 0 {
+			fetch(data, pages[i:min(i+fetchPages, len(pages))])
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		count := int64(binary.NativeEndian.Uint16(data[at+10:]))
+		for i := range count {
+			r, err := storedAt(data, at+pageHeaderSize+i*elementSize)
+			if err != nil {
+				return err
+			}
+			if stop, err := do(r); err != nil || stop {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fetchPages is how many leaf pages are fetched at once: their records' beginnings
+// fit the smallest caches.
+const fetchPages = 64
+
+// fetch reads a byte of each cache line that a pass over these leaf pages will
+// ask for. Reads that do not depend on each other go to the memory side by side;
+// a pass by itself waits for each, which is most of what it does.
+//
+//go:noinline
+func fetch(data []byte, pages []int64) {
+	const cacheLine = 64
+	var sum byte
+	for _, at := range pages {
+		sum ^= data[at]
+	}
+	for _, at := range pages {
+		count := int64(binary.NativeEndian.Uint16(data[at+10:]))
+		for element := at + pageHeaderSize; count > 0 && element+elementSize <= int64(len(data)); count, element = count-1, element+elementSize {
+			key := element + int64(binary.NativeEndian.Uint32(data[element+4:]))
+			if key+cacheLine >= int64(len(data)) {
+				break
+			}
+			sum ^= data[key] ^ data[key+cacheLine]
+		}
+	}
+	runtime.KeepAlive(sum)
+}
+
+// storedAt reads the element at an offset.
+func storedAt(data []byte, at int64) (stored, error) {
+	if at+elementSize > int64(len(data)) {
+		return stored{}, errChanged()
+	}
+	rest := data[at:]
+	pos := uint64(binary.NativeEndian.Uint32(rest[4:]))
+	keySize, valueSize := uint64(binary.NativeEndian.Uint32(rest[8:])), uint64(binary.NativeEndian.Uint32(rest[12:]))
+	end := pos + keySize + valueSize
+	if end > uint64(len(rest)) || keySize < revisionSize || keySize > tombstoneSize {
+		return stored{}, errChanged()
+	}
+	return stored{at: at, key: rest[pos:][:keySize], value: rest[pos+keySize : end]}, nil
+}
