@@ -13,7 +13,8 @@
 //
 // Archives are told by their bytes, never by a name: Detect says what a stream
 // is, Entry.Kind what an entry is. The snapshot is the entry that begins as an
-// etcd database does, under whatever name.
+// etcd database does, under whatever name, except that a database among the
+// files of kubernetes/ stands back behind any other.
 //
 // Reading to tar's end proves nothing: the checksums stand behind it. Next
 // therefore gives io.EOF only after each layer was read to its end: tar's two
@@ -69,10 +70,11 @@ func (l Limits) withDefaults() Limits {
 // Kind is the part that an entry plays in a backup.
 type Kind string
 
-// The kinds of entries. A database is a Snapshot wherever it stands.
+// The kinds of entries. A database is a Snapshot wherever it stands but under
+// kubernetes/.
 const (
 	Snapshot   Kind = "snapshot"   // begins as an etcd database
-	Kubernetes Kind = "kubernetes" // a file under kubernetes/
+	Kubernetes Kind = "kubernetes" // a file under kubernetes/, databases among them
 	Other      Kind = "other"      // any other file
 	Directory  Kind = "directory"
 )
@@ -114,6 +116,7 @@ type FactCode string
 
 // The facts that reading can find.
 const (
-	SkippedLink  FactCode = "skipped-link"   // a symbolic or hard link: not followed
-	NotADatabase FactCode = "not-a-database" // named like a snapshot, and something else
+	SkippedLink   FactCode = "skipped-link"   // a symbolic or hard link: not followed
+	NotADatabase  FactCode = "not-a-database" // named like a snapshot, and something else
+	InnerDatabase FactCode = "inner-database" // an etcd database under kubernetes/
 )

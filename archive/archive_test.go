@@ -87,7 +87,7 @@ func TestSnapshotUnderAnyName(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"etcd-backup.snapshot", "./etcd-backup.snapshot", "etcd.db", "etcd-snapshot.bin", "var/lib/etcd/member/snap/db",
-		"master-0", "kubernetes/backup", "./a b.c",
+		"master-0", "./a b.c",
 	} {
 		entries, r, err := read(gz(t, closed(tarOf(item{name: name, content: database(5000)}))))
 		require.NoError(t, err)
@@ -125,6 +125,56 @@ func TestNotOneSnapshot(t *testing.T) {
 	_, r, err := read(closed(tarOf(item{name: "kubernetes/manifests/snapshot-controller.yaml", content: "kind: Pod"})))
 	require.NoError(t, err)
 	require.Empty(t, r.Facts(), "an ordinary file of the control plane")
+}
+
+// kubeadm upgrade leaves the data dir in /etc/kubernetes/tmp, raft's own
+// snapshots in it. The backup of such a host has one snapshot all the same,
+// whichever comes first; a database among the files is one when nothing else is
+// there, nor was meant to be.
+func TestDatabaseUnderKubernetes(t *testing.T) {
+	t.Parallel()
+	const folder = "kubernetes/tmp/kubeadm-backup-etcd-2026-03-01-10-20-30/etcd/member/snap/"
+	inner := item{name: folder + "db", content: database(5000)}
+	other := item{name: "kubernetes/tmp/kubeadm-backup-etcd-2025-03-01-10-20-30/etcd/member/snap/db", content: database(5000)}
+	raft := item{name: folder + "0000000000000003-00000000000186a1.snap", content: "raft"}
+	outer := item{name: "etcd-backup.snapshot", content: database(6000)}
+	for name, c := range map[string]struct {
+		items []item
+		found []string
+		is    error
+		words string
+	}{
+		"after the snapshot":     {[]item{outer, inner, raft}, []string{outer.name}, nil, ""},
+		"before the snapshot":    {[]item{raft, inner, other, outer}, []string{outer.name}, nil, ""},
+		"the only one":           {[]item{raft, inner}, nil, nil, ""},
+		"two, and no snapshot":   {[]item{inner, other}, nil, archive.ErrManySnapshots, other.name},
+		"beside two snapshots":   {[]item{inner, outer, {name: "b.db", content: database(5000)}}, []string{outer.name, "b.db"}, archive.ErrManySnapshots, `"b.db"`},
+		"beside a failed save":   {[]item{inner, {name: "etcd-backup.snapshot"}}, nil, archive.ErrNoSnapshot, inner.name + `", a database among the files`},
+		"beside another's file":  {[]item{inner, {name: "kubernetes/certs.db", content: "x"}}, nil, nil, ""},
+		"in a folder of no name": {[]item{{name: "kubernetes2/db", content: database(5000)}, outer}, []string{"kubernetes2/db", outer.name}, archive.ErrManySnapshots, ""},
+	} {
+		entries, r, err := read(gz(t, closed(tarOf(c.items...))))
+		require.NoError(t, err, name)
+		require.Equal(t, c.found, r.Snapshots(), name)
+		err = r.CheckSnapshot()
+		require.ErrorIs(t, err, c.is, name)
+		if c.is != nil {
+			require.ErrorContains(t, err, c.words, name)
+		}
+		named := map[string]bool{}
+		for _, f := range r.Facts() {
+			if f.Code == archive.InnerDatabase {
+				named[f.Entry] = true
+			}
+		}
+		for _, e := range entries {
+			require.Equal(t, named[e.Name], e.InKubernetes(), "%s: %s", name, e.Name)
+			require.Equal(t, e.Name == inner.name || e.Name == other.name, e.InKubernetes(), "%s: %s", name, e.Name)
+		}
+		for _, f := range r.Facts() {
+			require.NotEqual(t, raft.name, f.Entry, "a raft snapshot is no torn backup")
+		}
+	}
 }
 
 // Members one after the other are one gzip file (RFC 1952 section 2.2), as

@@ -93,26 +93,29 @@ func (e *NotArchiveError) Is(target error) bool { return target == ErrNotArchive
 // errors.Is finds ErrNoSnapshot or ErrManySnapshots.
 type SnapshotError struct {
 	Found    []string // names of the snapshots
+	Inside   []string // databases under kubernetes/, which were not taken for it
 	Suspects []Fact   // entries named like a snapshot that are something else
 }
 
 func (e *SnapshotError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.sentinel().Error())
-	for i, name := range e.Found {
-		fmt.Fprintf(&b, "%s %q", separator(i), name)
+	var list []string
+	for _, name := range e.Found {
+		list = append(list, fmt.Sprintf("%q", name))
 	}
-	for i, f := range e.Suspects {
-		fmt.Fprintf(&b, "%s %q %s", separator(i), f.Entry, f.Detail)
+	for _, f := range e.Suspects {
+		list = append(list, fmt.Sprintf("%q %s", f.Entry, f.Detail))
+	}
+	if len(e.Found) == 0 {
+		for _, name := range e.Inside {
+			list = append(list, fmt.Sprintf("%q, a database among the files of the control plane, was not taken for it", name))
+		}
+	}
+	if len(list) > 0 {
+		b.WriteString(": " + strings.Join(list, ", "))
 	}
 	return b.String()
-}
-
-func separator(i int) string {
-	if i == 0 {
-		return ":"
-	}
-	return ","
 }
 
 func (e *SnapshotError) Is(target error) bool { return target == e.sentinel() }

@@ -71,7 +71,7 @@ func newEntry(h *tar.Header, name string, number int, offset int64) *Entry {
 	case h.Typeflag == tar.TypeDir:
 		e.Kind, e.Size = Directory, 0
 		e.Mode |= fs.ModeDir
-	case strings.HasPrefix(name, "kubernetes/"):
+	case inFiles(name):
 		e.Kind = Kubernetes
 	}
 	return e
@@ -153,17 +153,6 @@ func (n names) add(name string, dir bool) error {
 		n[parent] = true
 	}
 	return nil
-}
-
-// namedLikeSnapshot tells the names that operators give to snapshots. In
-// kubernetes/ only the endings count: snapshot-controller.yaml lives there.
-func namedLikeSnapshot(name string) bool {
-	base := strings.ToLower(path.Base(name))
-	switch path.Ext(base) {
-	case ".snapshot", ".snap", ".db":
-		return true
-	}
-	return strings.Contains(base, "snapshot") && !strings.HasPrefix(name, "kubernetes/")
 }
 
 // changesEntries tells a global PAX header that matters from the comment that

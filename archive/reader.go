@@ -20,7 +20,7 @@ type Reader struct {
 	content *bufio.Reader // its content
 	number  int           // entries met so far, links among them
 	logical int64         // sum of all sizes, holes of sparse files included
-	found   []string      // names of snapshots
+	found   databases
 	facts   []Fact
 	links   []Link
 	err     error // sticky, io.EOF included
@@ -98,24 +98,6 @@ func (r *Reader) Facts() []Fact { return r.facts }
 // Links are the links that were passed over so far.
 func (r *Reader) Links() []Link { return r.links }
 
-// Snapshots are the names of the snapshots met so far.
-func (r *Reader) Snapshots() []string { return r.found }
-
-// CheckSnapshot gives a *SnapshotError unless exactly one snapshot was met.
-// Ask it after Next gave io.EOF.
-func (r *Reader) CheckSnapshot() error {
-	if len(r.found) == 1 {
-		return nil
-	}
-	e := &SnapshotError{Found: r.found}
-	for _, f := range r.facts {
-		if f.Code == NotADatabase {
-			e.Suspects = append(e.Suspects, f)
-		}
-	}
-	return e
-}
-
 // Next goes to the next file or folder; what is left of the current one is
 // skipped, links are passed over. io.EOF says that the archive was read to its
 // very end and that every layer is whole.
@@ -175,14 +157,7 @@ func (r *Reader) look(e *Entry) error {
 		return r.fail(err)
 	}
 	e.Format = Detect(head)
-	switch {
-	case e.Format == Bolt:
-		e.Kind = Snapshot
-		r.found = append(r.found, e.Name)
-	case namedLikeSnapshot(e.Name):
-		r.facts = append(r.facts, Fact{Code: NotADatabase, Entry: e.Name, Number: e.Number, Offset: e.Offset,
-			Detail: "is " + e.Format.article() + ", no etcd database"})
-	}
+	r.lookForDatabase(e)
 	return nil
 }
 

@@ -158,6 +158,14 @@ func (x *creation) check(ctx context.Context, file *os.File, size int64, key age
 			return err
 		}
 	}
+	if err := reader.CheckSnapshot(); err != nil {
+		return err
+	}
+	for _, fact := range reader.Facts() {
+		if fact.Code == archive.InnerDatabase {
+			x.env.note("%q %s", fact.Entry, fact.Detail)
+		}
+	}
 	if wrong := inventory.Check(reader.Links()); len(wrong) > 0 || inventory.Manifest == nil || len(inventory.Manifest.Entries) != len(want.Entries) {
 		return &archive.DamagedError{Layer: "manifest", Err: fmt.Errorf("it is not what was packed: %q", wrong)}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 func archiveVerifyCommand(env *environment) *cli.Command {
@@ -110,6 +111,7 @@ func (v *verification) full(ctx context.Context, env *environment, opts sourceOp
 	}
 	if src.kind == kindArchive {
 		v.manifest(inventory, src)
+		v.whichSnapshot(src)
 	}
 	phase := env.progress.Start("verifying "+v.Source, 0)
 	defer phase.Done()
@@ -136,6 +138,25 @@ func (v *verification) manifest(inventory *archive.Inventory, src *source) {
 	}
 	if len(wrong) == 0 {
 		v.say("manifest", checkGood, "%d entries, each as it was packed on %s, %s", len(m.Entries), orDash(m.Node), m.Time.Format(time.RFC3339))
+	}
+}
+
+// whichSnapshot names the databases among the files. A bare one in the place of
+// the snapshot is a mismatch: a nightly script whose `etcdctl snapshot save`
+// fails packs kubernetes/ alone, with the copy of the last upgrade in it. What
+// bears etcd's sum was saved as a snapshot, wherever it was put.
+func (v *verification) whichSnapshot(src *source) {
+	for _, fact := range src.facts {
+		if fact.Code == archive.InnerDatabase && fact.Entry != src.inside {
+			v.say("snapshot", checkNote, "%q is an etcd database too, and not the snapshot", fact.Entry)
+		}
+	}
+	switch {
+	case src.inside == "":
+	case src.trailer == snapshot.TrailerGood:
+		v.say("snapshot", checkNote, "it is %q, among the files of the control plane", src.inside)
+	default:
+		v.say("snapshot", checkMismatch, "there is none: the only etcd database is %q, which no snapshot save has made", src.inside)
 	}
 }
 

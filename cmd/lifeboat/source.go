@@ -44,6 +44,7 @@ type source struct {
 	db   *snapshot.DB
 
 	control *controlplane.View // the kubernetes/ half; nil when there is none
+	inside  string             // name of the database, when it had to be taken from kubernetes/
 	tail    datadir.Tail       // of a data dir
 	replay  *datadir.Replay    // of a data dir
 
@@ -236,14 +237,11 @@ func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, c
 			return err
 		}
 	}
-	switch entry.Kind {
-	case archive.Snapshot:
-		if o.src.file == nil { // a second one is the reader's error at the end
-			err = o.spool(ctx, r)
-		}
-	case archive.Kubernetes:
+	switch {
+	case entry.Kind == archive.Snapshot, entry.InKubernetes():
+		err = o.snapshotEntry(ctx, entry, r)
+	case entry.Kind == archive.Kubernetes:
 		err = control.Add(entry.Name, r)
-	case archive.Other, archive.Directory:
 	}
 	if err == nil && o.opts.inventory != nil {
 		_, err = io.Copy(io.Discard, r) // the digest is of all of it
@@ -251,10 +249,29 @@ func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, c
 	return err
 }
 
+// snapshotEntry spools the database that the archive's snapshot is, as far as
+// the entries met so far tell: one under kubernetes/ is held until another
+// comes. One too many is the reader's error at the end.
+func (o *opener) snapshotEntry(ctx context.Context, entry *archive.Entry, r io.Reader) error {
+	if o.src.file != nil {
+		if entry.InKubernetes() || o.src.inside == "" {
+			return nil
+		}
+		if err := o.src.file.Close(); err != nil {
+			return err
+		}
+		o.src.file, o.src.inside = nil, ""
+	}
+	if entry.InKubernetes() {
+		o.src.inside = entry.Name
+	}
+	return o.spool(ctx, r)
+}
+
 // stillGood adds to an error in the middle of an archive what was read whole
 // before it.
 func (o *opener) stillGood(err error) error {
-	if o.src.file == nil || o.src.trailer != snapshot.TrailerGood {
+	if o.src.file == nil || o.src.inside != "" || o.src.trailer != snapshot.TrailerGood {
 		return err
 	}
 	return withHint(err, "the snapshot before the damage was read whole, its sha256 trailer is good: take it out with tar and give it to lifeboat by itself")

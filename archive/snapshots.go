@@ -1,0 +1,87 @@
+package archive
+
+import (
+	"path"
+	"regexp"
+	"strings"
+)
+
+// databases are the etcd databases met in an archive. Which of them is the
+// snapshot is known at the archive's end.
+type databases struct {
+	beside []string // anywhere but under kubernetes/: each claims to be the snapshot
+	inside []string // under kubernetes/
+}
+
+// InKubernetes tells a database that is a file of the control plane's host.
+// `kubeadm upgrade` copies the member's data dir to
+// /etc/kubernetes/tmp/kubeadm-backup-etcd-DATE/etcd and leaves it there
+// (kubernetes cmd/kubeadm/app/phases/upgrade/staticpods.go), so the backup of
+// an upgraded host holds one that is as old as the upgrade.
+func (e *Entry) InKubernetes() bool { return e.Kind == Kubernetes && e.Format == Bolt }
+
+// Snapshots are the names of the snapshots met so far; a database under
+// kubernetes/ is not among them.
+func (r *Reader) Snapshots() []string { return r.found.beside }
+
+// CheckSnapshot gives a *SnapshotError unless the archive holds exactly one
+// snapshot. Ask it after Next gave io.EOF.
+//
+// A database under kubernetes/ counts when no other is there, and nothing that
+// was meant to be one: a failed `etcdctl snapshot save` beside it must not
+// bring back the state of the last upgrade.
+func (r *Reader) CheckSnapshot() error {
+	e := &SnapshotError{Found: r.found.beside, Inside: r.found.inside}
+	meant := false
+	for _, f := range r.facts {
+		if f.Code == NotADatabase {
+			e.Suspects = append(e.Suspects, f)
+			meant = meant || !inFiles(f.Entry)
+		}
+	}
+	switch {
+	case len(e.Found) == 1, len(e.Found) == 0 && !meant && len(e.Inside) == 1:
+		return nil
+	case len(e.Found) == 0 && !meant:
+		e.Found, e.Inside = e.Inside, nil
+	}
+	return e
+}
+
+// lookForDatabase notes an entry that is a database, or that should be one.
+func (r *Reader) lookForDatabase(e *Entry) {
+	note := func(code FactCode, detail string) {
+		r.facts = append(r.facts, Fact{Code: code, Entry: e.Name, Number: e.Number, Offset: e.Offset, Detail: detail})
+	}
+	switch {
+	case e.InKubernetes():
+		r.found.inside = append(r.found.inside, e.Name)
+		note(InnerDatabase, "is an etcd database under kubernetes/, as kubeadm upgrade leaves one: not the snapshot unless the archive holds no other")
+	case e.Format == Bolt:
+		e.Kind = Snapshot
+		r.found.beside = append(r.found.beside, e.Name)
+	case namedLikeSnapshot(e.Name):
+		note(NotADatabase, "is "+e.Format.article()+", no etcd database")
+	}
+}
+
+// raftSnapshot is the name of etcd's own raft snapshots, which stand beside
+// the database of a data dir (etcd server/etcdserver/api/snap/snapshotter.go).
+var raftSnapshot = regexp.MustCompile(`^[0-9a-f]{16}-[0-9a-f]{16}\.snap$`)
+
+// namedLikeSnapshot tells the names that operators give to snapshots. In
+// kubernetes/ only the endings count: snapshot-controller.yaml lives there.
+func namedLikeSnapshot(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	if raftSnapshot.MatchString(base) {
+		return false
+	}
+	switch path.Ext(base) {
+	case ".snapshot", ".snap", ".db":
+		return true
+	}
+	return strings.Contains(base, "snapshot") && !inFiles(name)
+}
+
+// inFiles tells what stands in the copy of /etc/kubernetes.
+func inFiles(name string) bool { return strings.HasPrefix(name, FilesFolder+"/") }

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"crypto/sha256"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// upgradeCopy is where `kubeadm upgrade` leaves a copy of etcd's database
+// (kubernetes cmd/kubeadm/app/phases/upgrade/staticpods.go).
+const upgradeCopy = "kubernetes/tmp/kubeadm-backup-etcd-2026-03-01-10-20-30/etcd/member/snap/db"
+
+// A host that was upgraded by kubeadm: its backup is read, in any order, and
+// the copy is never taken for the snapshot that stands beside it.
+func TestUpgradedHost(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	bare := s.backup.snapshot[:len(s.backup.snapshot)-sha256.Size] // the trailer tells the two apart
+	snapshot, old := entry{name: "./etcd-backup.snapshot", data: s.backup.snapshot}, entry{name: "./" + upgradeCopy, data: bare}
+	for name, c := range map[string]struct {
+		entries []entry
+		code    exitCode // of verify
+		words   string
+	}{
+		"snapshot first": {append(append([]entry{snapshot}, s.files...), old), exitDone, `sha256 trailer +good`},
+		"copy first":     {append(append([]entry{old}, s.files...), snapshot), exitDone, `sha256 trailer +good`},
+		"copy alone":     {append([]entry{old}, s.files...), exitIncomplete, `snapshot +MISMATCH +there is none: the only etcd database is "` + upgradeCopy},
+	} {
+		path := filepath.Join(t.TempDir(), "kube-backup.tar.gz")
+		require.NoError(t, os.WriteFile(path, gzipOf(t, tarOf(t, c.entries...)), 0o600))
+		r := lifeboat("archive", "verify", path)
+		require.Equal(t, c.code, r.code, "%s: %s%s", name, r.stdout, r.stderr)
+		require.Regexp(t, c.words, r.stdout, name)
+		require.Contains(t, r.stdout+r.stderr, upgradeCopy, name)
+		r = lifeboat("inspect", path)
+		require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+		require.Contains(t, r.stdout, upgradeCopy, name)
+		r = lifeboat("get", path, "namespaces", "-o", "name")
+		require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+		require.Contains(t, r.stdout, "namespace/infra-production", name)
+		r = lifeboat("extract", path, "-n", "infra-production", "--to", filepath.Join(t.TempDir(), "out"))
+		require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+	}
+
+	two := entry{name: "./kubernetes/tmp/kubeadm-backup-etcd-2025-03-01-10-20-30/etcd/member/snap/db", data: bare}
+	failed := entry{name: "./etcd-backup.snapshot"} // `etcdctl snapshot save` met a full disk
+	for code, entries := range map[exitCode][]entry{exitRefused: {old, two}, exitDamaged: {old, failed}} {
+		path := filepath.Join(t.TempDir(), "kube-backup.tar.gz")
+		require.NoError(t, os.WriteFile(path, gzipOf(t, tarOf(t, entries...)), 0o600))
+		r := lifeboat("get", path, "ns")
+		require.Equal(t, code, r.code, r.stderr)
+		require.Contains(t, r.stderr, upgradeCopy)
+	}
+}
+
+// What create makes on such a host, its own next command reads.
+func TestCreateOnUpgradedHost(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	path := filepath.Join(s.dir, filepath.FromSlash(upgradeCopy))
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, s.backup.snapshot[:len(s.backup.snapshot)-sha256.Size], 0o600))
+	made := filepath.Join(s.dir, "made.tar.gz")
+	r := lifeboat("archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "--to", made)
+	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Contains(t, r.stderr, upgradeCopy)
+	r = lifeboat("archive", "verify", made)
+	require.Equal(t, exitDone, r.code, "%s%s", r.stdout, r.stderr)
+	require.Regexp(t, `snapshot +note +"`+upgradeCopy, r.stdout)
+	require.Regexp(t, `etcd hash +good`, r.stdout)
+}
