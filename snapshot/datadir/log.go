@@ -38,6 +38,22 @@ type Log struct {
 
 	Segments int
 	Leftover int64 // bytes that are not zero behind the end of the log: a torn write, or a hole
+
+	// Torn says that the leftover is the beginning of one record that was never
+	// finished, and nothing else: so ends the log of a member that was killed.
+	Torn bool
+
+	// Behind is the newest entry of which a record can be told behind the place
+	// where the reading ended; zeros for none.
+	Behind, BehindTerm uint64
+}
+
+// Whole reports whether the log's end is known: nothing that the member had
+// synced, and so perhaps acknowledged, stood behind Last. A hole before it is
+// no matter here.
+func (l *Log) Whole() bool {
+	last, _ := l.Last()
+	return l.Segments > 0 && l.End == "" && (l.Leftover == 0 || l.Torn) && max(last, l.Snapshot) >= l.Commit
 }
 
 // Stretch is a run of entries without a hole.
@@ -95,6 +111,7 @@ func (d *Dir) Log(ctx context.Context) (*Log, error) {
 	}
 	b := logBuilder{ctx: ctx, log: &Log{Segments: len(segments)}}
 	for i, s := range segments {
+		b.seq = s.seq
 		if i > 0 && segments[i-1].seq+1 != s.seq {
 			b.stop(fmt.Sprintf("segment %d of the log is missing", segments[i-1].seq+1))
 		}
@@ -111,6 +128,7 @@ type logBuilder struct {
 	ctx context.Context
 	log *Log
 
+	seq       uint64 // of the segment
 	metadata  []byte
 	snapshots []uint64
 	chain     uint32 // checksum at the end of the segment before
@@ -154,8 +172,7 @@ func (b *logBuilder) segment(s segment, last bool) error {
 			b.stop(fmt.Sprintf("segment %d of the log, offset %d: %v", s.seq, decoder.LastOffset(), err))
 		}
 		if last {
-			b.log.Leftover, err = nonZero(file, decoder.LastOffset())
-			return err
+			return b.leftover(file, decoder.LastOffset())
 		}
 		return nil
 	}
@@ -185,9 +202,10 @@ func (b *logBuilder) take(decoder *decoder, rec *walpb.Record) error {
 		}
 		b.snapshots = append(b.snapshots, s.GetIndex())
 	case wal.CrcType:
-		// A segment begins with the running checksum of the one before.
+		// A segment begins with the running checksum of the one before. Another
+		// one means that records at the end of that are missing; these are whole.
 		if b.chained && rec.GetCrc() != b.chain {
-			return wal.ErrCRCMismatch
+			b.stop(fmt.Sprintf("segment %d of the log does not continue the one before: %v", b.seq, wal.ErrCRCMismatch))
 		}
 		decoder.UpdateCRC(rec.GetCrc())
 	default:

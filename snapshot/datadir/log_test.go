@@ -277,28 +277,48 @@ func TestSentSnapshot(t *testing.T) {
 	_, _, _, err = w.ReadAll()
 	require.NoError(t, err)
 	require.NoError(t, w.SaveSnapshot(&walpb.Snapshot{Index: proto.Uint64(2000), Term: proto.Uint64(2), ConfState: &raftpb.ConfState{}}))
+	require.NoError(t, w.Save(&raftpb.HardState{Term: proto.Uint64(2), Commit: proto.Uint64(2000)}, nil))
+	require.NoError(t, w.Sync())
+
+	_, err = d.Replay(t.Context(), datadir.ReplayOptions{})
+	require.ErrorIs(t, err, snapshot.ErrDamaged, "without the database that was sent, 1613 to 2000 are missing")
+	require.ErrorContains(t, err, "the database of entry 2000, which the leader had sent, is missing")
+
+	// Killed before the next entry came: whole, and nothing to apply.
+	sent := filepath.Join(filepath.Dir(d.Database()), "00000000000007d0.snap.db")
+	sendDatabase(t, source, sent)
+	s := survey(t, dir)
+	require.True(t, s.Log.Whole())
+	r := replay(t, dir, datadir.ReplayOptions{})
+	require.EqualValues(t, 2000, r.Last)
+	require.Zero(t, r.Entries())
+
+	require.NoError(t, os.Remove(sent))
 	e := put(t, "/after")
 	e.Index, e.Term = proto.Uint64(2001), proto.Uint64(2)
 	require.NoError(t, w.Save(&raftpb.HardState{Term: proto.Uint64(2), Commit: proto.Uint64(2000)}, []*raftpb.Entry{e}))
 	require.NoError(t, w.Close())
-
 	_, err = d.Replay(t.Context(), datadir.ReplayOptions{})
-	require.ErrorIs(t, err, snapshot.ErrDamaged, "without the database that was sent, 1613 to 2000 are missing")
+	require.ErrorIs(t, err, snapshot.ErrDamaged)
 	require.ErrorContains(t, err, "entries 1613 to 2000 are missing")
+	sendDatabase(t, source, sent)
+	r = replay(t, dir, datadir.ReplayOptions{})
+	require.EqualValues(t, 2001, r.Last)
+	require.Contains(t, keys(t, database(t, r)), "/after")
+}
 
-	sent := filepath.Join(filepath.Dir(d.Database()), "00000000000007d0.snap.db")
+// sendDatabase writes a database at path as a leader sends it, of entry 2000.
+func sendDatabase(t testing.TB, source *datadir.Replay, path string) {
+	t.Helper()
 	data, err := os.ReadFile(procPath(source.File))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(sent, data, 0o600))
-	db, err := bolt.Open(sent, 0o600, nil)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	db, err := bolt.Open(path, 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte("meta")).Put([]byte("consistent_index"), []byte{0, 0, 0, 0, 0, 0, 0x07, 0xd0})
 	}))
 	require.NoError(t, db.Close())
-	r := replay(t, dir, datadir.ReplayOptions{})
-	require.EqualValues(t, 2001, r.Last)
-	require.Contains(t, keys(t, database(t, r)), "/after")
 }
 
 // What a process has open is refused, whatever its locks say.

@@ -67,11 +67,17 @@ func (l *Log) beyond(index uint64) (s *Stretch, hole string) {
 	if s != nil {
 		last = s.Last
 	}
+	// A snapshot that the leader sent takes the place of the entries up to it
+	// (etcd server/etcdserver/raft.go start: SaveSnap, then Save).
 	switch {
 	case l.End != "":
 		return s, fmt.Sprintf("after entry %d: %s", last, l.End)
-	case l.Segments > 0 && last < index:
+	case l.Segments > 0 && max(last, l.Snapshot) < index:
 		return s, fmt.Sprintf("after entry %d: it ends before the database does, at entry %d", last, index)
+	case max(last, index) < l.Snapshot:
+		return s, fmt.Sprintf("after entry %d: the database of entry %d, which the leader had sent, is missing", max(last, index), l.Snapshot)
+	case max(last, index) < l.Commit:
+		return s, fmt.Sprintf("after entry %d: it says that entry %d was committed, which is missing", max(last, index), l.Commit)
 	}
 	return s, ""
 }
