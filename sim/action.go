@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ const (
 	Rebuild         Verb = "rebuild"           // members: one; the whole log kept, a new cluster, `bump-revision`
 	Restore         Verb = "restore"           // members: one; a new cluster from the given backup, or from the newest `save`
 	Save            Verb = "save"              // members: one; a snapshot to restore from
-	Fill            Verb = "fill-to-quota"     // takes nothing: writes until NOSPACE is raised
+	Fill            Verb = "fill-to-quota"     // nothing, or `bytes`: writes until NOSPACE is raised, or so much is written
 	Compact         Verb = "compact"           // takes nothing: drops history
 	Defrag          Verb = "defrag"            // members, in that order, `by`: how long each takes (virtual)
 	Disarm          Verb = "disarm"            // takes nothing: all alarms
@@ -58,7 +59,7 @@ func verbs() map[Verb]verbFacts {
 		AddMember: {both, nil, "new"}, AddLearner: {both, nil, "new"}, Promote: {both, nil, "some"}, Remove: {both, nil, "some"},
 		MoveLeader: {both, nil, "one"}, ForceNewCluster: {both, nil, "some"}, Rebuild: {both, []string{"bump-revision"}, "one"},
 		Restore: {both, []string{"bump-revision"}, "one"}, Save: {both, nil, "one"},
-		Fill: {both, nil, ""}, Compact: {both, nil, ""}, Defrag: {both, []string{"by"}, "some"}, Disarm: {both, nil, ""},
+		Fill: {both, []string{"bytes"}, ""}, Compact: {both, nil, ""}, Defrag: {both, []string{"by"}, "some"}, Disarm: {both, nil, ""},
 		RaiseQuota: {both, []string{"bytes"}, "some"}, ClockPause: {both, []string{"by"}, "some"}, Wait: {both, []string{"by"}, ""},
 	}
 }
@@ -76,7 +77,7 @@ type Action struct {
 	By      Duration   `json:"by,omitzero"`
 	Rate    float64    `json:"rate,omitempty"`    // of lost messages, 0 to 1
 	Entries int        `json:"entries,omitempty"` // of the log that a disk forgets
-	Bytes   int64      `json:"bytes,omitempty"`   // of the quota
+	Bytes   int64      `json:"bytes,omitempty"`   // of the quota; of a fill, at most
 	// BumpRevision leaves room above the old revisions for watchers that had
 	// seen further (etcdutl's --bump-revision with --mark-compacted). The
 	// default is true, as it is for `lifeboat etcd restore`.
@@ -110,6 +111,9 @@ func (a Action) String() string {
 	}
 	if a.By > 0 {
 		text += " by " + a.By.String()
+	}
+	if a.Bytes > 0 {
+		text += " (" + strconv.FormatInt(a.Bytes, 10) + " bytes)"
 	}
 	return text
 }

@@ -65,7 +65,7 @@ func (c *cluster) do(ctx context.Context, a sim.Action) error {
 		return c.each(a, func(m *member) error { return c.save(ctx, m) })
 
 	case sim.Fill:
-		return c.fill(ctx)
+		return c.fill(ctx, a.Bytes)
 	case sim.Compact:
 		return c.compact(ctx)
 	case sim.Defrag:

@@ -19,14 +19,16 @@ const (
 	maxFill   = 128 << 20
 )
 
-// fill writes until etcd refuses because the quota is used up.
-func (c *cluster) fill(ctx context.Context) error {
+// fill writes until etcd refuses because the quota is used up, or most bytes
+// are written: 0 is no bound.
+func (c *cluster) fill(ctx context.Context, most int64) error {
 	if c.given.Quota <= 0 || c.given.Quota > maxFill {
 		return errNoQuota
 	}
 	value := strings.Repeat("x", fillValue)
+	written := int64(0)
 	return c.until(ctx, fillLimit, func() error {
-		for {
+		for ; most == 0 || written < most; written += fillValue {
 			err := c.ask(ctx, func(ctx context.Context, client *clientv3.Client) error {
 				_, err := client.Put(ctx, fillKey, value)
 				return err
@@ -39,6 +41,7 @@ func (c *cluster) fill(ctx context.Context) error {
 				return err
 			}
 		}
+		return nil
 	})
 }
 

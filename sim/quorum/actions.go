@@ -86,7 +86,7 @@ func (c *Cluster) doAll(ctx context.Context, a sim.Action) error {
 	case sim.Wait:
 		return c.until(ctx, c.now+a.By.D(), func() bool { return false })
 	case sim.Fill:
-		return c.fill(ctx)
+		return c.fill(ctx, a.Bytes)
 	case sim.Compact:
 		return c.ask(ctx, command{op: opCompact})
 	case sim.Disarm:
@@ -267,17 +267,23 @@ func (c *Cluster) defrag(ctx context.Context, m *member, takes time.Duration) er
 		return err
 	}
 	if m.gen == gen && m.running() {
-		m.state.size = m.state.live + 1<<16
+		m.state.size = m.state.used
+		// The copy is of a batch that is committed (storage/backend/backend.go, defrag).
+		m.disk.size, m.disk.backend = m.state.size, m.state.applied
 	}
 	return nil
 }
 
 // fillBytes is the size of a value that fills a database.
-const fillBytes = 1 << 20
+const fillBytes = 512 << 10
 
-// fill writes until the quota's alarm stands.
-func (c *Cluster) fill(ctx context.Context) error {
-	for c.now < c.stopAt {
+// fill writes until the quota's alarm stands, or most bytes are written: 0 is
+// no bound.
+func (c *Cluster) fill(ctx context.Context, most int64) error {
+	for written := int64(0); c.now < c.stopAt; written += fillBytes {
+		if most > 0 && written >= most {
+			return nil
+		}
 		err := c.ask(ctx, command{op: opPut, arg: probeKey, bytes: fillBytes})
 		if err != nil && err.Error() == textNoSpace {
 			return c.until(ctx, c.now+time.Second, func() bool { return c.standing() != nil && c.standing().noSpace })

@@ -78,8 +78,8 @@ func (c *Cluster) submit(m *member, r *request) {
 	case r.cmd.op == opPut && m.state.noSpace:
 		c.fail(r, textNoSpace)
 		return
-	case r.cmd.op == opPut && m.state.size+int64(r.cmd.bytes) > m.quota:
-		// etcdserver/api/v3rpc/quota.go: raise the alarm, refuse the request.
+	case r.cmd.op == opPut && m.state.size+int64(r.cmd.bytes) >= m.quota:
+		// storage/quota.go, Available; etcdserver/api/v3rpc/quota.go: raise the alarm, refuse the request.
 		c.propose(m, command{op: opAlarm})
 		c.fail(r, textNoSpace)
 		return

@@ -27,6 +27,7 @@ type disk struct {
 	floor   snapshotState // at first
 	base    snapshotState // at the storage's snapshot: what followers get
 	backend uint64        // applied index of the backend's last batch
+	size    int64         // of the database's file, which outlives the process: no log says it
 }
 
 // snapshotState is what a snapshot stands for. handle is what its bytes say
@@ -41,7 +42,7 @@ type snapshotState struct {
 // newDisk is a disk that starts from a state, as restored dirs do: a snapshot
 // with nothing behind it. At index 0 it is an empty disk.
 func newDisk(base snapshotState) (*disk, error) {
-	d := &disk{}
+	d := &disk{size: base.state.size}
 	d.hard = &pb.HardState{Term: new(base.term), Vote: new(uint64), Commit: new(base.state.applied)}
 	d.synced = d.hard
 	return d, d.reset(base)

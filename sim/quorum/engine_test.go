@@ -57,3 +57,24 @@ func TestLeaderLossIsSurvived(t *testing.T) {
 	require.InDelta(t, applied[0], applied[2], 5)
 	t.Logf("%+v %d events", tally.Gaps, c.Count())
 }
+
+// A defragmented file is as small after a restart: its size stands on the disk,
+// not in the log. Without a compaction before it nothing is freed.
+func TestDefragmentedFileStaysSmall(t *testing.T) {
+	t.Parallel()
+	g := given(3)
+	g.Quota = 20 << 20
+	c := started(t, g, 1)
+	require.NoError(t, c.Advance(t.Context(), 5*time.Second))
+	require.NoError(t, act(t, c, sim.Fill))
+	require.NoError(t, act(t, c, sim.Defrag, "m1"))
+	require.Greater(t, c.byName("m1").state.size, int64(18<<20))
+	require.NoError(t, act(t, c, sim.Compact))
+	require.Greater(t, c.byName("m1").state.size, int64(18<<20), "a compaction leaves the file as it is")
+	require.NoError(t, act(t, c, sim.Defrag, "m1"))
+	require.NoError(t, act(t, c, sim.Kill, "m1"))
+	require.NoError(t, act(t, c, sim.Start, "m1"))
+	require.NoError(t, c.Advance(t.Context(), c.Now()+5*time.Second))
+	require.Less(t, c.byName("m1").state.size, int64(2<<20))
+	require.Greater(t, c.byName("m2").state.size, int64(18<<20))
+}

@@ -29,6 +29,10 @@ type listed struct {
 	learner, started bool
 }
 
+// emptySize is what a database takes up with nothing in it: bbolt's pages, and
+// the buckets of etcd's schema.
+const emptySize = 64 << 10
+
 // machine is what a member has applied: a key-value store without values.
 type machine struct {
 	applied  uint64
@@ -36,15 +40,16 @@ type machine struct {
 	hash     uint64                // over all puts in order
 	keys     [registers + 1]uint64 // the newest write of each key
 	writes   bitset                // every write ever applied
-	size     int64                 // of the file
-	live     int64                 // of what compaction leaves
+	sizes    [registers + 1]int64  // of the newest value of each key: what a compaction leaves
+	used     int64                 // bytes of all revisions since the last compaction, and of those it left
+	size     int64                 // of the file: it grows only, until it is defragmented
 	noSpace  bool
 	members  map[uint64]listed
 	removed  map[uint64]bool
 }
 
 func newMachine() *machine {
-	return &machine{revision: 1, members: map[uint64]listed{}, removed: map[uint64]bool{}}
+	return &machine{revision: 1, used: emptySize, size: emptySize, members: map[uint64]listed{}, removed: map[uint64]bool{}}
 }
 
 func (m *machine) clone() *machine {
@@ -108,13 +113,18 @@ func (m *machine) apply(c command) (ok bool) {
 		m.hash = mix(mix(m.hash, c.id), c.arg)
 		m.keys[c.arg%(registers+1)] = c.id
 		m.writes.set(c.id)
-		m.size += int64(c.bytes)
+		m.sizes[c.arg%(registers+1)] = int64(c.bytes)
+		m.used += int64(c.bytes)
+		m.size = max(m.size, m.used) // what a compaction freed is used first
 	case opAlarm:
 		m.noSpace = true
 	case opDisarm:
 		m.noSpace = false
 	case opCompact:
-		m.live = 0
+		m.used = emptySize
+		for _, bytes := range m.sizes {
+			m.used += bytes
+		}
 	case opPublish:
 		if member, ok := m.members[c.arg]; ok {
 			member.started = true

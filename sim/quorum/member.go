@@ -52,6 +52,7 @@ func (c *Cluster) start(m *member) error {
 		return err
 	}
 	m.state = state
+	m.state.size = max(m.disk.size, state.used)
 	if hard := m.disk.hard; hard.GetCommit() < state.applied { // the backend was ahead: etcd raises it, too
 		m.disk.hard = newHard(hard.GetTerm(), hard.GetVote(), state.applied)
 	}
@@ -283,6 +284,7 @@ func (c *Cluster) apply(m *member, e *pb.Entry) error {
 	cmd := decodeCommand(e.GetData())
 	had := m.state.noSpace
 	ok := m.state.apply(cmd)
+	m.disk.size = m.state.size
 	if cmd.op == opPublish && cmd.arg == m.id {
 		m.publish = 0
 	}

@@ -115,6 +115,7 @@ func (c *Cluster) install(m *member, snap *pb.Snapshot) error {
 	}
 	m.state = base.state.clone()
 	c.applied[m.id-1] = m.state.applied
+	m.disk.size = m.state.size
 	return m.disk.install(base)
 }
 
