@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -27,7 +28,7 @@ with the dirs of a majority of the voters at hand it has every acknowledged
 write. The result is a new cluster with a token and an id of its own: members
 of the old one cannot come back into it, and join as new ones.`,
 		Flags: append(append(sourceFlags(), targetFlags()...),
-			&cli.BoolFlag{Name: "via-etcd", Usage: "cut where etcd's own --force-new-cluster cuts, and hold the result against it: it is run on a copy, in a child process"},
+			&cli.BoolFlag{Name: "via-etcd", Usage: "take the database that etcd's own --force-new-cluster leaves, run on a copy: the cut of --committed-only, held against it"},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member"},
 			&cli.StringFlag{Name: "initial-cluster", Usage: "all members, as `NAME=URL`,NAME=URL"},
 			&cli.StringFlag{Name: "members", Usage: "`WHICH` members to write: all, each to a folder of its name in --to"},
@@ -38,23 +39,62 @@ of the old one cannot come back into it, and join as new ones.`,
 	}
 }
 
-// viaEtcd runs etcd's own --force-new-cluster on a copy and compares.
+// viaEtcd takes the database that etcd's own --force-new-cluster leaves on a
+// copy, in place of the replay's, when both hold the same.
 func (r *restorer) viaEtcd() error {
+	ctx, s := r.c.Context, r.src.replay.Survivor
+	if s.Info.StorageVersion == "" {
+		return withHint(refusef("--via-etcd: %q is of etcd 3.5 or older, whose log ends the linked etcd", r.src.path),
+			"leave --via-etcd out; --committed-only cuts where that etcd's own --force-new-cluster cuts")
+	}
 	phase := r.env.progress.Start("running etcd's --force-new-cluster on a copy", 0)
 	defer phase.Done()
-	ctx := r.c.Context
-	trial, err := etcdproc.Try(ctx, r.src.replay.Survivor.Dir.Path, "", r.opts.spoolDir)
-	if err != nil {
-		return withHint(err, "a log of etcd 3.5 or older ends the linked etcd; without --via-etcd it is read")
+	if err := r.env.sweep(r.opts.spoolDir); err != nil {
+		return err
 	}
-	hash, err := r.src.db.HashKV(ctx, 0)
+	own, err := r.src.db.Info(ctx)
 	if err != nil {
 		return err
 	}
-	if hash.Hash != trial.Hash || hash.HashRevision != trial.Revision {
-		return fmt.Errorf("etcd's own --force-new-cluster comes to revision %d, HashKV %d; the replay to %d, %d: %w",
-			trial.Revision, trial.Hash, hash.HashRevision, hash.Hash, snapshot.ErrDamaged)
+	keep := etcdproc.Versions{Cluster: own.ClusterVersion, Storage: own.StorageVersion}
+	file, err := etcdproc.ForceNewCluster(ctx, s.Dir.Path, s.Dir.SeparateWAL(), r.opts.spoolDir, keep)
+	if err != nil {
+		return withHint(err, "without --via-etcd the log is replayed entry by entry, and damage named")
 	}
-	r.explain("etcd's own --force-new-cluster, run on a copy, comes to the same: revision %d, HashKV %d", trial.Revision, trial.Hash)
+	db, err := snapshot.OpenFile(ctx, file)
+	if err != nil {
+		return err
+	}
+	if err := r.sameAs(db, own); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	if r.members, err = r.known(); err != nil { // the boot gave the member another name
+		return errors.Join(err, db.Close())
+	}
+	err = r.src.Close()
+	r.src.db, r.src.file = db, file
+	return err
+}
+
+// sameAs holds etcd's database against the replay's, in r.src.
+func (r *restorer) sameAs(db *snapshot.DB, own snapshot.Info) error {
+	ctx := r.c.Context
+	theirs, err := db.Info(ctx)
+	if err != nil {
+		return err
+	}
+	hash, err := db.HashKV(ctx, 0)
+	if err != nil {
+		return err
+	}
+	want, err := r.src.db.HashKV(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if hash != want || theirs.LiveKeys != own.LiveKeys || theirs.Leases != own.Leases {
+		return fmt.Errorf("etcd's own --force-new-cluster comes to revision %d, HashKV %d, %d keys, %d leases; the replay to %d, %d, %d, %d: %w",
+			hash.HashRevision, hash.Hash, theirs.LiveKeys, theirs.Leases, want.HashRevision, want.Hash, own.LiveKeys, own.Leases, snapshot.ErrDamaged)
+	}
+	r.explain("the database is the one that etcd's own --force-new-cluster left on a copy: revision %d, HashKV %d, as the replay has it", hash.HashRevision, hash.Hash)
 	return nil
 }

@@ -134,7 +134,8 @@ type restorer struct {
 	to   string
 	verb verb
 
-	explained []string // how defaults were chosen
+	members   []clusterMember // of the old cluster; nil for those of src.db
+	explained []string        // how defaults were chosen
 }
 
 func (r *restorer) explain(format string, args ...any) {

@@ -178,6 +178,9 @@ func (r *restorer) me(given []clusterMember, manifest controlplane.EtcdMember, k
 
 // known are the members that the database names.
 func (r *restorer) known() ([]clusterMember, error) {
+	if r.members != nil {
+		return r.members, nil
+	}
 	members, _, err := r.src.db.Members()
 	var known []clusterMember
 	for _, m := range members {

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 // targetHint gives the errors of writing a target their exit codes.
@@ -36,6 +37,16 @@ func writingOptionsOf(c *cli.Context, targets ...string) (opts sourceOptions, sr
 	}
 	opts.spoolDir = nearestFolder(targets[0])
 	return opts, src, opts.refuseInside(src, targets...)
+}
+
+// sweep removes what killed runs left in a folder in which etcd is about to be
+// run on a copy, and names it.
+func (e *environment) sweep(dir string) error {
+	stale, err := etcdproc.Sweep(dir)
+	for _, name := range stale {
+		e.warn("removed %q, which a killed run had left", name)
+	}
+	return err
 }
 
 // refuseInside keeps targets out of the data dirs and logs that are read: they

@@ -185,11 +185,7 @@ func (x *extraction) reader(ctx context.Context, src *source) (snapshot.Reader, 
 	if x.engine == engineDirect {
 		return src.db, func() {}, nil
 	}
-	stale, err := etcdproc.Sweep(x.scratchDir())
-	for _, name := range stale {
-		x.env.warn("removed %q, which a killed run had left", name)
-	}
-	if err != nil {
+	if err := x.env.sweep(x.scratchDir()); err != nil {
 		return nil, nil, err
 	}
 	phase := x.env.progress.Start("starting etcd on a copy", 0)

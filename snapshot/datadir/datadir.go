@@ -82,6 +82,10 @@ func (d *Dir) WithWAL(path string) *Dir { return &Dir{Path: d.Path, wal: path} }
 // Database is the path of the member's database.
 func (d *Dir) Database() string { return etcddatadir.ToBackendFileName(d.Path) }
 
+// SeparateWAL is the folder of the member's log where that is not in Path, else
+// "".
+func (d *Dir) SeparateWAL() string { return d.wal }
+
 // WAL is the folder of the member's log.
 func (d *Dir) WAL() string {
 	if d.wal != "" {

@@ -43,7 +43,7 @@ func Main(tasks ...Task) {
 	case wakerTask:
 		os.Exit(runWaker())
 	default:
-		os.Exit(runTask(name, append(tasks, Task{trialTask, trial})))
+		os.Exit(runTask(name, append(tasks, Task{trialTask, trial}, Task{forceTask, forceChild})))
 	}
 }
 
@@ -106,12 +106,7 @@ func dieWithParent(s *scratch) {
 	case <-term:
 	case <-eof:
 	}
-	// etcd is still at work and may put a file where one was just removed.
-	for range 10 {
-		if s.empty() == nil {
-			break
-		}
-	}
+	s.abandon()
 	os.Exit(0)
 }
 

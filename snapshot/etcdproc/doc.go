@@ -20,7 +20,8 @@
 //
 // [Do] has a child do other work that only etcd's own code can do, over files
 // that it is handed; [Try] boots an etcd on a copy of a whole data dir, to see
-// whether it starts and what it holds.
+// whether it starts and what it holds; [ForceNewCluster] goes etcd's own way
+// after the loss of a quorum, on a copy.
 //
 // A child, because etcd's server ends the process over a bad file (lg.Fatal,
 // panics in goroutines of its own) and a recovery tool has to say why instead.

@@ -84,11 +84,7 @@ func obeyParent(in *bufio.Reader, s *scratch, stop chan<- struct{}) {
 			<-term // the parent may still die while etcd stops
 		}
 	}
-	for range 10 { // other members are still at work and may put a file where one was removed
-		if s.empty() == nil {
-			break
-		}
-	}
+	s.abandon()
 	os.Exit(0)
 }
 

@@ -87,6 +87,16 @@ func (s *scratch) remove() error {
 	return errors.Join(s.empty(), s.owner.Close())
 }
 
+// abandon removes the folder while etcd is still at work, and may put a file
+// where one was just removed.
+func (s *scratch) abandon() {
+	for range 10 {
+		if s.empty() == nil {
+			return
+		}
+	}
+}
+
 func (s *scratch) empty() error {
 	for _, step := range []func() error{
 		func() error { return os.RemoveAll(filepath.Join(s.dir, dataDir)) },

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -35,6 +36,7 @@ type Call struct {
 	request json.RawMessage
 	say     *json.Encoder
 	phase   string
+	scratch atomic.Pointer[scratch] // what goes with a parent that is gone
 }
 
 // Request decodes what the parent asked for.
@@ -134,7 +136,7 @@ func runTask(name string, tasks []Task) int {
 		fmt.Fprintf(os.Stderr, "%s=%q is set, but this is no child of lifeboat\n", childEnv, name)
 		return 2
 	}
-	go exitWithParent(io.MultiReader(in.Buffered(), os.Stdin))
+	go c.exitWithParent(io.MultiReader(in.Buffered(), os.Stdin))
 
 	answer, err := call(tasks[i].Do, c)
 	var m message
@@ -163,8 +165,9 @@ func call(do func(*Call) (any, error), c *Call) (answer any, err error) {
 	return do(c)
 }
 
-// exitWithParent ends the child when the parent is gone or gives up.
-func exitWithParent(stdin io.Reader) {
+// exitWithParent ends the child when the parent is gone or gives up, and takes
+// the plaintext along that the parent cannot remove any more.
+func (c *Call) exitWithParent(stdin io.Reader) {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	eof := make(chan struct{})
@@ -176,7 +179,19 @@ func exitWithParent(stdin io.Reader) {
 	case <-term:
 	case <-eof:
 	}
+	if s := c.scratch.Load(); s != nil {
+		s.abandon()
+	}
 	os.Exit(1)
+}
+
+// adopt takes the scratch folder that the child stands in.
+func (c *Call) adopt() (*scratch, error) {
+	s, err := adoptScratch(os.NewFile(fdDatabase, ownerFile))
+	if err == nil {
+		c.scratch.Store(s)
+	}
+	return s, err
 }
 
 // newTaskLogger panics where etcd would end the process, so that the phase of

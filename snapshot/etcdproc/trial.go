@@ -27,7 +27,9 @@ type Trial struct {
 // Try boots an etcd on a copy of the data dir, made under dir, as the only
 // member of its cluster, and returns what it found. walDir is "" where the log
 // stands in the data dir. In the copy alarms, authentication and leases are
-// cleared first: none of them may change what is found.
+// cleared first: none of them may change what is found. So it is for dirs whose
+// log holds nothing beyond the database: an entry that attaches a key to a
+// lease would be refused.
 func Try(ctx context.Context, dataDir, walDir, dir string) (Trial, error) {
 	var t Trial
 	err := try(ctx, dataDir, walDir, dir, &t)
@@ -43,33 +45,43 @@ func try(ctx context.Context, source, walDir, dir string, t *Trial) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
+	return inCopy(ctx, s, source, walDir, trialTask, struct{}{}, t)
+}
+
+// inCopy copies a data dir into the scratch folder and has a child do a task
+// there.
+func inCopy(ctx context.Context, s *scratch, source, walDir, task string, request, answer any) error {
 	copied := filepath.Join(s.dir, dataDir)
 	if err := copyTree(ctx, source, copied); err != nil {
 		return fmt.Errorf("copying %q: %w", source, err)
 	}
 	if walDir != "" {
-		if err := copyTree(ctx, walDir, filepath.Join(copied, "member", "wal")); err != nil {
+		log := filepath.Join(copied, "member", "wal")
+		if err := os.RemoveAll(log); err != nil { // one of a time before --wal-dir
+			return err
+		}
+		if err := copyTree(ctx, walDir, log); err != nil {
 			return fmt.Errorf("copying %q: %w", walDir, err)
 		}
 	}
-	info, err := os.Stat(filepath.Join(copied, "member", "snap", "db"))
+	info, err := os.Stat(s.database())
 	if err != nil {
 		return err
 	}
 	limit := startLimit(info.Size())
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer after %s", limit))
 	defer cancel()
-	return do(ctx, trialTask, struct{}{}, t, s, []*os.File{s.owner})
+	return do(ctx, task, request, answer, s, []*os.File{s.owner})
 }
 
 // trial is the child's part: it stands in the scratch folder.
 func trial(c *Call) (any, error) {
-	s, err := adoptScratch(os.NewFile(fdDatabase, ownerFile))
+	s, err := c.adopt()
 	if err != nil {
 		return nil, err
 	}
 	c.Enter("quieting the copy")
-	if err := quiet(filepath.Join(s.dir, dataDir, "member", "snap", "db")); err != nil {
+	if err := quiet(s.database()); err != nil {
 		return nil, err
 	}
 	c.Enter("booting")
@@ -84,15 +96,8 @@ func trial(c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A boot resumes a compaction; asking for the same one again waits for it.
-	if first := kv.FirstRev(); first > 0 {
-		done, err := kv.Compact(traceutil.TODO(), first)
-		if err != nil && !errors.Is(err, mvcc.ErrCompacted) {
-			return nil, err
-		}
-		if done != nil {
-			<-done
-		}
+	if err := settle(kv); err != nil {
+		return nil, err
 	}
 	hash, _, err := kv.HashStorage().HashByRev(0)
 	if err != nil {
@@ -100,6 +105,23 @@ func trial(c *Call) (any, error) {
 	}
 	t.Revision, t.CompactRevision, t.Hash, t.Keys = kv.Rev(), kv.FirstRev(), hash.Hash, int64(count.Count)
 	return t, nil
+}
+
+// settle waits for the compaction that a boot resumes: asking for the same one
+// again does.
+func settle(kv mvcc.KV) error {
+	first := kv.FirstRev()
+	if first <= 0 {
+		return nil
+	}
+	done, err := kv.Compact(traceutil.TODO(), first)
+	if err != nil && !errors.Is(err, mvcc.ErrCompacted) {
+		return err
+	}
+	if done != nil {
+		<-done
+	}
+	return nil
 }
 
 // copyTree copies folders and regular files; runs of zeros, of which a

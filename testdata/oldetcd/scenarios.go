@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -155,6 +156,7 @@ func (b *bench) survivors(t *testing.T, l *load, members []*member) {
 		require.Equal(t, want.Revision, revision)
 		b.sameMembers(t, m, peer)
 	}
+	b.viaEtcd(t, members[1])
 	b.starts(t, l, members[0], want, "rebuild", append(members[0].source(), "--peer-dir", members[1].dir)...)
 	b.elect(t, l, members, want)
 	var folders []string
@@ -162,6 +164,22 @@ func (b *bench) survivors(t *testing.T, l *load, members []*member) {
 		folders = append(folders, m.folders()...)
 	}
 	w.unchanged(t, folders...)
+}
+
+// viaEtcd: the etcd that lifeboat links leaves a database that this server
+// starts on, or is not let near it.
+func (b *bench) viaEtcd(t *testing.T, m *member) {
+	t.Helper()
+	if b.status(t, m.dir).StorageVersion != "" {
+		b.starts(t, nil, m, b.forced(t, m), "rebuild", m.dir, "--via-etcd", "--bump-revision", "off")
+		return
+	}
+	to := filepath.Join(t.TempDir(), "refused")
+	out, err := exec.Command(b.binary, "etcd", "rebuild", m.dir, "--via-etcd", "--to", to).CombinedOutput()
+	exit := (*exec.ExitError)(nil)
+	require.ErrorAs(t, err, &exit, string(out))
+	require.Equal(t, 6, exit.ExitCode(), string(out))
+	require.NoDirExists(t, to)
 }
 
 // elect restores three members from one source; they find each other.
