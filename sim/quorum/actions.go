@@ -135,8 +135,8 @@ func (c *Cluster) doOne(ctx context.Context, a sim.Action, m *member) error {
 	case sim.Restore:
 		return c.restore(m, bump)
 	case sim.Save:
-		if !m.running() {
-			return errClient(textRefused)
+		if err := c.serves(ctx, m, clientTimeout); err != nil {
+			return err
 		}
 		c.saved = m.state.clone()
 	case sim.Defrag:
@@ -254,8 +254,8 @@ func (c *Cluster) loseTail(m *member, entries int) error {
 // defrag holds a member's store for a while: it neither applies nor reads, and
 // raft goes on (storage/backend/backend.go, defrag takes every lock).
 func (c *Cluster) defrag(ctx context.Context, m *member, takes time.Duration) error {
-	if !m.running() {
-		return errClient(textRefused)
+	if err := c.serves(ctx, m, clientTimeout); err != nil {
+		return err
 	}
 	if takes == 0 {
 		takes = time.Second
@@ -284,7 +284,11 @@ func (c *Cluster) fill(ctx context.Context, most int64) error {
 		if most > 0 && written >= most {
 			return nil
 		}
-		err := c.ask(ctx, command{op: opPut, arg: probeKey, bytes: fillBytes})
+		bytes := uint64(fillBytes)
+		if m := c.server(); m != nil && m.state.size+writeBytes < m.quota {
+			bytes = min(bytes, uint64(m.quota-m.state.size)-1) // to the last byte
+		}
+		err := c.ask(ctx, command{op: opPut, arg: probeKey, bytes: bytes})
 		if err != nil && err.Error() == textNoSpace {
 			return c.until(ctx, c.now+time.Second, func() bool { return c.standing() != nil && c.standing().noSpace })
 		}

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"math/bits"
@@ -33,9 +34,16 @@ func (e errClient) Error() string { return string(e) }
 const (
 	clientTimeout = 5 * time.Second
 	readRetry     = 500 * time.Millisecond
+	loadTimeout   = 2 * time.Second // of a client of the load, before it asks the next member: as in sim/members
 	writeBytes    = 256
-	maxInFlight   = 2000
 )
+
+// client is one of those that make the load. It waits for an answer before it
+// asks again, and moves on when there is none, as sim/members' do.
+type client struct {
+	home int  // the member it asks, counted on
+	busy bool // waits for an answer
+}
 
 // request is a client's call on its way.
 type request struct {
@@ -45,7 +53,8 @@ type request struct {
 	at       *member
 	began    time.Duration
 	deadline time.Duration
-	load     bool // counted
+	load     bool    // counted
+	client   *client // of the load; nil: the drill's own
 	judged   bool // kept for porcupine
 	done     bool
 	err      error
@@ -57,7 +66,7 @@ type request struct {
 	value     uint64
 }
 
-// submit sends r to a member. It is the server's part up to the proposal.
+// submit sends r to a member.
 func (c *Cluster) submit(m *member, r *request) {
 	c.requests++
 	r.id, r.at, r.began = c.requests, m, c.now
@@ -68,10 +77,60 @@ func (c *Cluster) submit(m *member, r *request) {
 	if r.judged {
 		c.ops.begin(c.now, r)
 	}
-	switch {
-	case !m.running():
+	if !m.running() {
 		c.fail(r, textRefused)
 		return
+	}
+	c.pending = append(c.pending, r)
+	c.open[r.id] = r
+	if !m.serving {
+		m.queue = append(m.queue, r)
+		return
+	}
+	c.serve(m, r)
+}
+
+// announce has a member tell the cluster that it has started. etcd answers no
+// client before that is applied, not even what needs no quorum: a member that
+// is started where there is no leader does not serve (embed/serve.go waits for
+// ReadyNotify, which etcdserver/server.go's publishV3 closes).
+func (c *Cluster) announce(m *member) {
+	if m.publish > 0 && c.now >= m.publish && m.leader != 0 {
+		m.publish = c.now + c.requestTimeout() // and again
+		c.propose(m, command{op: opPublish, arg: m.id, bytes: uint64(m.gen)})
+	}
+}
+
+// serveAll begins to serve, with those who have waited for it.
+func (c *Cluster) serveAll(m *member) {
+	queue := m.queue
+	m.publish, m.serving, m.queue = 0, true, nil
+	for _, r := range queue {
+		if !r.done {
+			c.serve(m, r)
+		}
+	}
+}
+
+// serves waits until m answers clients.
+func (c *Cluster) serves(ctx context.Context, m *member, timeout time.Duration) error {
+	if m.running() && !m.serving {
+		if err := c.until(ctx, c.now+timeout, func() bool { return m.serving || !m.running() }); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !m.running():
+		return errClient(textRefused)
+	case !m.serving:
+		return errClient(textDeadline)
+	}
+	return nil
+}
+
+// serve is the server's part of a request up to the proposal.
+func (c *Cluster) serve(m *member, r *request) {
+	switch {
 	case c.isLearner(m):
 		c.fail(r, textLearner)
 		return
@@ -84,8 +143,6 @@ func (c *Cluster) submit(m *member, r *request) {
 		c.fail(r, textNoSpace)
 		return
 	}
-	c.pending = append(c.pending, r)
-	c.open[r.id] = r
 	if r.read {
 		m.waiting = append(m.waiting, r)
 		c.askRead(m, r)
@@ -104,6 +161,7 @@ func (c *Cluster) propose(m *member, cmd command) {
 
 // flush proposes what waited for a leader.
 func (c *Cluster) flush(m *member) {
+	c.announce(m)
 	kept := m.waiting[:0]
 	for _, r := range m.waiting {
 		switch {
@@ -178,30 +236,36 @@ func (c *Cluster) finishRequest(r *request, err error) {
 	r.done, r.err = true, err
 	delete(c.open, r.id)
 	c.ops.end(c.now, r)
+	if r.client != nil {
+		r.client.busy = false
+		if err != nil {
+			r.client.home++
+		}
+	}
 	if r.load {
 		c.counted(r)
 	}
 }
 
-// expire ends what took too long. Requests of the load have one timeout, so
-// the oldest are in front.
+// expire ends what took too long. There are no more requests under way than
+// clients, and the drill's own.
 func (c *Cluster) expire() {
-	n := 0
+	kept := c.pending[:0]
 	for _, r := range c.pending {
-		if !r.done && c.now < r.deadline {
-			break
+		switch {
+		case r.done:
+		case c.now >= r.deadline:
+			c.fail(r, textDeadline)
+		default:
+			kept = append(kept, r)
 		}
-		c.fail(r, textDeadline)
-		n++
 	}
-	c.pending = c.pending[n:]
-	if len(c.pending) == 0 {
-		c.pending = nil
-	}
+	clear(c.pending[len(kept):])
+	c.pending = kept
 }
 
-// sendLoad is the next write of the load, or read. Each client keeps to its
-// member and moves on when that does not answer, as etcd's client balancer.
+// sendLoad is the next write of the load, or read, of the client whose turn it
+// is.
 func (c *Cluster) sendLoad(read bool) {
 	rate := c.given.Load.Writes
 	kind := eventSend
@@ -209,32 +273,39 @@ func (c *Cluster) sendLoad(read bool) {
 		rate, kind = c.given.Load.Reads, eventRead
 	}
 	c.push(event{at: c.now + time.Second/time.Duration(rate), kind: kind})
-	if len(c.open) >= maxInFlight {
-		return
+	n := max(1, c.given.Load.Clients)
+	first := 0
+	if read {
+		first = n
 	}
-	client := &c.clients[c.rng.IntN(len(c.clients))]
-	m := c.endpoint(client)
+	c.turn++
+	cl := &c.clients[first+c.turn%n]
+	if cl.busy {
+		return // what a waiting client could not send is left out
+	}
+	m := c.endpoint(cl)
 	if m == nil {
 		c.tally.Sent, c.tally.Failed = c.tally.Sent+1, c.tally.Failed+1
 		c.bucket().Failed++
 		return
 	}
-	r := &request{read: read, load: !read, judged: true, deadline: c.now + clientTimeout, key: uint64(c.rng.IntN(registers))}
+	cl.busy = true
+	r := &request{read: read, load: !read, judged: true, client: cl, deadline: c.now + loadTimeout, key: uint64(c.rng.IntN(registers))}
 	if !read {
 		r.cmd = command{op: opPut, arg: r.key, bytes: writeBytes}
 	}
 	c.submit(m, r)
 }
 
-// endpoint is the member that a client talks to: a running voter of the
-// cluster; the next one after a failure.
-func (c *Cluster) endpoint(client *int) *member {
+// endpoint is the member that a client asks: a voter that serves; the next one
+// after a failure.
+func (c *Cluster) endpoint(cl *client) *member {
 	for range c.members {
-		m := c.members[*client%len(c.members)]
-		if m.running() && !m.state.members[m.id].learner && m.paused <= c.now {
+		m := c.members[cl.home%len(c.members)]
+		if m.serving && !m.state.members[m.id].learner && m.paused <= c.now {
 			return m
 		}
-		*client++
+		cl.home++
 	}
 	return nil
 }
@@ -244,11 +315,6 @@ func (c *Cluster) counted(r *request) {
 	if r.err != nil {
 		c.tally.Failed++
 		c.bucket().Failed++
-		for i := range c.clients { // whoever talked to that member tries the next
-			if c.members[c.clients[i]%len(c.members)] == r.at {
-				c.clients[i]++
-			}
-		}
 		return
 	}
 	c.tally.Acknowledged++

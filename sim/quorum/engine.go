@@ -80,7 +80,8 @@ type Cluster struct {
 	requests uint64
 	open     map[uint64]*request
 	pending  []*request
-	clients  []int
+	clients  []client // those that write, then those that read
+	turn     int
 	acked    bitset
 	tally    sim.Tally
 	lastAck  time.Duration
@@ -105,7 +106,7 @@ func (e Engine) start(given sim.Given, seed uint64) (*Cluster, error) {
 	}
 	c := &Cluster{
 		given: given, rng: mathrand.New(mathrand.NewPCG(seed, 0x6c696665626f6174)), broken: e.broken, stopAt: 24 * time.Hour,
-		states: map[uint64]snapshotState{}, open: map[uint64]*request{}, clients: make([]int, max(1, given.Load.Clients)),
+		states: map[uint64]snapshotState{}, open: map[uint64]*request{}, clients: make([]client, 2*max(1, given.Load.Clients)),
 		checked: slices.Clone(given.Always), histories: []*history{newHistory()}, digest: mix(0, seed),
 	}
 	c.ops = newOperations(slices.Contains(given.Always, sim.Linearizable))
@@ -125,7 +126,7 @@ func (e Engine) start(given sim.Given, seed uint64) (*Cluster, error) {
 		})
 	}
 	for i := range c.clients {
-		c.clients[i] = i
+		c.clients[i].home = i
 	}
 	for _, m := range c.members {
 		if err := c.start(m); err != nil {
@@ -234,10 +235,7 @@ func (c *Cluster) tick(m *member) error {
 	if m.id == 1 || len(c.pending) > 0 {
 		c.expire()
 	}
-	if m.publish > 0 && c.now >= m.publish && m.leader != 0 {
-		m.publish = c.now + 7*time.Second // etcd's request timeout, and again
-		c.propose(m, command{op: opPublish, arg: m.id})
-	}
+	c.announce(m)
 	for _, r := range m.waiting {
 		if r.read && !r.done && r.confirmed == 0 && c.now-r.asked >= readRetry {
 			c.askRead(m, r)

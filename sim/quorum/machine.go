@@ -14,7 +14,7 @@ const (
 	opAlarm   = 'a' // id: NOSPACE is raised
 	opDisarm  = 'd' // id
 	opCompact = 'c' // id
-	opPublish = 's' // id, member: it has started, as EtcdServer.publish tells
+	opPublish = 's' // 0, member, how often it was started: EtcdServer.publish
 )
 
 // registers is how many keys the load writes; probeKey is beside them, so that

@@ -38,6 +38,8 @@ type member struct {
 	backlog []*pb.Entry   // committed while stalled
 	waiting []*request    // no leader yet, or not confirmed
 	publish time.Duration // when it tells again that it has started; 0 is never
+	serving bool          // answers clients: see announce
+	queue   []*request    // came before that
 }
 
 func (m *member) running() bool { return m.node != nil }
@@ -73,10 +75,7 @@ func (c *Cluster) start(m *member) error {
 	m.gen++
 	m.ready, m.backlog, m.paused, m.stalled, m.role, m.leader = nil, nil, 0, 0, raft.StateFollower, 0
 	m.term = m.disk.hard.GetTerm()
-	m.publish = 0
-	if !state.members[m.id].started {
-		m.publish = c.now + time.Millisecond
-	}
+	m.serving, m.publish = false, c.now+time.Millisecond
 	c.tickAgain(m, time.Duration(c.rng.Int64N(int64(given.Tick))))
 	c.push(event{at: c.now + backendInterval, kind: eventBackend, member: uint32(m.id - 1), gen: m.gen})
 	c.adjustTicks(m)
@@ -148,7 +147,10 @@ func (c *Cluster) kill(m *member, orderly bool) {
 	for _, r := range m.waiting {
 		c.fail(r, "etcdserver: server stopped")
 	}
-	m.waiting = nil
+	for _, r := range m.queue {
+		c.fail(r, textRefused)
+	}
+	m.waiting, m.queue, m.serving = nil, nil, false
 	c.connections()
 	c.event(sim.Event{Kind: sim.EventRole, Member: m.name, Role: c.roleOf(m), Term: m.term, Commit: m.disk.hard.GetCommit()})
 }
@@ -285,8 +287,8 @@ func (c *Cluster) apply(m *member, e *pb.Entry) error {
 	had := m.state.noSpace
 	ok := m.state.apply(cmd)
 	m.disk.size = m.state.size
-	if cmd.op == opPublish && cmd.arg == m.id {
-		m.publish = 0
+	if cmd.op == opPublish && cmd.arg == m.id && cmd.bytes == uint64(m.gen) {
+		c.serveAll(m)
 	}
 	if m.state.noSpace != had && m.role == raft.StateLeader {
 		text := "NOSPACE raised"

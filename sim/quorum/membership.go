@@ -130,18 +130,29 @@ func (c *Cluster) reconfigure(ctx context.Context, m *member, kind pb.ConfChange
 }
 
 // server is the member that a member change is sent to: the leader that most
-// follow, else a running voter.
+// follow, else a voter that serves, else one that runs.
 func (c *Cluster) server() *member {
 	var best *member
 	for _, m := range c.members {
 		if !m.running() || m.gone || m.state.members[m.id].learner || m.paused > c.now {
 			continue
 		}
-		if best == nil || (m.role == raft.StateLeader && (best.role != raft.StateLeader || m.term > best.term)) {
+		switch leads := m.role == raft.StateLeader; {
+		case best == nil, leads && (best.role != raft.StateLeader || m.term > best.term),
+			m.serving && !best.serving && best.role != raft.StateLeader:
 			best = m
 		}
 	}
 	return best
+}
+
+// answering is server once it answers.
+func (c *Cluster) answering(ctx context.Context) (*member, error) {
+	m := c.server()
+	if m == nil {
+		return nil, errClient(textRefused)
+	}
+	return m, c.serves(ctx, m, clientTimeout)
 }
 
 // active counts the voters that m has been connected to for the health
@@ -238,9 +249,9 @@ func (c *Cluster) mayPromote(m *member, id uint64) error {
 
 // add names a new member and asks the cluster to take it. It is not started.
 func (c *Cluster) add(ctx context.Context, name string, learner bool) error {
-	m := c.server()
-	if m == nil {
-		return errClient(textRefused)
+	m, err := c.answering(ctx)
+	if err != nil {
+		return err
 	}
 	if err := c.mayAdd(m, learner); err != nil {
 		return err
@@ -274,9 +285,9 @@ func (c *Cluster) listedAnywhere(id uint64) bool {
 }
 
 func (c *Cluster) remove(ctx context.Context, target *member) error {
-	m := c.server()
-	if m == nil {
-		return errClient(textRefused)
+	m, err := c.answering(ctx)
+	if err != nil {
+		return err
 	}
 	if err := c.mayRemove(m, target.id); err != nil {
 		return err
@@ -291,9 +302,9 @@ func (c *Cluster) remove(ctx context.Context, target *member) error {
 }
 
 func (c *Cluster) promote(ctx context.Context, target *member) error {
-	m := c.server()
-	if m == nil {
-		return errClient(textRefused)
+	m, err := c.answering(ctx)
+	if err != nil {
+		return err
 	}
 	if m.role != raft.StateLeader && m.leader == 0 {
 		return c.pass(ctx, errClient(textDeadline), clientTimeout) // forwarded to a leader that does not exist

@@ -69,19 +69,19 @@ func (c *Cluster) roleOf(m *member) sim.Role {
 	return sim.RoleFollower
 }
 
-// await submits r to m and lets time pass until its answer.
+// await submits r to m and lets time pass until its answer. A write that is
+// not committed in time gets the server's answer, if its client is still there;
+// reads are tried again by etcd's client.
 func (c *Cluster) await(ctx context.Context, m *member, r *request) error {
+	text := textDeadline
+	if end := c.now + c.requestTimeout(); !r.read && r.deadline > end {
+		r.deadline, text = end, textTimedOut
+	}
 	c.submit(m, r)
-	if err := c.until(ctx, r.deadline, func() bool { return r.done }); err != nil {
+	if err := c.until(ctx, r.deadline-1, func() bool { return r.done }); err != nil {
 		return err
 	}
-	if !r.done {
-		text := textDeadline
-		if r.deadline-r.began > c.requestTimeout() {
-			text = textTimedOut
-		}
-		c.fail(r, text)
-	}
+	c.fail(r, text)
 	return r.err
 }
 
@@ -136,13 +136,16 @@ func (c *Cluster) Read(ctx context.Context, on string, linearizable bool, timeou
 	switch {
 	case m == nil:
 		return &sim.FatalError{Err: fmt.Errorf("there is no member %q", on)}
-	case !m.running():
-		return errClient(textRefused)
 	case linearizable:
 		return c.await(ctx, m, &request{read: true, deadline: c.now + timeout})
-	case max(m.stalled, m.paused) > c.now:
+	}
+	end := c.now + timeout
+	if err := c.serves(ctx, m, timeout); err != nil {
+		return err
+	}
+	if max(m.stalled, m.paused) > c.now {
 		ready := max(m.stalled, m.paused)
-		if err := c.until(ctx, min(ready, c.now+timeout), func() bool { return false }); err != nil {
+		if err := c.until(ctx, min(ready, end), func() bool { return false }); err != nil {
 			return err
 		}
 		if ready > c.now {
@@ -152,13 +155,19 @@ func (c *Cluster) Read(ctx context.Context, on string, linearizable bool, timeou
 	return nil
 }
 
+// localTimeout is for what a member answers by itself, if it answers at all.
+const localTimeout = 2 * time.Second
+
 // MemberList implements sim.Cluster.
-func (c *Cluster) MemberList(_ context.Context, on string) ([]sim.ListedMember, error) {
+func (c *Cluster) MemberList(ctx context.Context, on string) (out []sim.ListedMember, err error) {
+	defer c.guard(&err)
 	m := c.byName(on)
-	if m == nil || !m.running() {
+	if m == nil {
 		return nil, errClient(textRefused)
 	}
-	var out []sim.ListedMember
+	if err := c.serves(ctx, m, localTimeout); err != nil {
+		return nil, err
+	}
 	for _, id := range slices.Sorted(maps.Keys(m.state.members)) {
 		l := m.state.members[id]
 		out = append(out, sim.ListedMember{Name: c.members[id-1].name, Learner: l.learner, Started: l.started})
@@ -167,12 +176,16 @@ func (c *Cluster) MemberList(_ context.Context, on string) ([]sim.ListedMember, 
 }
 
 // Status implements sim.Cluster.
-func (c *Cluster) Status(_ context.Context, on string) (sim.Status, error) {
+func (c *Cluster) Status(ctx context.Context, on string) (s sim.Status, err error) {
+	defer c.guard(&err)
 	m := c.byName(on)
-	if m == nil || !m.running() {
-		return sim.Status{}, errClient(textRefused)
+	if m == nil {
+		return s, errClient(textRefused)
 	}
-	s := sim.Status{Term: m.term, Hash: uint32(m.state.hash ^ m.state.hash>>32), Revision: int64(m.state.revision)}
+	if err := c.serves(ctx, m, localTimeout); err != nil {
+		return s, err
+	}
+	s = sim.Status{Term: m.term, Hash: uint32(m.state.hash ^ m.state.hash>>32), Revision: int64(m.state.revision)}
 	if m.leader != 0 {
 		s.Leader = c.members[m.leader-1].name
 	} else {
