@@ -130,11 +130,12 @@ func (c *cluster) pause(m *member, by time.Duration) error {
 
 // link changes what passes between members.
 func (c *cluster) link(a sim.Action) error {
-	c.watch.note(sim.EventLink, a.String())
 	if a.Verb == sim.Heal {
 		c.mesh.heal()
+		c.watch.note(sim.EventLink, "healed")
 		return nil
 	}
+	c.watch.note(sim.EventLink, a.String())
 	for _, from := range a.Names() {
 		if c.member(from) == nil {
 			return unknown(from)

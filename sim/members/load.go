@@ -23,7 +23,8 @@ type load struct {
 
 	mu       sync.Mutex
 	sent     int
-	acked    []bool // by number
+	acked    []bool       // by number
+	probes   map[int]bool // the drill's own writes, which touch no object
 	failed   int
 	buckets  []sim.Bucket
 	gaps     []sim.Gap
@@ -38,7 +39,7 @@ type load struct {
 // member; etcd itself gives up after 7 s (server config ReqTimeout).
 const loadTimeout = 2 * time.Second
 
-func newLoad(c *cluster) *load { return &load{cluster: c, history: &history{now: c.Now}} }
+func newLoad(c *cluster) *load { return &load{cluster: c, history: &history{now: c.Now}, probes: map[int]bool{}} }
 
 const loadPrefix = "/lifeboat/load/"
 
@@ -102,16 +103,33 @@ func (l *load) client(home int) *clientv3.Client {
 
 func (l *load) write(ctx context.Context, home int) bool {
 	client := l.client(home)
-	l.mu.Lock()
-	n := l.sent
-	l.sent++
-	l.acked = append(l.acked, false)
-	l.mu.Unlock()
+	n := l.send(false)
 	ok := client != nil && l.put(ctx, client, n)
 	if ctx.Err() == nil || ok {
 		l.count(n, ok)
 	}
 	return ok
+}
+
+// send gives a write its number.
+func (l *load) send(probe bool) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if probe {
+		l.probes[l.sent] = true
+	}
+	l.acked = append(l.acked, false)
+	l.sent++
+	return l.sent - 1
+}
+
+// probe is a write of the drill itself. It counts as the load's do: with no
+// load it is all that can be lost.
+func (l *load) probe(ctx context.Context, client *clientv3.Client) error {
+	n := l.send(true)
+	_, err := client.Txn(ctx).Then(clientv3.OpPut(probeKey, l.cluster.Now().String()), clientv3.OpPut(loadKey(n), "")).Commit()
+	l.count(n, err == nil)
+	return err
 }
 
 // put writes the n-th key, and with it a register and an object of the backup.
@@ -177,7 +195,7 @@ func (l *load) count(n int, ok bool) {
 	}
 	l.acked[n] = true
 	l.buckets[second].Acknowledged++
-	if now-l.lastOK >= l.gap() {
+	if l.lastOK > 0 && now-l.lastOK >= l.gap() {
 		l.gaps = append(l.gaps, sim.Gap{From: sim.Duration(l.lastOK), Until: sim.Duration(now)})
 	}
 	l.lastOK = now
@@ -208,7 +226,9 @@ func (l *load) tally() sim.Tally {
 			if l.lost++; l.lost <= maxLostKeys {
 				l.lostKeys = append(l.lostKeys, loadKey(n))
 			}
-			l.setBack[l.cluster.objects.touched(n)] = true
+			if !l.probes[n] {
+				l.setBack[l.cluster.objects.touched(n)] = true
+			}
 		}
 	}
 	t.Lost, t.LostKeys = l.lost, l.lostKeys

@@ -137,10 +137,7 @@ func (c *cluster) Write(ctx context.Context, on []string, timeout time.Duration)
 	if err != nil {
 		return err
 	}
-	return c.inTurn(ctx, members, timeout, func(ctx context.Context, client *clientv3.Client) error {
-		_, err := client.Put(ctx, probeKey, c.Now().String())
-		return err
-	})
+	return c.inTurn(ctx, members, timeout, c.load.probe)
 }
 
 // probeKey is what drills write and read. It is none of Kubernetes' keys.

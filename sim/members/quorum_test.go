@@ -1,6 +1,7 @@
 package members
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -47,8 +48,26 @@ func TestQuorumLost(t *testing.T) {
 	require.Len(t, list, 3)
 	do(t, c, sim.Defrag, last)
 	do(t, c, sim.Save, last)
-	_, err = c.member(last).api().Put(clientv3.WithRequireLeader(ctx), "k", "v")
+	api := c.member(last).api()
+	_, err = api.Put(clientv3.WithRequireLeader(ctx), "k", "v")
 	require.Equal(t, rpctypes.ErrNoLeader, err, "at once")
+	for answer := range api.Watch(clientv3.WithRequireLeader(ctx), "k") {
+		require.Equal(t, rpctypes.ErrNoLeader, answer.Err())
+		break
+	}
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err = api.MemberList(soon)
+	require.EqualError(t, err, "context deadline exceeded", "a linearizable list")
+	require.EqualError(t, c.try(ctx, sim.AddLearner, "m4"), "etcdserver: unhealthy cluster")
+	require.EqualError(t, c.try(ctx, sim.Remove, first), "context deadline exceeded")
+
+	// Started again without a leader it answers nobody, not even what needs none.
+	do(t, c, sim.Kill, last)
+	do(t, c, sim.Start, last)
+	require.EqualError(t, c.Read(ctx, last, false, 2*time.Second), "context deadline exceeded")
+	_, err = c.Status(ctx, last)
+	require.EqualError(t, err, "context deadline exceeded")
 
 	do(t, c, sim.ForceNewCluster, last)
 	t.Log("force-new-cluster: first write after", writes(t, c, 10*time.Second))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
@@ -33,6 +34,7 @@ func TestGrow(t *testing.T) {
 	began := c.Now()
 	require.EqualError(t, c.Write(ctx, nil, 20*time.Second), "etcdserver: request timed out")
 	require.InDelta(t, 7, (c.Now() - began).Seconds(), 3)
+	require.Equal(t, rpctypes.ErrMemberNotEnoughStarted, c.try(ctx, sim.AddMember, "m3"))
 	began = c.Now()
 	do(t, c, sim.Start, "m2")
 	t.Log("voter started: first write after", writes(t, c, 30*time.Second))
@@ -154,8 +156,15 @@ func TestNoSpace(t *testing.T) {
 	s, err := c.Status(ctx, "m1")
 	require.NoError(t, err)
 	require.Equal(t, []string{"NOSPACE"}, s.Alarms)
-	_, err = c.member("m1").api().Delete(ctx, "/nothing")
+	api := c.member("m1").api()
+	_, err = api.Delete(ctx, "/nothing")
 	require.NoError(t, err)
+	_, err = api.Txn(ctx).Then(clientv3.OpDelete("/nothing")).Commit()
+	require.NoError(t, err)
+	_, err = api.Txn(ctx).Then(clientv3.OpPut("/k", "v")).Commit()
+	require.Equal(t, rpctypes.ErrNoSpace, err)
+	_, err = api.Grant(ctx, 60)
+	require.Equal(t, rpctypes.ErrNoSpace, err)
 
 	do(t, c, sim.Disarm)
 	require.Error(t, c.Write(ctx, nil, time.Second), "nothing was freed yet")
