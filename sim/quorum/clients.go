@@ -55,7 +55,7 @@ type request struct {
 	deadline time.Duration
 	load     bool    // counted
 	client   *client // of the load; nil: the drill's own
-	judged   bool // kept for porcupine
+	judged   bool    // kept for porcupine
 	done     bool
 	err      error
 
