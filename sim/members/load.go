@@ -39,7 +39,9 @@ type load struct {
 // member; etcd itself gives up after 7 s (server config ReqTimeout).
 const loadTimeout = 2 * time.Second
 
-func newLoad(c *cluster) *load { return &load{cluster: c, history: &history{now: c.Now}, probes: map[int]bool{}} }
+func newLoad(c *cluster) *load {
+	return &load{cluster: c, history: &history{now: c.Now}, probes: map[int]bool{}}
+}
 
 const loadPrefix = "/lifeboat/load/"
 
