@@ -112,13 +112,24 @@ type Inventory struct {
 
 type inventoryEntry struct {
 	ManifestEntry
-	sum func() string
+	sum func() string // nil for what has no content
+}
+
+// Note takes down a file whose digest the caller has computed itself.
+func (v *Inventory) Note(entry *Entry, sha256 string) {
+	e := newInventoryEntry(entry)
+	e.sum = func() string { return sha256 }
+	v.found, v.last = append(v.found, e), entry.Name
+}
+
+func newInventoryEntry(entry *Entry) *inventoryEntry {
+	return &inventoryEntry{ManifestEntry: ManifestEntry{Name: entry.Name, Type: "file", Size: entry.Size, Mode: fmt.Sprintf("%04o", entry.Mode.Perm())}}
 }
 
 // Watch gives entry's content through a digest. The caller reads it to its
 // end; the manifest is read by Watch itself.
 func (v *Inventory) Watch(entry *Entry, r io.Reader) (io.Reader, error) {
-	e := &inventoryEntry{ManifestEntry: ManifestEntry{Name: entry.Name, Type: "file", Size: entry.Size, Mode: fmt.Sprintf("%04o", entry.Mode.Perm())}}
+	e := newInventoryEntry(entry)
 	v.last = entry.Name
 	switch {
 	case entry.Kind == Directory:

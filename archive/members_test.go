@@ -14,7 +14,7 @@ import (
 
 // ours is an archive of several members.
 func ours(t testing.TB) []byte {
-	return pack(t, []archive.Item{file("etcd-backup.snapshot", database(5<<20)), file("kubernetes/x", "x")}, archive.Compression{Level: 1})
+	return pack(t, []archive.Item{file("etcd-backup.snapshot", database(11<<20)), file("kubernetes/x", "x")}, archive.Compression{Level: 1})
 }
 
 // Members that are unpacked side by side give what one reader gives: the same

@@ -52,9 +52,9 @@ func TestFaults(t *testing.T) {
 				f, err := os.Open(path)
 				require.NoError(t, err)
 				defer f.Close()
-				verdict, err := snapshot.CheckTrailer(t.Context(), f)
+				sum, err := snapshot.HashTrailer(t.Context(), f)
 				require.NoError(t, err)
-				require.Equal(t, snapshot.TrailerWrong, verdict)
+				require.Equal(t, snapshot.TrailerWrong, sum.Verdict())
 			}
 			require.Equal(t, before, fingerprintOf(t, path))
 		})

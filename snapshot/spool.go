@@ -28,9 +28,9 @@ type Spool struct {
 	Dir   string // for Disk; "" is the system's folder for temporary files
 }
 
-// Take reads src to its end and returns the file, at its beginning, with what
-// its sha256 trailer says. The caller closes the file.
-func (s Spool) Take(ctx context.Context, src io.Reader) (*os.File, Trailer, error) {
+// Take reads src to its end and returns the file, at its beginning, with the
+// sum of what it read. The caller closes the file.
+func (s Spool) Take(ctx context.Context, src io.Reader) (*os.File, *TrailerHash, error) {
 	limit := int64(0)
 	switch s.Where {
 	case Memory:
@@ -52,9 +52,9 @@ func (s Spool) Take(ctx context.Context, src io.Reader) (*os.File, Trailer, erro
 		if w.file != nil {
 			w.file.Close()
 		}
-		return nil, TrailerMissing, fmt.Errorf("spooling: %w", err)
+		return nil, nil, fmt.Errorf("spooling: %w", err)
 	}
-	return w.file, sum.Verdict(), nil
+	return w.file, sum, nil
 }
 
 // spoolWriter begins in memory and moves to disk when the limit is passed.

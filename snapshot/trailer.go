@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"hash"
 	"io"
 )
@@ -76,6 +75,17 @@ func (t *TrailerHash) Write(p []byte) (int, error) {
 // Size is the number of bytes written so far.
 func (t *TrailerHash) Size() int64 { return t.size }
 
+// Sum is the sha256 of all bytes written so far, a trailer among them.
+func (t *TrailerHash) Sum() (sum [sha256.Size]byte) {
+	all, err := t.hash.(hash.Cloner).Clone()
+	if err != nil {
+		panic(err) // crypto/sha256 always can
+	}
+	all.Write(t.tail)
+	all.Sum(sum[:0])
+	return sum
+}
+
 // Verdict compares the trailer with the sum of all that came before it.
 func (t *TrailerHash) Verdict() Trailer {
 	switch {
@@ -87,21 +97,9 @@ func (t *TrailerHash) Verdict() Trailer {
 	return TrailerWrong
 }
 
-// CheckTrailer reads r to its end and returns the verdict on its trailer.
-func CheckTrailer(ctx context.Context, r io.Reader) (Trailer, error) {
+// HashTrailer reads r to its end.
+func HashTrailer(ctx context.Context, r io.Reader) (*TrailerHash, error) {
 	t := NewTrailerHash()
-	buf := make([]byte, 256<<10)
-	for {
-		if err := context.Cause(ctx); err != nil {
-			return TrailerMissing, err
-		}
-		n, err := r.Read(buf)
-		_, _ = t.Write(buf[:n]) // it never fails
-		if errors.Is(err, io.EOF) {
-			return t.Verdict(), nil
-		}
-		if err != nil {
-			return TrailerMissing, err
-		}
-	}
+	_, err := io.CopyBuffer(t, &contextReader{ctx, r}, make([]byte, 256<<10))
+	return t, err
 }

@@ -54,9 +54,10 @@ func TestTrailerOfHarbour(t *testing.T) {
 	data, err := os.ReadFile(harbour(t))
 	require.NoError(t, err)
 	verdict := func(data []byte) snapshot.Trailer {
-		v, err := snapshot.CheckTrailer(t.Context(), iotest.HalfReader(bytes.NewReader(data)))
+		sum, err := snapshot.HashTrailer(t.Context(), iotest.HalfReader(bytes.NewReader(data)))
 		require.NoError(t, err)
-		return v
+		require.Equal(t, sha256.Sum256(data), sum.Sum(), "of all of it, trailer and all")
+		return sum.Verdict()
 	}
 	require.Equal(t, snapshot.TrailerGood, verdict(data))
 	require.Equal(t, snapshot.TrailerMissing, verdict(data[:len(data)-snapshot.TrailerSize]))
@@ -67,6 +68,6 @@ func TestTrailerOfHarbour(t *testing.T) {
 		require.Equal(t, snapshot.TrailerWrong, verdict(damaged))
 	}
 	broken := errors.New("disk on fire")
-	_, err = snapshot.CheckTrailer(t.Context(), iotest.ErrReader(broken))
+	_, err = snapshot.HashTrailer(t.Context(), iotest.ErrReader(broken))
 	require.ErrorIs(t, err, broken)
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -46,45 +49,111 @@ func (v *verification) pki(src *source) {
 	v.say("certificates", checkGood, "%d checked against key, CA and clock; the first ends %s", good, first.NotAfter.Format(time.DateOnly))
 }
 
-// belongs finds out whether the two halves are of one cluster.
-func (v *verification) belongs(ctx context.Context, env *environment, src *source, opts sourceOptions) error {
-	regOpts, err := src.registryOptions(env, opts)
-	if err != nil {
-		return err
-	}
-	reg := registry.New(src.db, regOpts)
-	if err := v.encryption(ctx, reg, src.control != nil || opts.EncryptionConfig != ""); err != nil {
-		return err
-	}
-	if src.control == nil {
-		v.say("belongs together", checkSkipped, "there is no kubernetes/ to hold the snapshot against")
-		return nil
-	}
-	v.member(src)
-	return v.authority(ctx, reg, src.control)
+// belongings is what one pass over all live objects finds of the cluster that
+// they come from.
+type belongings struct {
+	cluster string // UID of the namespace kube-system
+	locks   map[registry.Lock]*tally
+
+	ca     []byte // kubernetes/pki/ca.crt, nil without one
+	key    crypto.PublicKey
+	cas    tally // ConfigMaps kube-root-ca.crt with that CA
+	tokens tally // tokens that the key has signed
 }
 
-// encryption tries the keys on every value that is encrypted at rest. keys
-// says whether SRC is a thing that should hold them.
-func (v *verification) encryption(ctx context.Context, reg *registry.Registry, keys bool) error {
-	survey, err := reg.Survey(ctx)
+// gather makes the pass. Nothing is decoded but what is asked about.
+func gather(ctx context.Context, env *environment, src *source, opts sourceOptions) (*belongings, error) {
+	regOpts, err := src.registryOptions(env, opts)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, l := range survey.Locks {
-		switch {
-		case l.Locked == 0:
-			v.say("encryption keys", checkGood, "%s opens all %d values", l.Lock, l.Objects)
-		case !keys:
-			v.say("encryption keys", checkSkipped, "%d values are locked by %s, whose key is elsewhere: give --encryption-config", l.Locked, l.Lock)
-		default:
-			v.say("encryption keys", checkMismatch, "%d of %d values locked by %s are opened by no key at hand", l.Locked, l.Objects, l.Lock)
+	b := &belongings{locks: map[registry.Lock]*tally{}}
+	if src.control != nil {
+		if b.ca, err = src.control.ReadFile(controlplane.FolderPKI + "/ca.crt"); err != nil {
+			b.ca = nil
+		}
+		b.key = src.control.ServiceAccountKey()
+	}
+	reg := registry.New(src.db, regOpts)
+	for entry, err := range reg.Entries(ctx, func(k registry.Key) bool { return !k.System }) {
+		if err != nil {
+			return nil, err
+		}
+		lock, locked := registry.ParseLock(entry.KV.Value)
+		if locked {
+			_, err := regOpts.Keyring.Open(ctx, entry.Key.Path, entry.KV.Value)
+			b.lock(lock).add(err == nil, "")
+		}
+		if b.wants(entry, locked) {
+			b.look(reg.Decode(ctx, entry))
 		}
 	}
-	if len(survey.Locks) == 0 {
+	return b, nil
+}
+
+func (b *belongings) lock(lock registry.Lock) *tally {
+	if b.locks[lock] == nil {
+		b.locks[lock] = &tally{}
+	}
+	return b.locks[lock]
+}
+
+// wants tells what has to be decoded. Most Secrets hold no token, and that
+// shows in a value that is not encrypted.
+func (b *belongings) wants(entry registry.Entry, locked bool) bool {
+	switch key := entry.Key; key.Resource() {
+	case "namespaces":
+		return key.Name == "kube-system"
+	case "configmaps":
+		return key.Name == "kube-root-ca.crt"
+	case "secrets":
+		return b.key != nil && (locked || bytes.Contains(entry.KV.Value, []byte(corev1.SecretTypeServiceAccountToken)))
+	}
+	return false
+}
+
+func (b *belongings) look(o *registry.Object) {
+	switch typed := o.Typed.(type) {
+	case *corev1.Namespace:
+		b.cluster = string(typed.UID)
+	case *corev1.ConfigMap:
+		b.cas.add(controlplane.SharesCertificate(b.ca, []byte(typed.Data["ca.crt"])), o.String())
+	case *corev1.Secret:
+		if token := typed.Data[corev1.ServiceAccountTokenKey]; typed.Type == corev1.SecretTypeServiceAccountToken && len(token) > 0 {
+			b.tokens.add(signedWith(string(token), b.key), o.String())
+		}
+	}
+}
+
+// belongs says whether the two halves are of one cluster.
+func (v *verification) belongs(src *source, opts sourceOptions, b *belongings) {
+	v.encryption(b.locks, src.control != nil || opts.EncryptionConfig != "")
+	if src.control == nil {
+		v.say("belongs together", checkSkipped, "there is no kubernetes/ to hold the snapshot against")
+		return
+	}
+	v.member(src)
+	v.authority(b)
+}
+
+// encryption says which values the keys at hand open. keys says whether SRC is
+// a thing that should hold them.
+func (v *verification) encryption(locks map[registry.Lock]*tally, keys bool) {
+	byName := func(a, b registry.Lock) int { return strings.Compare(a.String(), b.String()) }
+	for _, lock := range slices.SortedFunc(maps.Keys(locks), byName) {
+		n := locks[lock]
+		switch {
+		case n.bad == 0:
+			v.say("encryption keys", checkGood, "%s opens all %d values", lock, n.good)
+		case !keys:
+			v.say("encryption keys", checkSkipped, "%d values are locked by %s, whose key is elsewhere: give --encryption-config", n.bad, lock)
+		default:
+			v.say("encryption keys", checkMismatch, "%d of %d values locked by %s are opened by no key at hand", n.bad, n.good+n.bad, lock)
+		}
+	}
+	if len(locks) == 0 {
 		v.say("encryption keys", checkGood, "nothing is encrypted at rest")
 	}
-	return nil
 }
 
 // member looks for the manifest's etcd member in the snapshot, by name: URLs
@@ -114,43 +183,20 @@ func (v *verification) member(src *source) {
 }
 
 // authority holds CA and token key against what the cluster had handed out.
-func (v *verification) authority(ctx context.Context, reg *registry.Registry, control *controlplane.View) error {
-	ca, err := control.ReadFile(controlplane.FolderPKI + "/ca.crt")
-	if err != nil {
-		ca = nil
-	}
-	var cas, tokens tally
-	key := control.ServiceAccountKey()
-	want := func(k registry.Key) bool {
-		return k.Resource() == "configmaps" && k.Name == "kube-root-ca.crt" || k.Resource() == "secrets"
-	}
-	for o, err := range reg.Objects(ctx, want) {
-		if err != nil {
-			return err
-		}
-		switch typed := o.Typed.(type) {
-		case *corev1.ConfigMap:
-			cas.add(controlplane.SharesCertificate(ca, []byte(typed.Data["ca.crt"])), o.String())
-		case *corev1.Secret:
-			if token := typed.Data[corev1.ServiceAccountTokenKey]; typed.Type == corev1.SecretTypeServiceAccountToken && len(token) > 0 && key != nil {
-				tokens.add(signedWith(string(token), key), o.String())
-			}
-		}
-	}
+func (v *verification) authority(b *belongings) {
 	switch {
-	case ca == nil:
+	case b.ca == nil:
 		v.say("cluster CA", checkMismatch, "there is no kubernetes/pki/ca.crt")
 	default:
-		v.tell("cluster CA", cas, "kubernetes/pki/ca.crt is the one in %d ConfigMaps kube-root-ca.crt",
+		v.tell("cluster CA", b.cas, "kubernetes/pki/ca.crt is the one in %d ConfigMaps kube-root-ca.crt",
 			"kubernetes/pki/ca.crt is another one than in %d of %d ConfigMaps kube-root-ca.crt (%s is one)", "no ConfigMap kube-root-ca.crt is in the snapshot")
 	}
-	if key == nil {
+	if b.key == nil {
 		v.say("token key", checkSkipped, "neither sa.pub nor sa.key is in kubernetes/pki")
-		return nil
+		return
 	}
-	v.tell("token key", tokens, "kubernetes/pki/sa.pub has signed %d tokens in the snapshot",
+	v.tell("token key", b.tokens, "kubernetes/pki/sa.pub has signed %d tokens in the snapshot",
 		"kubernetes/pki/sa.pub has not signed %d of %d tokens in the snapshot (%s is one)", "no long-lived token is in the snapshot")
-	return nil
 }
 
 // tally counts what fits and what does not.

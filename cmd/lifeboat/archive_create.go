@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -193,23 +192,27 @@ func (x *creation) addSnapshot(ctx context.Context) error {
 			at = info.ModTime()
 		}
 	}
-	phase := x.env.progress.Start("reading the snapshot", size)
-	defer phase.Done()
-	sum := sha256.New()
 	section := func() io.Reader { return io.NewSectionReader(x.src.file, 0, size) }
-	n, err := io.CopyBuffer(struct{ io.Writer }{sum}, phase.Reader(&contextReader{ctx, section()}), make([]byte, 1<<20))
-	if err != nil {
-		return fmt.Errorf("reading the snapshot: %w", err)
-	}
-	if n != size {
-		return fmt.Errorf("reading the snapshot: %w", archive.ErrChanged)
-	}
-	if x.src.kind == kindDataDir {
-		trailer = sum.Sum(nil)
-		sum.Write(trailer)
+	sum := x.src.sum
+	if x.src.kind != kindSnapshot { // whose sum was just compared
+		phase := x.env.progress.Start("reading the snapshot", size)
+		defer phase.Done()
+		hash, err := snapshot.HashTrailer(ctx, phase.Reader(section()))
+		if err != nil {
+			return fmt.Errorf("reading the snapshot: %w", err)
+		}
+		if hash.Size() != size {
+			return fmt.Errorf("reading the snapshot: %w", archive.ErrChanged)
+		}
+		sum = hash.Sum()
+		if x.src.kind == kindDataDir {
+			trailer = bytes.Clone(sum[:])
+			_, _ = hash.Write(trailer) // it never fails
+			sum = hash.Sum()
+		}
 	}
 	x.items = append(x.items, archive.Item{
-		Name: archive.SnapshotName, Mode: 0o600, ModTime: at, Size: size + int64(len(trailer)), SHA256: hex.EncodeToString(sum.Sum(nil)),
+		Name: archive.SnapshotName, Mode: 0o600, ModTime: at, Size: size + int64(len(trailer)), SHA256: hex.EncodeToString(sum[:]),
 		Open: func() (io.ReadCloser, error) {
 			return io.NopCloser(io.MultiReader(section(), bytes.NewReader(trailer))), nil
 		},

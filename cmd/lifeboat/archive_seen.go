@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -45,29 +44,24 @@ func stateFolder() (string, error) {
 // was verified before, and takes its place. Clocks and file names play no
 // part: revisions only grow. Unsigned archives are not remembered, or anybody
 // could make the real ones look old.
-func (v *verification) remember(ctx context.Context, env *environment, src *source, opts sourceOptions) error {
+func (v *verification) remember(env *environment, src *source, found *examined) error {
 	if src.signedBy == "" {
 		v.say("older than before", checkSkipped, "only signed archives are remembered: give --pubkey")
 		return nil
 	}
-	cluster, err := clusterUID(ctx, env, src, opts)
-	if err != nil || cluster == "" {
+	if found.cluster == "" {
 		v.say("older than before", checkSkipped, "no namespace kube-system tells the cluster")
-		return nil //nolint:nilerr // what cannot be read was said by the check of the records
-	}
-	hash, err := src.db.HashKV(ctx, 0)
-	if err != nil {
-		return err
+		return nil
 	}
 	now := sighting{
-		Cluster: cluster, Revision: src.db.Revision(), CompactRevision: src.db.CompactRevision(), Hash: hash.Hash,
+		Cluster: found.cluster, Revision: src.db.Revision(), CompactRevision: src.db.CompactRevision(), Hash: found.hash.Hash,
 		Key: src.signedBy, Archive: v.Source, Verified: time.Now().UTC(),
 	}
 	folder, err := stateFolder()
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(folder, sightingName(cluster, src.signedBy))
+	path := filepath.Join(folder, sightingName(found.cluster, src.signedBy))
 	before, err := readSighting(path)
 	if err != nil {
 		return err

@@ -7,11 +7,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/big"
 	"os"
@@ -218,12 +220,14 @@ func TestManifestAgainstContent(t *testing.T) {
 	s := newScene(t)
 	data, err := os.ReadFile(s.create(t, "plain.tar", "--compress", "none"))
 	require.NoError(t, err)
+	digest := fmt.Sprintf("%x", sha256.Sum256(s.backup.snapshot))
 	for name, c := range map[string]struct {
 		old, new, words string
 		code            exitCode
 	}{
 		"other content":  {"--name=master-0", "--name=master-X", "has other content than the manifest says", exitDamaged},
 		"another file":   {`"name": "kubernetes/pki/ca.crt"`, `"name": "kubernetes/pki/cb.crt"`, "in the archive and not in the manifest", exitDamaged},
+		"other snapshot": {digest, strings.Repeat("0", 64), `"etcd-backup.snapshot" has other content than the manifest says`, exitDamaged},
 		"etcd's hash":    {`"hash": 2834535985`, `"hash": 2834535986`, "etcd hash", exitDamaged},
 		"etcd's rev":     {`"revision": 1485`, `"revision": 1486`, "etcd hash", exitDamaged},
 		"newer format":   {`"format": 1,`, `"format": 2,`, "made by a newer version", exitRefused},

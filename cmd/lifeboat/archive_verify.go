@@ -115,14 +115,47 @@ func (v *verification) full(ctx context.Context, env *environment, opts sourceOp
 	}
 	phase := env.progress.Start("verifying "+v.Source, 0)
 	defer phase.Done()
-	if err := v.snapshot(ctx, src); err != nil {
+	found, err := v.examine(ctx, env, src, opts)
+	if err != nil {
 		return err
 	}
+	v.snapshot(src, found)
 	v.pki(src)
-	if err := v.belongs(ctx, env, src, opts); err != nil {
-		return err
+	v.belongs(src, opts, found.belongings)
+	return v.remember(env, src, found)
+}
+
+// examined is what the passes over the database found.
+type examined struct {
+	problems []snapshot.Problem
+	hash     snapshot.Hash
+	*belongings
+}
+
+// examine makes the passes over the database, side by side.
+func (v *verification) examine(ctx context.Context, env *environment, src *source, opts sourceOptions) (*examined, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e := &examined{}
+	passes := []func() error{
+		func() (err error) { e.belongings, err = gather(ctx, env, src, opts); return err },
+		func() (err error) { e.problems, err = src.db.Check(ctx); return err },
 	}
-	return v.remember(ctx, env, src, opts)
+	if v.Manifest != nil || src.signedBy != "" {
+		passes = append(passes, func() (err error) { e.hash, err = src.db.HashKV(ctx, 0); return err })
+	}
+	ended := make(chan error)
+	for _, pass := range passes {
+		go func() { ended <- pass() }()
+	}
+	var first error
+	for range passes {
+		if err := <-ended; err != nil && first == nil {
+			first = err
+			cancel() // the others give up
+		}
+	}
+	return e, first
 }
 
 // manifest holds the archive against what it says of itself.
@@ -160,31 +193,24 @@ func (v *verification) whichSnapshot(src *source) {
 	}
 }
 
-// snapshot reads every record, and holds etcd's hash against the manifest's.
-func (v *verification) snapshot(ctx context.Context, src *source) error {
-	problems, err := src.db.Check(ctx)
-	if err != nil {
-		return err
-	}
-	for _, p := range problems {
+// snapshot says what every record is, and holds etcd's hash against the
+// manifest's.
+func (v *verification) snapshot(src *source, found *examined) {
+	for _, p := range found.problems {
 		v.say("records", checkBad, "%s", p)
 	}
-	if len(problems) == 0 {
+	if len(found.problems) == 0 {
 		v.say("records", checkGood, "every record is what its revision says, to revision %d", src.db.Revision())
 	}
 	if v.Manifest == nil {
-		return nil
+		return
 	}
-	hash, err := src.db.HashKV(ctx, 0)
-	if err != nil {
-		return err
-	}
-	if etcd := v.Manifest.Etcd; etcd.Revision != src.db.Revision() || etcd.Hash != hash.Hash {
-		v.say("etcd hash", checkBad, "revision %d with hash %d, the manifest says revision %d with hash %d", src.db.Revision(), hash.Hash, etcd.Revision, etcd.Hash)
+	hash := found.hash.Hash
+	if etcd := v.Manifest.Etcd; etcd.Revision != src.db.Revision() || etcd.Hash != hash {
+		v.say("etcd hash", checkBad, "revision %d with hash %d, the manifest says revision %d with hash %d", src.db.Revision(), hash, etcd.Revision, etcd.Hash)
 	} else {
-		v.say("etcd hash", checkGood, "%d at revision %d, as in the manifest", hash.Hash, etcd.Revision)
+		v.say("etcd hash", checkGood, "%d at revision %d, as in the manifest", hash, etcd.Revision)
 	}
-	return nil
 }
 
 // quick looks at both ends of the encryption and at nothing between.

@@ -3,11 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
@@ -38,6 +41,7 @@ type source struct {
 
 	layers  []layer // from the outside in
 	trailer snapshot.Trailer
+	sum     [sha256.Size]byte // of the database and its trailer; only where there is one, or it was spooled
 	facts   []archive.Fact
 
 	file *os.File // the database, in SRC itself or spooled; db owns it
@@ -134,19 +138,51 @@ func plainCause(err error) error {
 	return err
 }
 
-// databaseFile reads a database where it stands.
+// databaseFile reads a database where it stands, its sha256 sum beside its
+// pages. What the sum says counts first: it covers what the pages do not show.
 func (o *opener) databaseFile(ctx context.Context, file *os.File) error {
 	o.src.kind = kindDatabase
-	if snapshot.HasTrailer(o.src.size) {
-		phase := o.env.progress.Start("checking sha256", o.src.size)
-		defer phase.Done()
-		verdict, err := snapshot.CheckTrailer(ctx, phase.Reader(io.NewSectionReader(file, 0, o.src.size)))
-		if err != nil {
-			return errors.Join(err, file.Close())
-		}
-		o.src.kind, o.src.trailer = kindSnapshot, verdict
+	if !snapshot.HasTrailer(o.src.size) {
+		return o.database(ctx, file)
 	}
-	return o.database(ctx, file)
+	o.src.kind = kindSnapshot
+	twin, err := duplicate(file) // a failed OpenFile closes its own
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	phase := o.env.progress.Start("checking sha256", o.src.size)
+	defer phase.Done()
+	hashed := make(chan error, 1)
+	go func() {
+		sum, err := snapshot.HashTrailer(ctx, phase.Reader(io.NewSectionReader(twin, 0, o.src.size)))
+		o.src.trailer, o.src.sum = sum.Verdict(), sum.Sum()
+		hashed <- errors.Join(err, twin.Close())
+	}()
+	db, openErr := snapshot.OpenFile(ctx, file)
+	err = <-hashed
+	if err == nil {
+		err = o.judgeTrailer()
+	}
+	switch {
+	case err != nil && db != nil:
+		return errors.Join(err, db.Close())
+	case err != nil:
+		return err
+	case openErr != nil:
+		return openErr
+	}
+	o.opened(db, file)
+	return nil
+}
+
+// duplicate is a second descriptor of an open file.
+func duplicate(file *os.File) (*os.File, error) {
+	fd, err := syscall.Dup(int(file.Fd()))
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), file.Name()), nil
 }
 
 // stream reads SRC once from its beginning to its end.
@@ -232,15 +268,15 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 
 // entry takes what is needed out of one entry of an archive.
 func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, control *controlplane.Builder) (err error) {
+	if (entry.Kind == archive.Snapshot || entry.InKubernetes()) && o.isWanted(entry) {
+		return o.snapshotEntry(ctx, entry, r)
+	}
 	if o.opts.inventory != nil {
 		if r, err = o.opts.inventory.Watch(entry, r); err != nil {
 			return err
 		}
 	}
-	switch {
-	case entry.Kind == archive.Snapshot, entry.InKubernetes():
-		err = o.snapshotEntry(ctx, entry, r)
-	case entry.Kind == archive.Kubernetes:
+	if entry.Kind == archive.Kubernetes && !entry.InKubernetes() {
 		err = control.Add(entry.Name, r)
 	}
 	if err == nil && o.opts.inventory != nil {
@@ -249,14 +285,17 @@ func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, c
 	return err
 }
 
-// snapshotEntry spools the database that the archive's snapshot is, as far as
-// the entries met so far tell: one under kubernetes/ is held until another
-// comes. One too many is the reader's error at the end.
+// isWanted tells the database that the archive's snapshot is, as far as the
+// entries met so far tell: one under kubernetes/ is held until another comes.
+// One too many is the reader's error at the end.
+func (o *opener) isWanted(entry *archive.Entry) bool {
+	return o.src.file == nil || o.src.inside != "" && !entry.InKubernetes()
+}
+
+// snapshotEntry spools the database. Its digest is that of the spool: it is
+// hashed once, for the trailer and for the inventory.
 func (o *opener) snapshotEntry(ctx context.Context, entry *archive.Entry, r io.Reader) error {
 	if o.src.file != nil {
-		if entry.InKubernetes() || o.src.inside == "" {
-			return nil
-		}
 		if err := o.src.file.Close(); err != nil {
 			return err
 		}
@@ -265,7 +304,13 @@ func (o *opener) snapshotEntry(ctx context.Context, entry *archive.Entry, r io.R
 	if entry.InKubernetes() {
 		o.src.inside = entry.Name
 	}
-	return o.spool(ctx, r)
+	if err := o.spool(ctx, r); err != nil {
+		return err
+	}
+	if o.opts.inventory != nil {
+		o.opts.inventory.Note(entry, hex.EncodeToString(o.src.sum[:]))
+	}
+	return nil
 }
 
 // stillGood adds to an error in the middle of an archive what was read whole
@@ -282,23 +327,35 @@ func (o *opener) spool(ctx context.Context, r io.Reader) error {
 	if o.opts.MaxSize > 0 {
 		r = &boundedReader{r: r, left: o.opts.MaxSize}
 	}
-	file, trailer, err := snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir}.Take(ctx, r)
+	file, sum, err := snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir}.Take(ctx, r)
 	if err != nil {
 		return err
 	}
-	o.src.file, o.src.trailer = file, trailer
+	o.src.file, o.src.trailer, o.src.sum = file, sum.Verdict(), sum.Sum()
 	return nil
 }
 
 // database judges the trailer and opens the database, which takes file over.
 func (o *opener) database(ctx context.Context, file *os.File) error {
 	o.src.file = nil // nobody else closes it from here on
+	if err := o.judgeTrailer(); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	db, err := snapshot.OpenFile(ctx, file)
+	if err != nil {
+		return err
+	}
+	o.opened(db, file)
+	return nil
+}
+
+func (o *opener) judgeTrailer() error {
 	switch {
 	case o.src.trailer == snapshot.TrailerWrong:
-		return errors.Join(&codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: the database is not the one that etcd wrote: damaged or cut"),
-			Hint: "take another copy of the backup"}, file.Close())
+		return &codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: the database is not the one that etcd wrote: damaged or cut"),
+			Hint: "take another copy of the backup"}
 	case o.src.trailer == snapshot.TrailerMissing && o.opts.RequireHash:
-		return errors.Join(&codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: missing, and --require-hash asks for it")}, file.Close())
+		return &codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: missing, and --require-hash asks for it")}
 	case o.src.trailer == snapshot.TrailerMissing:
 		o.src.layers = append(o.src.layers, layer{"sha256 trailer", "missing", "not provable without the trailer: the data pages carry no checksum"})
 		if o.src.kind != kindDataDir { // a member's own database never has one
@@ -307,13 +364,12 @@ func (o *opener) database(ctx context.Context, file *os.File) error {
 	default:
 		o.src.layers = append(o.src.layers, layer{"sha256 trailer", "whole", "the database is what etcd wrote"})
 	}
-	db, err := snapshot.OpenFile(ctx, file)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+func (o *opener) opened(db *snapshot.DB, file *os.File) {
 	o.src.db, o.src.file = db, file
 	o.src.layers = append(o.src.layers, layer{"page structure", "whole", "every page is reachable once, in order and in bounds"})
-	return nil
 }
 
 // contextReader ends reading when ctx does.
