@@ -19,6 +19,14 @@ const (
 type CleanOptions struct {
 	Profile Profile
 
+	// Convert brings an object into the version that is wanted, with Replace;
+	// nil leaves all as they were stored.
+	Convert func(*Object)
+
+	// Stream says that the manifests go into one YAML stream, which takes no raw
+	// bytes: what cannot be read is missing then in profile Raw as well.
+	Stream bool
+
 	// Beside are objects of the same backup that get no manifest and that rules
 	// may look at: a Pod asked for by its label is left out if its StatefulSet,
 	// which has no such label, is here.
@@ -35,8 +43,7 @@ type Plan struct {
 
 // Manifest is an object as it is to be created again.
 type Manifest struct {
-	Object  *Object
-	Content map[string]any // a copy, cleaned; nil where only Raw is there
+	Object *Object
 
 	// Raw is the value of an object that cannot be read (locked, damaged, of an
 	// unknown kind), decrypted where a key was at hand. Profile Raw only.
@@ -53,6 +60,22 @@ type Manifest struct {
 
 	Changes []Change
 	Notes   []string // what the operator should know; no value of the object
+
+	group *group
+	rules []Rule
+}
+
+// Content is the object cleaned, made anew at each call: a million of them
+// would not fit into memory. nil where only Raw is there.
+func (m *Manifest) Content() (map[string]any, error) {
+	if m.Raw != nil {
+		return nil, nil
+	}
+	e, err := m.group.clean(m.group.member(m.Object), m.rules)
+	if err != nil {
+		return nil, err
+	}
+	return e.content, nil
 }
 
 // Change is a field that a rule dropped or changed. A list or map that loses
@@ -110,9 +133,9 @@ func (p *Plan) Complete() bool {
 
 // Clean turns objects of a backup into manifests that kubectl create takes.
 //
-// The objects are in the version that the API server answers with, and belong
-// together: what owns, selects or defines another of them should be among
-// them, because that is what the rules look at. They are not changed.
+// The objects belong together: what owns, selects or defines another of them
+// should be among them, because that is what the rules look at. Their content
+// is not changed; what Convert could not do becomes a Problem.
 func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 	plan := &Plan{Profile: cmp.Or(opts.Profile, Recreate)}
 	var rules []Rule
@@ -123,20 +146,22 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 	default:
 		return nil, fmt.Errorf("cleaning: profile %q is neither %q nor %q", plan.Profile, Recreate, Raw)
 	}
-	group := newGroup(objects, opts.Beside)
+	group := newGroup(objects, opts)
 	for _, m := range group.members {
-		e := &edit{group: group, member: m}
-		e.run(rules)
-		if plan.Profile == Raw && m.stored == nil {
+		if !m.readable && plan.Profile == Raw && !opts.Stream {
 			plan.Manifests = append(plan.Manifests, rawManifest(m))
 			continue
+		}
+		e, err := group.clean(m, rules)
+		if err != nil {
+			return nil, err
 		}
 		if e.leftOut != nil {
 			plan.LeftOut = append(plan.LeftOut, *e.leftOut)
 			continue
 		}
 		plan.Manifests = append(plan.Manifests, &Manifest{
-			Object: m.object, Content: e.content, Exists: e.exists, Changes: e.changes, Notes: e.notes,
+			Object: m.object, Exists: e.exists, Changes: e.changes, Notes: e.notes, group: group, rules: rules,
 		})
 	}
 	arrange(plan)
@@ -147,7 +172,7 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 func rawManifest(m *member) *Manifest {
 	raw := m.object.Raw
 	if raw == nil {
-		raw = m.object.KV.Value
+		raw = append([]byte{}, m.object.KV.Value...)
 	}
 	return &Manifest{Object: m.object, Raw: raw, Notes: []string{"only its raw bytes are written: " + m.why}}
 }

@@ -18,8 +18,10 @@ type edit struct {
 	*group
 	*member
 
-	content map[string]any
-	rule    string // the rule at work
+	stored  map[string]any // the object's content; not to be written to, nil when unreadable
+	intent  *intent        // made at first use
+	content map[string]any // the copy
+	rule    string         // the rule at work
 
 	changes []Change
 	notes   []string

@@ -22,7 +22,7 @@ func requireIdempotent(t testing.TB, plan *registry.Plan) {
 	t.Helper()
 	var again []*registry.Object
 	for _, m := range plan.Manifests {
-		o := objectOf(m.Content)
+		o := objectOf(contentOf(t, m))
 		o.Key = m.Object.Key
 		again = append(again, o)
 	}
@@ -31,7 +31,7 @@ func requireIdempotent(t testing.TB, plan *registry.Plan) {
 	require.Len(t, second.Manifests, len(plan.Manifests))
 	for i, m := range second.Manifests {
 		require.Equal(t, plan.Manifests[i].File, m.File)
-		require.Equal(t, plan.Manifests[i].Content, m.Content, m.File)
+		require.Equal(t, contentOf(t, plan.Manifests[i]), contentOf(t, m), m.File)
 		require.Empty(t, m.Changes, m.File)
 	}
 }
@@ -48,7 +48,7 @@ func requireNothingAdded(t testing.TB, m *registry.Manifest) {
 			return // what changes is pinned by testdata/rules
 		}
 	}
-	require.True(t, contains(before, m.Content), "%s has what its object has not", m.File)
+	require.True(t, contains(before, contentOf(t, m)), "%s has what its object has not", m.File)
 }
 
 // contains tells whether part is whole with entries and items left out.
@@ -176,6 +176,6 @@ func TestNumbersAndEmptiesSurvive(t *testing.T) {
 	}
 	plan := cleaned(t, []*registry.Object{objectOf(stored)})
 	require.Len(t, plan.Manifests, 1)
-	require.Equal(t, stored["spec"], plan.Manifests[0].Content["spec"])
-	require.Equal(t, map[string]any{"name": "aurora", "annotations": map[string]any{}}, plan.Manifests[0].Content["metadata"])
+	require.Equal(t, stored["spec"], contentOf(t, plan.Manifests[0])["spec"])
+	require.Equal(t, map[string]any{"name": "aurora", "annotations": map[string]any{}}, contentOf(t, plan.Manifests[0])["metadata"])
 }

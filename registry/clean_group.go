@@ -10,15 +10,14 @@ import (
 // need. It is built once and read only.
 type group struct {
 	members []*member
+	convert func(*Object)
+	by      map[*Object]*member  // members only
 	byUID   map[string]*member   // those beside as well
 	byID    map[identity]*member // members only
 	beside  map[identity]*member // objects that get no manifest
 
 	// definitions are the custom resources that definitions in the group define.
 	definitions map[schema.GroupKind]CustomResource
-
-	// tokens are the Secrets that some ServiceAccount lists, by namespace/name.
-	tokens map[identity]bool
 }
 
 // identity names an object within a cluster.
@@ -31,44 +30,41 @@ type identity struct {
 type member struct {
 	object *Object
 	id     identity
-	uid    string         // metadata.uid, "" for an object that no API server stored
-	stored map[string]any // the object's Content; not to be written to, nil when unreadable
-	why    string         // why stored is nil
-	other  bool           // stands beside: gets no manifest
+	uid    string // metadata.uid, "" for an object that no API server stored
+	other  bool   // stands beside: gets no manifest
 
-	intent *intent // made at first use
+	readable bool
+	why      string // why it is not
+	deleting bool   // was being deleted
+	selects  bool   // has spec.selector, as a Service that finds its Pods by itself
 }
 
-func newGroup(objects, beside []*Object) *group {
+func newGroup(objects []*Object, opts CleanOptions) *group {
 	g := &group{
+		convert: opts.Convert, by: map[*Object]*member{},
 		byUID: map[string]*member{}, byID: map[identity]*member{}, beside: map[identity]*member{},
-		definitions: map[schema.GroupKind]CustomResource{}, tokens: map[identity]bool{},
+		definitions: map[schema.GroupKind]CustomResource{},
 	}
 	for _, o := range objects {
-		m := newMember(o)
+		m, stored := newMember(o, opts.Convert)
 		g.members = append(g.members, m)
-		g.byID[m.id] = m
+		g.by[o], g.byID[m.id] = m, m
 		if m.uid != "" {
 			g.byUID[m.uid] = m
 		}
-		if m.stored == nil {
+		if !m.readable {
 			continue
 		}
 		if IsDefinition(o.Key) {
 			// A definition that does not parse defines nothing; reading it has
 			// left a Problem already.
-			if custom, err := ParseDefinition(essence(m)); err == nil {
+			if custom, err := ParseDefinition(essence(o, stored)); err == nil {
 				g.definitions[schema.GroupKind{Group: custom.Group, Kind: custom.Kind}] = custom
 			}
 		}
-		if m.id.kind.Kind == "ServiceAccount" {
-			for _, ref := range listAt(m.stored, "secrets") {
-				g.tokens[identity{kindSecret, m.id.namespace, stringAt(ref, "name")}] = true
-			}
-		}
 	}
-	for _, o := range beside {
-		m := newMember(o)
+	for _, o := range opts.Beside {
+		m, _ := newMember(o, nil)
 		m.other = true
 		g.beside[m.id] = m
 		if m.uid != "" {
@@ -80,7 +76,7 @@ func newGroup(objects, beside []*Object) *group {
 
 // essence is a definition reduced to what rules look at, so that a field which
 // a rule drops cannot decide whether the definition counts.
-func essence(m *member) *Object {
+func essence(o *Object, stored map[string]any) *Object {
 	pick := func(from map[string]any, keys ...string) map[string]any {
 		picked := map[string]any{}
 		for _, key := range keys {
@@ -90,35 +86,76 @@ func essence(m *member) *Object {
 		}
 		return picked
 	}
-	spec := pick(mapAt(m.stored, "spec"), "group", "names", "scope", "version", "subresources")
-	spec["conversion"] = pick(mapAt(m.stored, "spec", "conversion"), "strategy")
+	spec := pick(mapAt(stored, "spec"), "group", "names", "scope", "version", "subresources")
+	spec["conversion"] = pick(mapAt(stored, "spec", "conversion"), "strategy")
 	var versions []any
-	for _, v := range listAt(m.stored, "spec", "versions") {
+	for _, v := range listAt(stored, "spec", "versions") {
 		versions = append(versions, pick(mapAt(v), "name", "served", "storage", "subresources"))
 	}
 	if len(versions) > 0 {
 		spec["versions"] = versions
 	}
-	return &Object{Key: m.object.Key, GVK: m.object.GVK, content: map[string]any{"spec": spec}}
+	return &Object{Key: o.Key, GVK: o.GVK, content: map[string]any{"spec": spec}}
 }
 
-func newMember(o *Object) *member {
-	m := &member{object: o, id: identity{o.GVK.GroupKind(), o.Namespace, o.Name}}
-	content, err := o.Content()
+// newMember reads of an object what others may ask about it. stored is its
+// content, not to be written to; nil when it is not readable.
+func newMember(o *Object, convert func(*Object)) (m *member, stored map[string]any) {
+	loaded := load(o, convert)
+	if loaded != o {
+		o.GVK, o.Problems = loaded.GVK, loaded.Problems
+	}
+	m = &member{object: o, id: identity{o.GVK.GroupKind(), o.Namespace, o.Name}}
+	stored, err := loaded.Content()
 	switch {
 	case err != nil:
 		m.why = err.Error()
-		return m
-	case content == nil || hasProblem(o, Locked, Undecodable, UnknownKind):
+		return m, nil
+	case stored == nil || hasProblem(o, Locked, Undecodable, UnknownKind):
 		m.why = "nothing beyond its raw bytes can be read"
 		for _, p := range o.Problems {
 			m.why = p.String()
 		}
-		return m
+		return m, nil
 	}
-	m.stored = content
-	m.uid = stringAt(content, "metadata", "uid")
-	return m
+	m.readable = true
+	m.uid = stringAt(stored, "metadata", "uid")
+	m.deleting = valueAt(stored, "metadata", "deletionTimestamp") != nil
+	m.selects = len(mapAt(stored, "spec", "selector")) > 0
+	return m, stored
+}
+
+// load is the object in the version that is wanted: the object itself, or a
+// copy of one that Select returned.
+func load(o *Object, convert func(*Object)) *Object {
+	if o.released && o.content == nil {
+		o = o.decoded()
+	}
+	if convert != nil {
+		convert(o)
+	}
+	return o
+}
+
+// member finds the member that an object became.
+func (g *group) member(o *Object) *member { return g.by[o] }
+
+// clean runs the rules over a copy of a member.
+func (g *group) clean(m *member, rules []Rule) (*edit, error) {
+	e := &edit{group: g, member: m}
+	if m.readable {
+		// The version is wanted once only: what stood there is converted already.
+		convert := g.convert
+		if !m.object.released {
+			convert = nil
+		}
+		var err error
+		if e.stored, err = load(m.object, convert).Content(); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", m.object, err)
+		}
+	}
+	e.run(rules)
+	return e, nil
 }
 
 func hasProblem(o *Object, codes ...ProblemCode) bool {
@@ -142,13 +179,11 @@ func (m *member) custom() bool {
 // again: one that was being deleted is as good as gone.
 func (g *group) find(kind schema.GroupKind, namespace, name string) *member {
 	m := g.byID[identity{kind, namespace, name}]
-	if m == nil || m.stored == nil || isDeleting(m) {
+	if m == nil || !m.readable || m.deleting {
 		return nil
 	}
 	return m
 }
-
-func isDeleting(m *member) bool { return valueAt(m.stored, "metadata", "deletionTimestamp") != nil }
 
 // String names the object for a reason or a note. Names came out of a file.
 func (m *member) String() string {

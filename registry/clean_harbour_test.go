@@ -212,7 +212,7 @@ func TestRawKeepsEverything(t *testing.T) {
 	for _, m := range plan.Manifests {
 		content, err := m.Object.Content()
 		require.NoError(t, err)
-		require.Equal(t, content, m.Content)
+		require.Equal(t, content, contentOf(t, m))
 		require.Empty(t, m.Changes)
 	}
 	_, err = registry.Clean(objects, registry.CleanOptions{Profile: "gitops"})

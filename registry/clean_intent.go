@@ -24,11 +24,11 @@ type intent struct {
 }
 
 // evidence reads the intent at its first use.
-func (m *member) evidence() *intent {
-	if m.intent == nil {
-		m.intent = readIntent(m.stored)
+func (e *edit) evidence() *intent {
+	if e.intent == nil {
+		e.intent = readIntent(e.stored)
 	}
-	return m.intent
+	return e.intent
 }
 
 func readIntent(stored map[string]any) *intent {
@@ -65,11 +65,11 @@ func (m *member) isManifest() bool { return m.uid == "" }
 // userSet tells whether a user set the field at path: one of managedFields'
 // owners has it, or keep finds it in what was last applied. The path's parts
 // are those of fieldpath.MakePath.
-func (m *member) userSet(applied func(map[string]any) bool, path ...any) bool {
-	if m.isManifest() {
+func (e *edit) userSet(applied func(map[string]any) bool, path ...any) bool {
+	if e.isManifest() {
 		return true
 	}
-	in := m.evidence()
+	in := e.evidence()
 	if in.lastApplied != nil && applied(in.lastApplied) {
 		return true
 	}
@@ -86,11 +86,11 @@ func (m *member) userSet(applied func(map[string]any) bool, path ...any) bool {
 }
 
 // touched tells whether anybody but the control plane wrote the object.
-func (m *member) touched() bool {
-	if m.isManifest() || m.evidence().lastApplied != nil {
+func (e *edit) touched() bool {
+	if e.isManifest() || e.evidence().lastApplied != nil {
 		return true
 	}
-	for _, manager := range m.evidence().managers {
+	for _, manager := range e.evidence().managers {
 		switch manager {
 		case "kube-apiserver", "kube-controller-manager", "clusterrole-aggregation-controller":
 		default:

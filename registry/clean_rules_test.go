@@ -36,6 +36,13 @@ func objectOf(content map[string]any) *registry.Object {
 	return o
 }
 
+func contentOf(t testing.TB, m *registry.Manifest) map[string]any {
+	t.Helper()
+	content, err := m.Content()
+	require.NoError(t, err)
+	return content
+}
+
 func objectsOfYAML(t testing.TB, stream []byte) []*registry.Object {
 	t.Helper()
 	var objects []*registry.Object

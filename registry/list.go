@@ -185,7 +185,7 @@ func (l *Listing) NotFound() []string {
 // labels cannot be known: it matches, so that it is named instead of being
 // passed over in silence.
 func matches(selector labels.Selector, o *Object) bool {
-	if selector == nil || selector.Empty() || o.Typed == nil && o.content == nil {
+	if selector == nil || selector.Empty() || !o.Readable() {
 		return true
 	}
 	return selector.Matches(labels.Set(o.Labels()))

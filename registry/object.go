@@ -26,14 +26,15 @@ type Object struct {
 	// Raw is the value after decryption at rest, nil when it is locked.
 	Raw []byte
 
-	// Typed is client-go's Go type, nil for custom resources and for kinds that
-	// the linked API does not know.
+	// Typed is client-go's Go type, nil for custom resources, for kinds that
+	// the linked API does not know, and for what Select returned.
 	Typed runtime.Object
 
 	// Problems are what would otherwise be lost in silence.
 	Problems []Problem
 
-	content map[string]any
+	content  map[string]any
+	released bool // Content decodes Raw anew
 }
 
 // Problem is something about one object that the operator has to know.
@@ -59,10 +60,16 @@ func (p Problem) String() string { return string(p.Code) + ": " + p.Detail }
 
 // Content is the object as JSON decodes it: map[string]any, []any, string,
 // bool, int64, float64 and nil. It is made at the first call and belongs to
-// the Object; nil means that nothing beyond the raw bytes is known.
+// the Object, but for those that Select returned, which make it at each call;
+// nil means that nothing beyond the raw bytes is known.
 func (o *Object) Content() (map[string]any, error) {
-	if o.content != nil || o.Typed == nil {
+	switch {
+	case o.content != nil:
 		return o.content, nil
+	case o.released:
+		return o.decoded().Content()
+	case o.Typed == nil:
+		return nil, nil
 	}
 	content, err := contentOf(o.Typed, o.GVK)
 	if err != nil {
@@ -72,10 +79,30 @@ func (o *Object) Content() (map[string]any, error) {
 	return content, nil
 }
 
+// Readable tells an object of which more than its metadata and raw bytes is
+// known.
+func (o *Object) Readable() bool { return o.Typed != nil || o.content != nil || o.released }
+
 // Replace puts another form of the same object in the place of the stored
 // one: its content in version gvk. Typed is dropped, Raw stays.
 func (o *Object) Replace(gvk schema.GroupVersionKind, content map[string]any) {
 	o.GVK, o.content, o.Typed = gvk, content, nil
+}
+
+// release lets go of the decoded form, which takes ten times the room of the
+// stored one. What is not decoded has nothing to let go of.
+func (o *Object) release() {
+	if o.Typed != nil || o.content != nil {
+		o.Typed, o.content, o.released = nil, nil, true
+	}
+}
+
+// decoded is the object as it was before its release.
+func (o *Object) decoded() *Object {
+	d := &Object{Key: o.Key, KV: o.KV, Raw: o.Raw, Namespace: o.Key.Namespace, Name: o.Key.Name}
+	decode(d)
+	checkIdentity(d)
+	return d
 }
 
 // String names the object as kubectl does, with its namespace:

@@ -118,7 +118,7 @@ func arrange(plan *Plan) {
 // extension keeps what kubectl create would refuse out of its sight: it walks
 // a folder for .json, .yaml and .yml.
 func extension(m *Manifest) string {
-	if m.Content == nil {
+	if m.Raw != nil {
 		return ".raw"
 	}
 	if m.Exists {

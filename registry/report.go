@@ -83,9 +83,11 @@ func NewReport(plan *Plan, source ReportSource) *ExtractReport {
 	}
 	used := map[string]bool{}
 	for _, m := range plan.Manifests {
-		r.Objects = append(r.Objects, ReportObject{
-			ReportRef: refOf(m.Object), File: m.File, Exists: m.Exists, Changes: append([]Change{}, m.Changes...), Notes: m.Notes,
-		})
+		o := ReportObject{ReportRef: refOf(m.Object), File: m.File, Exists: m.Exists, Changes: m.Changes, Notes: m.Notes}
+		if o.Changes == nil {
+			o.Changes = []Change{} // [] in JSON
+		}
+		r.Objects = append(r.Objects, o)
 		for _, c := range m.Changes {
 			used[c.Rule] = true
 		}

@@ -5,9 +5,12 @@ import (
 	"strings"
 )
 
-// randomSuffix is how long the part is that names.SimpleNameGenerator adds
-// (apiserver pkg/storage/names).
-const randomSuffix = 5
+// isRandom tells what names.SimpleNameGenerator adds (apiserver
+// pkg/storage/names): five characters of an alphabet without vowels
+// (apimachinery pkg/util/rand).
+func isRandom(suffix string) bool {
+	return len(suffix) == 5 && strings.Trim(suffix, "bcdfghjklmnpqrstvwxz2456789") == ""
+}
 
 // Types of Secrets.
 const (
@@ -127,7 +130,7 @@ func accountRules() []Rule {
 // isGenerated tells the name of a Secret that was generated for a ServiceAccount.
 func (e *edit) isGenerated(secret, infix string) bool {
 	suffix, ok := strings.CutPrefix(secret, e.id.name+infix)
-	return ok && len(suffix) == randomSuffix && !strings.ContainsAny(suffix, "-.")
+	return ok && isRandom(suffix)
 }
 
 // leaveBareAccount leaves out a ServiceAccount that the cluster makes by
@@ -158,10 +161,7 @@ func (e *edit) leaveBareAccount(why string) {
 func (e *edit) isGeneratedToken() bool {
 	account := stringAt(e.stored, "metadata", "annotations", "kubernetes.io/service-account.name")
 	suffix, ok := strings.CutPrefix(e.id.name, account+"-token-")
-	if !ok || e.isManifest() || e.evidence().lastApplied != nil {
-		return false
-	}
-	return e.tokens[e.id] || len(suffix) == randomSuffix && !strings.ContainsAny(suffix, "-.")
+	return ok && isRandom(suffix) && !e.touched()
 }
 
 func cleanToken(e *edit) {

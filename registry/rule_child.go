@@ -6,7 +6,6 @@ import "k8s.io/apimachinery/pkg/runtime/schema"
 var (
 	kindNamespace      = schema.GroupKind{Kind: "Namespace"}
 	kindPod            = schema.GroupKind{Kind: "Pod"}
-	kindSecret         = schema.GroupKind{Kind: "Secret"}
 	kindService        = schema.GroupKind{Kind: "Service"}
 	kindServiceAccount = schema.GroupKind{Kind: "ServiceAccount"}
 	kindVolume         = schema.GroupKind{Kind: "PersistentVolume"}
@@ -79,7 +78,7 @@ func (e *edit) leaveOwned(remakes func(owner schema.GroupKind) bool) {
 	// isDangling).
 	if owner := e.byUID[stringAt(ref, "uid")]; owner != nil {
 		switch {
-		case isDeleting(owner):
+		case owner.deleting:
 			e.leave("%s, its owner, was being deleted when the backup was made", owner)
 		case owner.other:
 			e.leave("%s makes it again, which is in the backup and was not asked for", owner)

@@ -24,7 +24,7 @@ func metadataRules() []Rule {
 			ID: InvalidName, Why: "an API server refuses the name",
 			Source: "apimachinery pkg/api/validate/content, IsPathSegmentName; kubernetes pkg/apis/*/validation",
 			apply: func(e *edit) {
-				if why := refusedName(e.member); why != "" {
+				if why := refusedName(e); why != "" {
 					e.miss("an API server refuses its name: %s", why)
 				}
 			},
@@ -146,9 +146,9 @@ func hasKey(m map[string]any, key string) bool {
 
 // refusedName is why an API server would refuse the object's name, "" if it
 // would not. Roles and their like may have any name that fits into a path.
-func refusedName(m *member) string {
-	name, namespace := stringAt(m.stored, "metadata", "name"), stringAt(m.stored, "metadata", "namespace")
-	if name != m.id.name || namespace != m.id.namespace {
+func refusedName(e *edit) string {
+	name, namespace := stringAt(e.stored, "metadata", "name"), stringAt(e.stored, "metadata", "namespace")
+	if name != e.id.name || namespace != e.id.namespace {
 		return "metadata and object disagree"
 	}
 	if name == "" {
@@ -156,9 +156,9 @@ func refusedName(m *member) string {
 	}
 	why := content.IsPathSegmentName(name)
 	switch {
-	case m.custom(), isSubdomainKind(m.id.kind):
+	case e.custom(), isSubdomainKind(e.id.kind):
 		why = append(why, validation.IsDNS1123Subdomain(name)...)
-	case m.id.kind == kindNamespace, m.id.kind == kindService:
+	case e.id.kind == kindNamespace, e.id.kind == kindService:
 		why = append(why, validation.IsDNS1123Label(name)...)
 	}
 	if namespace != "" {

@@ -105,7 +105,8 @@ func dropTokenVolumes(e *edit) {
 		projected := accessVolume.MatchString(name) && slices.ContainsFunc(listAt(volume, "projected", "sources"), func(source any) bool {
 			return valueAt(source, "serviceAccountToken") != nil
 		})
-		old := len(name) == len(prefix)+randomSuffix && strings.HasPrefix(name, prefix) && stringAt(volume, "secret", "secretName") == name
+		suffix, ok := strings.CutPrefix(name, prefix)
+		old := ok && isRandom(suffix) && stringAt(volume, "secret", "secretName") == name
 		return projected || old
 	}
 	for _, volume := range listAt(e.stored, "spec", "volumes") {

@@ -14,7 +14,7 @@ func presenceRules() []Rule {
 			Source: "apiserver pkg/registry/rest/delete.go, BeforeDelete",
 			apply: func(e *edit) {
 				switch {
-				case !isDeleting(e.member):
+				case !e.deleting:
 				case e.id.kind == kindNamespace:
 					e.note("was being deleted when the backup was made: a part of its objects may be missing from the backup")
 				default:

@@ -95,7 +95,7 @@ func serviceRules() []Rule {
 func (e *edit) hasSelector(service string) bool {
 	id := identity{kindService, e.id.namespace, service}
 	s := cmp.Or(e.byID[id], e.beside[id])
-	return s != nil && len(mapAt(s.stored, "spec", "selector")) > 0
+	return s != nil && s.selects
 }
 
 func leaveFoundEndpoints(e *edit) {

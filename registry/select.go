@@ -25,9 +25,13 @@ type Selection struct {
 // Selected is what a Selection found, with what has to come along: the
 // Namespaces themselves, the definitions of the custom resources, the
 // PersistentVolumes bound to the claims.
+//
+// There may be a million of them: they keep their stored bytes, and decode
+// them when asked for their Content.
 type Selected struct {
-	Objects   []*Object // by key, ascending
-	Beside    []*Object // of the same namespaces, not asked for: what rules may look at
+	Objects   []*Object        // by key, ascending
+	Along     map[*Object]bool // of Objects: not asked for, but needed
+	Beside    []*Object        // of the same namespaces, not asked for: what rules may look at
 	Resources *Resources
 }
 
@@ -58,7 +62,7 @@ var (
 // that is not there is a *NamespaceError, an unknown kind an
 // *UnknownResourceError.
 func (r *Registry) Select(ctx context.Context, sel Selection) (*Selected, error) {
-	s := selector{Selection: sel, namespaces: map[string]bool{}, found: map[string]bool{}}
+	s := selector{Selection: sel, namespaces: map[string]bool{}, found: map[string]bool{}, otherLabels: map[*Object]bool{}}
 	for _, ns := range sel.Namespaces {
 		s.namespaces[ns] = true
 	}
@@ -67,6 +71,10 @@ func (r *Registry) Select(ctx context.Context, sel Selection) (*Selected, error)
 		if err != nil {
 			return nil, err
 		}
+		if !matches(s.Labels, o) {
+			s.otherLabels[o] = true
+		}
+		o.release()
 		candidates = append(candidates, o)
 	}
 	slices.SortFunc(candidates, func(a, b *Object) int { return strings.Compare(a.Key.Path, b.Key.Path) })
@@ -79,7 +87,8 @@ type selector struct {
 	namespaces map[string]bool // asked for
 	found      map[string]bool // in the backup
 
-	kinds map[schema.GroupResource]bool // nil is every kind
+	kinds       map[schema.GroupResource]bool // nil is every kind
+	otherLabels map[*Object]bool              // those that the labels leave out
 }
 
 // wants takes the keys whose objects may be needed. The few Namespaces,
@@ -141,11 +150,14 @@ func (s *selector) choose(candidates []*Object) (*Selected, error) {
 			taken[o] = taken[o] || boundToAny(o, claims)
 		}
 	}
-	selected := &Selected{Resources: resources}
+	selected := &Selected{Resources: resources, Along: map[*Object]bool{}}
 	for _, o := range candidates {
 		switch {
 		case taken[o]:
 			selected.Objects = append(selected.Objects, o)
+			if !s.takes(o) {
+				selected.Along[o] = true
+			}
 		case o.Key.Namespace != "":
 			selected.Beside = append(selected.Beside, o)
 		}
@@ -180,7 +192,7 @@ func (s *selector) takes(o *Object) bool {
 	if !inScope || s.kinds != nil && !s.kinds[o.Key.GroupResource()] {
 		return false
 	}
-	return matches(s.Labels, o)
+	return !s.otherLabels[o]
 }
 
 // boundToAny tells whether a PersistentVolume is bound to one of the claims.

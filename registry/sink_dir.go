@@ -205,10 +205,14 @@ func (p *part) fill(ctx context.Context, plan *Plan, written *Written) error {
 
 // bytes is what the manifest's file holds.
 func (m *Manifest) bytes() ([]byte, error) {
-	if m.Content == nil {
+	if m.Raw != nil {
 		return m.Raw, nil
 	}
-	return MarshalYAML(m.Content)
+	content, err := m.Content()
+	if err != nil {
+		return nil, err
+	}
+	return MarshalYAML(content)
 }
 
 // writeFile writes a new file and reads it back.

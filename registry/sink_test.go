@@ -121,7 +121,7 @@ func TestStreamIsWhatKubectlReads(t *testing.T) {
 	for _, m := range plan.Manifests {
 		var u unstructured.Unstructured
 		require.NoError(t, decoder.Decode(&u))
-		require.Equal(t, m.Content, u.Object, m.File)
+		require.Equal(t, contentOf(t, m), u.Object, m.File)
 	}
 	require.ErrorIs(t, decoder.Decode(&unstructured.Unstructured{}), io.EOF)
 }

@@ -110,10 +110,10 @@ func WriteStream(w io.Writer, plan *Plan) error {
 	out := bufio.NewWriter(w)
 	for _, exists := range []bool{false, true} {
 		for _, m := range plan.Manifests {
-			if m.Exists != exists || m.Content == nil { // raw bytes fit no YAML stream
+			if m.Exists != exists || m.Raw != nil { // see CleanOptions.Stream
 				continue
 			}
-			text, err := MarshalYAML(m.Content)
+			text, err := m.bytes()
 			if err != nil {
 				return fmt.Errorf("writing %s: %w", m.Object, err)
 			}

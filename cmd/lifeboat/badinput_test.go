@@ -192,7 +192,7 @@ func TestBadInput(t *testing.T) {
 		"no trailer, where not":                {data: gzipOf(t, tarOf(t, append([]entry{{name: "db", data: db}}, b.files...)...)), code: exitDone, words: "no sha256 trailer", done: true},
 		"kubernetes/ missing":                  {data: gzipOf(t, tarOf(t, snapshot)), code: exitIncomplete, words: "secretbox", done: true},
 		"encryption key missing":               {data: gzipOf(t, tarOf(t, append([]entry{snapshot}, b.without("encryption.yaml")...)...)), code: exitIncomplete, words: "not in the backup", done: true},
-		"only what is locked":                  {data: gzipOf(t, tarOf(t, snapshot)), args: []string{"secrets", "-n", "d8-system"}, code: exitIncomplete, words: "secretbox", done: true},
+		"only what is locked":                  {data: gzipOf(t, tarOf(t, snapshot)), args: []string{"secrets", "-n", "d8-system"}, code: exitNoKey, words: "secretbox", done: true},
 		"zstd, cut":                            {data: zstdOf(t, b.tar)[:50_000], code: exitDamaged, words: "zstd layer"},
 		"gzip bomb":                            {data: gzipOf(t, make([]byte, 64<<20)), args: []string{"--max-size", "1MiB"}, code: exitRefused, words: "offset"},
 		"database in age, larger than allowed": {data: ageOf(t, b.snapshot, mine.Recipient()), args: append([]string{"--max-size", "1MiB"}, open...), code: exitRefused, words: "--max-size"},

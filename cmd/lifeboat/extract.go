@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -77,14 +79,17 @@ func runExtract(c *cli.Context, env *environment) error {
 		return err
 	}
 	defer src.Close()
-	plan, report, err := x.plan(c.Context, src)
+	plan, along, err := x.plan(c.Context, src)
 	if err != nil {
 		return err
 	}
+	report := registry.NewReport(plan, registry.ReportSource{
+		Path: x.path, Form: string(src.kind), Revision: cmp.Or(x.revision, src.db.Revision()), Engine: x.engine,
+	})
 	if err := x.write(c.Context, plan, report); err != nil {
 		return err
 	}
-	return verdictOf(plan)
+	return verdictOf(plan, along)
 }
 
 func extractionOf(c *cli.Context, env *environment) (*extraction, error) {
@@ -108,6 +113,8 @@ func extractionOf(c *cli.Context, env *environment) (*extraction, error) {
 		return nil, usagef("reading --selector: %w", err)
 	}
 	switch {
+	case slices.Contains(x.selection.Namespaces, ""):
+		return nil, usagef("the namespace is empty; is a variable not set?")
 	case len(x.selection.Namespaces) == 0 && !x.selection.All && !x.selection.Cluster:
 		return nil, usagef("say what to extract: -n NAMESPACE, --cluster or -A")
 	case x.selection.All && (x.selection.Cluster || len(x.selection.Namespaces) > 0):
@@ -145,8 +152,9 @@ func (x *extraction) refuseTargets() error {
 	return nil
 }
 
-// plan reads what was selected and cleans it.
-func (x *extraction) plan(ctx context.Context, src *source) (*registry.Plan, *registry.ExtractReport, error) {
+// plan reads what was selected and cleans it. along are objects that nobody
+// asked for and that the others need.
+func (x *extraction) plan(ctx context.Context, src *source) (plan *registry.Plan, along map[*registry.Object]bool, err error) {
 	regOpts, err := src.registryOptions(x.env, x.opts)
 	if err != nil {
 		return nil, nil, err
@@ -163,21 +171,11 @@ func (x *extraction) plan(ctx context.Context, src *source) (*registry.Plan, *re
 	if err != nil {
 		return nil, nil, err
 	}
-	converter := printer.NewConverter(selected.Resources)
-	for _, o := range selected.Objects {
-		converter.Servable(o)
-	}
-	plan, err := registry.Clean(selected.Objects, registry.CleanOptions{Profile: x.profile, Beside: selected.Beside})
-	if err != nil {
-		return nil, nil, err
-	}
-	revision := x.revision
-	if revision == 0 {
-		revision = reader.Revision()
-	}
-	return plan, registry.NewReport(plan, registry.ReportSource{
-		Path: x.path, Form: string(src.kind), Revision: revision, Engine: x.engine,
-	}), nil
+	plan, err = registry.Clean(selected.Objects, registry.CleanOptions{
+		Profile: x.profile, Convert: printer.NewConverter(selected.Resources).Servable,
+		Stream: x.to == "-", Beside: selected.Beside,
+	})
+	return plan, selected.Along, err
 }
 
 // reader is the engine that was asked for.
@@ -205,13 +203,8 @@ func (x *extraction) write(ctx context.Context, plan *registry.Plan, report *reg
 	if x.dryRun {
 		return x.printPlan(report)
 	}
-	if x.report != "" {
-		if err := writeNew(x.report, report.Encode); err != nil {
-			return err
-		}
-	}
 	if x.to == "-" {
-		if err := registry.WriteStream(x.env.stdout, plan); err != nil {
+		if err := errors.Join(registry.WriteStream(x.env.stdout, plan), x.writeReport(report)); err != nil {
 			return err
 		}
 		x.summarize(plan)
@@ -224,9 +217,21 @@ func (x *extraction) write(ctx context.Context, plan *registry.Plan, report *reg
 	if err != nil {
 		return err
 	}
+	if err := x.writeReport(report); err != nil {
+		return err
+	}
 	x.summarize(plan)
 	x.nextCommands(plan)
 	return x.printPlan(report)
+}
+
+// writeReport comes after the manifests: a report of files that are not there
+// would be in the way of the second try.
+func (x *extraction) writeReport(report *registry.ExtractReport) error {
+	if x.report == "" {
+		return nil
+	}
+	return writeNew(x.report, report.Encode)
 }
 
 // writeNew writes a file that must not exist, 0600: a report names objects.
@@ -277,7 +282,7 @@ func (x *extraction) nextCommands(plan *registry.Plan) {
 }
 
 // verdictOf says what was asked for and is not there, or not whole.
-func verdictOf(plan *registry.Plan) error {
+func verdictOf(plan *registry.Plan, along map[*registry.Object]bool) error {
 	if plan.Complete() {
 		return nil
 	}
@@ -288,7 +293,8 @@ func verdictOf(plan *registry.Plan) error {
 			locked++
 		}
 	}
-	if len(plan.Manifests) == 0 && locked > 0 && locked == len(missing) {
+	got := slices.ContainsFunc(plan.Manifests, func(m *registry.Manifest) bool { return !along[m.Object] && m.Raw == nil })
+	if !got && locked > 0 && locked == len(missing) {
 		return &codedError{Code: exitNoKey, Err: fmt.Errorf("all %d objects asked for are encrypted, and no key at hand opens them", locked),
 			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
 	}

@@ -79,6 +79,9 @@ func queryOf(c *cli.Context) (registry.Query, error) {
 	if len(q.Names) == 0 {
 		q.Names = nil
 	}
+	if q.Namespace == "" {
+		return q, usagef("the namespace is empty; is a variable not set?")
+	}
 	if c.Bool("all-namespaces") {
 		if c.IsSet("namespace") {
 			return q, usagef("-n and -A exclude each other")
@@ -107,7 +110,7 @@ type getter struct {
 
 	stored, managedFields, noHeaders bool
 
-	printed, unreadable, locked int
+	printed, unreadable, partial, locked int
 }
 
 func (g *getter) print(ctx context.Context) error {
@@ -185,8 +188,11 @@ func (g *getter) count(o *registry.Object) {
 	for _, p := range o.Problems {
 		g.env.warn("%s: %s", o, p)
 	}
-	if o.GVK.Empty() {
+	switch {
+	case !o.Readable():
 		g.unreadable++
+	case len(o.Problems) > 0:
+		g.partial++
 	}
 	if o.Form == registry.Encrypted {
 		g.locked++
@@ -214,6 +220,8 @@ func (g *getter) verdict() error {
 			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
 	case g.unreadable > 0:
 		return incompletef("%d of %d objects could not be read", g.unreadable, g.printed)
+	case g.partial > 0:
+		return incompletef("%d of %d objects could not be read whole, see above", g.partial, g.printed)
 	}
 	return nil
 }
