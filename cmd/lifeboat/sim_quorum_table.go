@@ -43,7 +43,7 @@ func quorumTable(c *cli.Context, env *environment, seeds sim.Range) error {
 	for members := 1; members <= 9; members++ {
 		row := quorumRow{Members: members, Quorum: members/2 + 1}
 		for kill := 1; kill <= members; kill++ {
-			answer, err := askQuorum(c, members, kill, seeds)
+			answer, err := askQuorum(c, members, kill, seeds, "")
 			if err != nil {
 				return err
 			}

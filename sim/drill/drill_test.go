@@ -77,6 +77,24 @@ func dump(t *testing.T, v any) string {
 	return string(out)
 }
 
+// Those who acknowledged a write may be among the dead, and the survivor does not
+// know that it is committed: --force-new-cluster drops it. It is not so in every run.
+func TestLostQuorumTakesAcknowledgedWritesAlong(t *testing.T) {
+	t.Parallel()
+	s, data := load(t, "lose-2-of-3-force-new-cluster")
+	seeds := sim.Range{First: 1, Last: 100}
+	report, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Virtual, Seeds: &seeds})
+	require.NoError(t, err)
+	require.Equal(t, sim.Met, report.Verdict, report.Reason)
+	lost := map[int]int{}
+	for _, seed := range report.Seeds {
+		require.NotNil(t, seed.RPO)
+		lost[*seed.RPO]++
+	}
+	require.Positive(t, lost[0])
+	require.Positive(t, lost[1], "%v", lost)
+}
+
 // Two runs of one drill, in other processes and with other numbers of workers,
 // write the same report, byte for byte.
 func TestSameSeedsSameReport(t *testing.T) {

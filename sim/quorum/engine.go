@@ -199,8 +199,11 @@ func (c *Cluster) handle(e *event) error {
 		return nil
 	}
 	m := c.members[e.member]
-	if e.kind == eventMessage {
+	switch e.kind {
+	case eventMessage, eventUnread:
 		return c.deliver(m, e.msg)
+	case eventLost:
+		return nil
 	}
 	if e.gen != m.gen || !m.running() {
 		return nil

@@ -140,6 +140,8 @@ func (c *Cluster) kill(m *member, orderly bool) {
 	}
 	if orderly {
 		m.disk.synced, m.disk.backend = m.disk.hard, m.state.applied
+	} else {
+		c.hangUp(m)
 	}
 	m.disk.hard = m.disk.synced
 	c.applied[m.id-1] = 0 // what was not on the disk is applied again

@@ -1,6 +1,8 @@
 package quorum
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -92,12 +94,36 @@ func (c *Cluster) deliver(to *member, msg *pb.Message) error {
 		return nil
 	}
 	if to.paused > c.now {
-		c.push(event{at: to.paused, kind: eventMessage, member: uint32(to.id - 1), msg: msg})
+		c.push(event{at: to.paused, kind: eventUnread, member: uint32(to.id - 1), msg: msg})
 		return nil
 	}
 	// An error is a message that came too late for what this member is now.
 	_ = to.node.Step(msg)
 	return c.work(to)
+}
+
+// hangUp decides what still arrives of the messages that a killed member has
+// sent: of each stream a part from its beginning, which may be nothing or all of
+// it. A kernel's buffers outlive a process that dies, and not a machine that does.
+// A write can so be acknowledged by a leader and a follower that are then dead,
+// while the others have not heard of it, or not that it is committed.
+func (c *Cluster) hangUp(m *member) {
+	var streams [maxMembers][]*event
+	for i := range c.queue.heap {
+		e := &c.queue.heap[i]
+		if e.kind == eventMessage && e.msg.GetFrom() == m.id {
+			streams[e.member] = append(streams[e.member], e)
+		}
+	}
+	for _, sent := range streams {
+		if len(sent) == 0 {
+			continue
+		}
+		slices.SortFunc(sent, func(a, b *event) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.seq, b.seq)) })
+		for _, e := range sent[c.rng.IntN(len(sent)+1):] {
+			e.kind = eventLost
+		}
+	}
 }
 
 // connected says since when a is connected to b, as a's transport sees it

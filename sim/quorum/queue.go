@@ -11,7 +11,9 @@ type eventKind uint8
 
 const (
 	eventTick    eventKind = iota
-	eventMessage           // delivery of msg
+	eventMessage           // msg arrives
+	eventUnread            // msg has arrived at a member that stood still
+	eventLost              // msg does not arrive: its sender died
 	eventSynced            // the outstanding Ready is on disk
 	eventSend              // the load sends its next write
 	eventRead              // the load sends its next read
