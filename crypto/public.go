@@ -1,6 +1,7 @@
 package crypto
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -54,21 +55,26 @@ func publicOf(id age.Identity) ([]Recipient, error) {
 	return []Recipient{r}, err
 }
 
-// Opens reports for each identity whether it opens the age file src: its
-// header, and the first 64 KiB behind it. That proves the key, not that the
-// file is whole.
+// headSize is room for age's largest header (2 MiB, filippo.io/age) and some
+// chunks behind it, armored with CRLF: 66 characters for 48 bytes.
+const headSize = (2<<20 + 4*sealedSize) / 48 * 66
+
+// ReadHead reads as much of an age file as Opens has to see; src may be a pipe.
+func ReadHead(src io.Reader) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(src, headSize))
+}
+
+// Opens reports for each identity whether it opens the age file that begins
+// with head: its header, and the first 64 KiB behind it. That proves the key,
+// not that the file is whole.
 //
 // Errors: ErrNotEncrypted, *DamagedError, *PolicyError. A locked identity that
 // could not be unlocked is a *NoKeyError.
-func Opens(src func() (io.ReadCloser, error), identities []age.Identity) (Info, []bool, error) {
+func Opens(head []byte, identities []age.Identity) (Info, []bool, error) {
 	fits := make([]bool, len(identities))
 	var info Info
 	for i, id := range identities {
-		r, err := src()
-		if err != nil {
-			return info, nil, err
-		}
-		plain, found, err := NewReader(r, Keys{Identities: []age.Identity{id}})
+		plain, found, err := NewReader(bytes.NewReader(head), Keys{Identities: []age.Identity{id}})
 		info = found
 		if err == nil && !info.Encrypted {
 			err = ErrNotEncrypted
@@ -78,7 +84,6 @@ func Opens(src func() (io.ReadCloser, error), identities []age.Identity) (Info, 
 				err = nil
 			}
 		}
-		_ = r.Close() // it was only read
 		var none *NoKeyError
 		switch {
 		case err == nil:

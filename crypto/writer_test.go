@@ -174,11 +174,33 @@ func TestGeneratedKeys(t *testing.T) {
 		require.Len(t, list, 1)
 		require.Equal(t, public.Text, list[0].Text)
 		sealed, _ := write(t, false, []byte(secretText), public)
-		open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(sealed)), nil }
-		info, fits, err := crypto.Opens(open, append(read.Identities, x25519(t)))
+		info, fits, err := crypto.Opens(sealed, append(read.Identities, x25519(t)))
 		require.NoError(t, err)
 		require.Equal(t, []bool{true, false}, fits)
 		require.Equal(t, []string{public.Type}, info.Recipients)
+	}
+}
+
+// What proves a key stands at the beginning, however long header and file are.
+func TestHeadOfLongFile(t *testing.T) {
+	t.Parallel()
+	mine := x25519(t)
+	many := make([]crypto.Recipient, 1000) // age takes 1024
+	for i := range many {
+		many[i] = recipient(t, mine.Recipient().String())
+	}
+	for _, armored := range []bool{false, true} {
+		sealed, _ := write(t, armored, make([]byte, 5<<20), many...)
+		if armored {
+			sealed = bytes.ReplaceAll(sealed, []byte("\n"), []byte("\r\n"))
+		}
+		src := bytes.NewReader(sealed)
+		head, err := crypto.ReadHead(src)
+		require.NoError(t, err)
+		require.Positive(t, src.Len(), "not all of it is read")
+		_, fits, err := crypto.Opens(head, []age.Identity{x25519(t), mine})
+		require.NoError(t, err)
+		require.Equal(t, []bool{false, true}, fits)
 	}
 }
 

@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -201,32 +201,40 @@ func runKeyCheck(c *cli.Context, env *environment) error {
 	fits := []keyFit{}
 	var failed []error
 	for _, path := range c.Args().Slice() {
-		opened, broken := false, false
-		for _, file := range files {
-			open := func() (io.ReadCloser, error) {
-				r, _, err := openStream(env, path)
-				return r, err
-			}
-			_, found, err := crypto.Opens(open, file.Identities)
-			if err != nil {
-				failed, broken = append(failed, fmt.Errorf("trying %q on %q: %w", file.Path, path, err)), true
-				break
-			}
-			fit := keyFit{path, file.Path, false}
-			for _, ok := range found {
-				fit.Opens = fit.Opens || ok
-			}
-			opened = opened || fit.Opens
-			fits = append(fits, fit)
+		found, err := tryKeys(env, path, files)
+		fits = append(fits, found...)
+		if err == nil && !slices.ContainsFunc(found, func(f keyFit) bool { return f.Opens }) {
+			err = &codedError{Code: exitNoKey, Err: fmt.Errorf("none of these identities opens %q", path)}
 		}
-		if !opened && !broken {
-			failed = append(failed, &codedError{Code: exitNoKey, Err: fmt.Errorf("none of these identities opens %q", path)})
-		}
+		failed = append(failed, err)
 	}
 	if err := printFits(env, fits); err != nil {
 		return err
 	}
 	return errors.Join(failed...)
+}
+
+// tryKeys tries each file's identities on the beginning of one archive, which
+// is read once: it may come through a pipe.
+func tryKeys(env *environment, path string, files []*crypto.IdentityFile) ([]keyFit, error) {
+	in, _, err := openStream(env, path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	head, err := crypto.ReadHead(in)
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", path, plainCause(err))
+	}
+	var fits []keyFit
+	for _, file := range files {
+		_, found, err := crypto.Opens(head, file.Identities)
+		if err != nil {
+			return fits, fmt.Errorf("trying %q on %q: %w", file.Path, path, err)
+		}
+		fits = append(fits, keyFit{path, file.Path, slices.Contains(found, true)})
+	}
+	return fits, nil
 }
 
 func identityFiles(env *environment, c *cli.Context) ([]*crypto.IdentityFile, error) {
