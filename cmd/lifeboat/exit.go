@@ -95,24 +95,60 @@ func withHint(err error, hint string) error {
 // codeOf is the one place where errors become exit codes.
 //
 // The order matters where one error holds several: an interrupted run says so
-// whatever broke on the way out, and damage beats a missing key, because a
-// damaged file makes good keys look wrong.
+// whatever broke on the way out, and of errors that were joined the strongest
+// counts.
 func codeOf(err error) exitCode {
-	var coded *codedError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, context.Canceled), errors.Is(err, syscall.EPIPE):
 		return exitInterrupted
-	case errors.As(err, &coded):
-		return coded.Code
 	}
+	if code := codeIn(err); code != exitDone {
+		return code
+	}
+	return exitFailed
+}
+
+// codeIn is the strongest code in the tree of err, exitDone when nothing in it
+// has one. What a codedError wraps has been judged by whoever made it.
+func codeIn(err error) exitCode {
+	switch e := err.(type) { //nolint:errorlint // each node of the tree is looked at by itself
+	case *codedError:
+		return e.Code
+	case interface{ Unwrap() error }:
+		return stronger(codeAt(err), codeIn(e.Unwrap()))
+	case interface{ Unwrap() []error }:
+		code := codeAt(err)
+		for _, each := range e.Unwrap() {
+			code = stronger(code, codeOf(each)) // a branch that has none has failed
+		}
+		return code
+	}
+	return codeAt(err)
+}
+
+// codeAt is the code of one node of a tree of errors.
+func codeAt(err error) exitCode {
+	is, asks := err.(interface{ Is(error) bool }) //nolint:errorlint // what it wraps has its own turn
 	for _, row := range sentinels() {
-		if errors.Is(err, row.err) {
+		if err == row.err || asks && is.Is(row.err) { //nolint:errorlint // as above
 			return row.code
 		}
 	}
-	return exitFailed
+	return exitDone
+}
+
+// stronger is the code that counts where there are two. Damage beats a missing
+// key, because a damaged file makes good keys look wrong; what failed beats
+// what is done with something missing.
+func stronger(a, b exitCode) exitCode {
+	for _, code := range []exitCode{exitInterrupted, exitDamaged, exitRefused, exitUsage, exitNoKey, exitDeviated, exitFailed, exitIncomplete} {
+		if a == code || b == code {
+			return code
+		}
+	}
+	return exitDone
 }
 
 // sentinels are the libraries' errors that are more than "failed".

@@ -30,6 +30,7 @@ func TestExitCodes(t *testing.T) {
 		exitNoKey:       {crypto.ErrNoKey, &crypto.NoKeyError{Recipients: []string{"X25519"}}},
 		exitDamaged:     {&crypto.DamagedError{Layer: "age"}, &archive.DamagedError{Layer: "gzip"}, &snapshot.DamagedError{What: "x"}, errors.Join(crypto.ErrNoKey, snapshot.ErrDamaged)},
 		exitRefused:     {fs.ErrExist, refusef("target exists"), &snapshot.InUseError{}, &crypto.PolicyError{}, &archive.PolicyError{}, &archive.SnapshotError{Found: []string{"a", "b"}}, etcdproc.ErrNewer},
+		exitDeviated:    {errors.Join(&codedError{Code: exitDeviated, Err: errors.New("x")}, errors.New("closing"))},
 		exitInterrupted: {context.Canceled, errors.Join(context.Canceled, snapshot.ErrDamaged), syscall.EPIPE},
 	} {
 		for _, err := range errs {
@@ -40,6 +41,28 @@ func TestExitCodes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Several things go wrong at once: the worst of them is the exit code,
+// whichever comes first.
+func TestTheStrongestCodeCounts(t *testing.T) {
+	t.Parallel()
+	order := []error{
+		&crypto.DamagedError{Layer: "age"}, refusef("in the way"), usagef("no such flag"),
+		&codedError{Code: exitNoKey, Err: errors.New("none of these opens it")}, failf("not there"), incompletef("3 are missing"),
+	}
+	for i, strong := range order {
+		for _, weak := range order[i:] {
+			for _, both := range []error{
+				errors.Join(strong, weak), errors.Join(weak, strong), fmt.Errorf("a: %w, b: %w", weak, fmt.Errorf("b: %w", strong)),
+				withHint(errors.Join(weak, nil, strong), "hint"), errors.Join(errors.Join(weak), fmt.Errorf("c: %w", errors.Join(strong))),
+			} {
+				require.Equal(t, codeOf(strong), codeOf(both), "%v", both)
+			}
+		}
+	}
+	require.Equal(t, exitFailed, codeOf(errors.Join(incompletef("2 are missing"), syscall.EIO)), "done it is not")
+	require.Equal(t, exitUsage, codeOf(usageError(&crypto.DamagedError{Layer: "age"})), "who wraps an error has judged it")
 }
 
 // reported is what report prints on stderr and returns.
