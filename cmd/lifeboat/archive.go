@@ -37,9 +37,10 @@ func archiveCommand(env *environment) *cli.Command {
 // provenanceText is what age's users are most often wrong about.
 const provenanceText = `Encryption by itself proves nothing about who made an archive: anybody who
 knows a recipient can encrypt to it, and every recipient can put another
-content under the same header. --sign makes a signature beside the archive
-(FILE.minisig, minisign's format); --pubkey wherever SRC stands refuses an
-archive without a good one before a byte of it is parsed.`
+content under the same header. A signature beside it does (FILE.minisig, in
+minisign's format): archive create --sign makes it, or minisign -Sm FILE of a
+file that is there; --pubkey wherever SRC stands refuses an archive without a
+good one before a byte of it is parsed.`
 
 // recipientFlags say whom to encrypt to.
 func recipientFlags() []cli.Flag {

@@ -145,6 +145,8 @@ func (v *verification) encryption(locks map[registry.Lock]*tally, keys bool) {
 		switch {
 		case n.bad == 0:
 			v.say("encryption keys", checkGood, "%s opens all %d values", lock, n.good)
+		case lock.Provider == "kms": // whose key is never in a backup
+			v.say("encryption keys", checkSkipped, "%d values are locked by %s: only that KMS opens them", n.bad, lock)
 		case !keys:
 			v.say("encryption keys", checkSkipped, "%d values are locked by %s, whose key is elsewhere: give --encryption-config", n.bad, lock)
 		default:

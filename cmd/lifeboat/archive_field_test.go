@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"os"
 	"path/filepath"
@@ -71,4 +72,21 @@ func TestCreateOnUpgradedHost(t *testing.T) {
 	require.Equal(t, exitDone, r.code, "%s%s", r.stdout, r.stderr)
 	require.Regexp(t, `snapshot +note +"`+upgradeCopy, r.stdout)
 	require.Regexp(t, `etcd hash +good`, r.stdout)
+}
+
+// The keys of a KMS are never in a backup: nothing is wrong with it, and what
+// opens the values is said.
+func TestClusterWithKMS(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	db := s.backup.snapshot[:len(s.backup.snapshot)-sha256.Size]
+	old, sealed := []byte("k8s:enc:secretbox:v1:key1:"), []byte("k8s:enc:kms:v1:vault-2026:")
+	require.Len(t, sealed, len(old))
+	require.True(t, bytes.Contains(db, old))
+	db = bytes.ReplaceAll(db, old, sealed)
+	sum := sha256.Sum256(db)
+	require.NoError(t, os.WriteFile(s.snapshot, append(db, sum[:]...), 0o600))
+	r := lifeboat("archive", "verify", s.create(t, "kms.tar.gz"))
+	require.Equal(t, exitDone, r.code, "%s%s", r.stdout, r.stderr)
+	require.Regexp(t, `encryption keys +not checked +6 values are locked by kms v1 provider "vault-2026": only that KMS opens them`, r.stdout)
 }

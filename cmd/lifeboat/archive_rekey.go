@@ -29,7 +29,7 @@ and Secrets: those have to be replaced in the cluster.
 --rotate encrypts anew with a fresh key (the whole list has to be given). It
 keeps a former recipient out of the new file, not out of copies of the old one.
 
-The new file is not signed: sign it again.`,
+The new file is not signed: sign it again (minisign -Sm FILE -s KEY).`,
 		Flags: append(keyFlags(),
 			&cli.StringSliceFlag{Name: "add", Usage: "`RECIPIENT` to add to those of the file; repeatable"},
 			&cli.StringSliceFlag{Name: "recipients", Aliases: []string{"R"}, Usage: "the whole new list, from `FILE`, one a line; repeatable"},

@@ -58,13 +58,14 @@ func (v *verification) remember(env *environment, src *source, found *examined) 
 		Key: src.signedBy, Archive: v.Source, Verified: time.Now().UTC(),
 	}
 	folder, err := stateFolder()
-	if err != nil {
-		return err
-	}
 	path := filepath.Join(folder, sightingName(found.cluster, src.signedBy))
-	before, err := readSighting(path)
-	if err != nil {
-		return err
+	var before *sighting
+	if err == nil {
+		before, err = readSighting(path)
+	}
+	if err != nil { // what is wrong with this host is no verdict on the archive
+		v.say("older than before", checkSkipped, "%v", err)
+		return nil
 	}
 	switch {
 	case before == nil:
@@ -109,7 +110,7 @@ func readSighting(path string) (*sighting, error) {
 	defer file.Close()
 	s := &sighting{}
 	if err := json.NewDecoder(io.LimitReader(file, 1<<20)).Decode(s); err != nil {
-		return nil, withHint(fmt.Errorf("reading %q, which says what was verified before: it is damaged", path), "look at it, then remove it")
+		return nil, fmt.Errorf("%q, which says what was verified before, is damaged: look at it, then remove it", path)
 	}
 	return s, nil
 }

@@ -130,7 +130,7 @@ func codeIn(err error) exitCode {
 
 // codeAt is the code of one node of a tree of errors.
 func codeAt(err error) exitCode {
-	is, asks := err.(interface{ Is(error) bool }) //nolint:errorlint // what it wraps has its own turn
+	is, asks := err.(interface{ Is(error) bool })
 	for _, row := range sentinels() {
 		if err == row.err || asks && is.Is(row.err) { //nolint:errorlint // as above
 			return row.code

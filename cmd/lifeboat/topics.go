@@ -106,9 +106,15 @@ const environmentText = `NO_COLOR=1             no colour; there is always a wor
 TERM=dumb              no colour, and no line that is drawn over
 SOURCE_DATE_EPOCH=N    archive create takes N for now: the same bytes again
 XDG_STATE_HOME=DIR     archive verify keeps what it saw in DIR/lifeboat
+HOME=DIR               without XDG_STATE_HOME, and not root: in
+                       DIR/.local/state/lifeboat
+TMPDIR=DIR             where get, inspect, verify and other readers spool a
+                       database that memory has no room for, instead of /tmp:
+                       in plain text, in a file without a name
 
 Nothing else is read from the environment: no keys, no passphrases, no default
-flags. What you see on the command line is what happens.
+flags. The Go runtime has its own (GOMEMLIMIT, GOMAXPROCS, GODEBUG). What you
+see on the command line is what happens.
 
 Standard output carries the result alone. Warnings, progress, hints and errors
 go to standard error; with -o json each of them is one line of JSON.
