@@ -44,14 +44,14 @@ func stateFolder() (string, error) {
 // was verified before, and takes its place. Clocks and file names play no
 // part: revisions only grow. Unsigned archives are not remembered, or anybody
 // could make the real ones look old.
-func (v *verification) remember(env *environment, src *source, found *examined) error {
+func (v *verification) remember(env *environment, src *source, found *examined) {
 	if src.signedBy == "" {
 		v.say("older than before", checkSkipped, "only signed archives are remembered: give --pubkey")
-		return nil
+		return
 	}
 	if found.cluster == "" {
 		v.say("older than before", checkSkipped, "no namespace kube-system tells the cluster")
-		return nil
+		return
 	}
 	now := sighting{
 		Cluster: found.cluster, Revision: src.db.Revision(), CompactRevision: src.db.CompactRevision(), Hash: found.hash.Hash,
@@ -65,7 +65,7 @@ func (v *verification) remember(env *environment, src *source, found *examined) 
 	}
 	if err != nil { // what is wrong with this host is no verdict on the archive
 		v.say("older than before", checkSkipped, "%v", err)
-		return nil
+		return
 	}
 	switch {
 	case before == nil:
@@ -73,22 +73,21 @@ func (v *verification) remember(env *environment, src *source, found *examined) 
 	case now.Revision < before.Revision:
 		v.say("older than before", checkMismatch, "revision %d, and revision %d of the same cluster was verified here on %s (%q): an old archive in the place of a newer one",
 			now.Revision, before.Revision, before.Verified.Format(time.RFC3339), before.Archive)
-		return nil
+		return
 	case now.Revision == before.Revision && now.CompactRevision == before.CompactRevision && now.Hash != before.Hash:
 		v.say("older than before", checkMismatch, "revision %d with another content than was verified here on %s (%q): the cluster's history has forked",
 			now.Revision, before.Verified.Format(time.RFC3339), before.Archive)
-		return nil
+		return
 	default:
 		v.say("older than before", checkGood, "not older than revision %d, verified here on %s", before.Revision, before.Verified.Format(time.RFC3339))
 	}
 	// A bad archive is no mark to hold others against.
 	if !v.sound() {
-		return nil
+		return
 	}
 	if err := writeSighting(path, now); err != nil {
 		env.warn("the archive is not remembered: %v", err)
 	}
-	return nil
 }
 
 // sightingName keeps each signer's sightings apart: who holds another key must

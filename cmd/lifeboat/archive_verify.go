@@ -122,7 +122,8 @@ func (v *verification) full(ctx context.Context, env *environment, opts sourceOp
 	v.snapshot(src, found)
 	v.pki(src)
 	v.belongs(src, opts, found.belongings)
-	return v.remember(env, src, found)
+	v.remember(env, src, found)
+	return nil
 }
 
 // examined is what the passes over the database found.
