@@ -14,6 +14,7 @@ import (
 // goroutines at once; Close has to come after all of them.
 type DB struct {
 	name     string
+	file     *os.File // bolt closes it
 	bolt     *bolt.DB
 	tx       *bolt.Tx // the one transaction; what it hands out is valid until Close
 	keys     *bolt.Bucket
@@ -26,6 +27,8 @@ type DB struct {
 	scheduled int64 // compactions asked for and done, 0 for never
 	finished  int64
 	compacted int64 // the effective one, -1 for never
+
+	newest newestNow
 }
 
 var _ Reader = (*DB)(nil)
@@ -118,7 +121,7 @@ func inspect(f *os.File) (*DB, error) {
 	if err := checkSize(m, info.Size()); err != nil {
 		return nil, err
 	}
-	return &DB{name: f.Name(), meta: m, fileSize: info.Size()}, nil
+	return &DB{name: f.Name(), file: f, meta: m, fileSize: info.Size()}, nil
 }
 
 // checkSize makes sure that the file holds all pages. Reading a mapped page

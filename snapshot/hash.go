@@ -76,9 +76,9 @@ func (db *DB) keep(ctx context.Context, at int64) (*newest, error) {
 	if db.compacted < 0 {
 		return nil, nil //nolint:nilnil // every record counts
 	}
-	keep, err := db.newestAt(ctx, at, false)
-	if err == nil && keep.alive() == 0 && at > db.compacted {
-		return db.newestAt(ctx, db.compacted, false)
+	keep, err := db.newestAt(ctx, at)
+	if err == nil && keep.alive() == 0 && !isAlive(keep.nameless.Load()) && at > db.compacted {
+		return db.newestAt(ctx, db.compacted)
 	}
 	return keep, err
 }

@@ -45,7 +45,7 @@ func (db *DB) Info(ctx context.Context) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	newest, err := db.newestAt(ctx, db.revision, true)
+	newest, err := db.newestAt(ctx, db.revision)
 	if err != nil {
 		return Info{}, fmt.Errorf("counting keys: %w", err)
 	}

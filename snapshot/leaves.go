@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"runtime"
@@ -54,26 +55,75 @@ func errChanged() error { return damaged("the file changed while it was read") }
 
 // eachRecord goes through leaf pages in order, until do says stop.
 func (db *DB) eachRecord(ctx context.Context, pages []int64, do func(stored) (stop bool, err error)) error {
-	data := db.region.bytes()
-	for i, at := range pages {
-		if i%fetchPages == 0 {
-			fetch(data, pages[i:min(i+fetchPages, len(pages))])
-		}
-		if err := context.Cause(ctx); err != nil {
+	records := db.recordsOf(ctx, pages)
+	for {
+		r, err := records.next()
+		if err != nil || r.key == nil {
 			return err
 		}
-		count := int64(binary.NativeEndian.Uint16(data[at+10:]))
-		for i := range count {
-			r, err := storedAt(data, at+pageHeaderSize+i*elementSize)
-			if err != nil {
-				return err
-			}
-			if stop, err := do(r); err != nil || stop {
-				return err
-			}
+		if stop, err := do(r); err != nil || stop {
+			return err
 		}
 	}
-	return nil
+}
+
+// recordReader hands out the records of leaf pages, one by one.
+type recordReader struct {
+	ctx      context.Context
+	data     []byte
+	pageSize int64
+	pages    []int64
+
+	begun   int   // pages
+	element int64 // the one to read next
+	left    int   // in its page
+}
+
+func (db *DB) recordsOf(ctx context.Context, pages []int64) *recordReader {
+	return &recordReader{ctx: ctx, data: db.region.bytes(), pageSize: db.meta.pageSize, pages: pages}
+}
+
+// next returns a record without a key at the end.
+func (r *recordReader) next() (stored, error) {
+	for r.left == 0 {
+		if r.begun == len(r.pages) {
+			return stored{}, nil
+		}
+		if err := context.Cause(r.ctx); err != nil {
+			return stored{}, err
+		}
+		if r.begun%fetchPages == 0 {
+			fetch(r.data, r.pages[r.begun:min(r.begun+fetchPages, len(r.pages))])
+		}
+		at := r.pages[r.begun]
+		r.left = int(binary.NativeEndian.Uint16(r.data[at+10:]))
+		r.element = at + pageHeaderSize
+		r.begun++
+	}
+	s, err := storedAt(r.data, r.element)
+	r.element += elementSize
+	r.left--
+	return s, err
+}
+
+// skipSamePage passes over a page that both are about to begin, if it has the
+// same bytes in the same place: most of a copy, which is compared at the speed of
+// the memory by it.
+func (r *recordReader) skipSamePage(other *recordReader) bool {
+	if r.left > 0 || other.left > 0 || r.begun == len(r.pages) || other.begun == len(other.pages) {
+		return false
+	}
+	at := r.pages[r.begun]
+	if at != other.pages[other.begun] || at%r.pageSize != 0 || r.pageSize != other.pageSize {
+		return false
+	}
+	end := at + (1+int64(binary.NativeEndian.Uint32(r.data[at+12:])))*r.pageSize
+	if end > int64(min(len(r.data), len(other.data))) || !bytes.Equal(r.data[at:end], other.data[at:end]) {
+		return false
+	}
+	r.begun++
+	other.begun++
+	return true
 }
 
 // fetchPages is how many leaf pages are fetched at once: their records' beginnings

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"math/bits"
 	"runtime"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,6 +18,16 @@ type newest struct {
 	data  []byte
 	seed  maphash.Seed
 	slots []atomic.Uint64 // 0, or tag | deleted | offset of the record's element
+
+	// nameless is for the key "" that a restore with --bump-revision leaves,
+	// and that is no key to etcd's API.
+	nameless atomic.Uint64
+}
+
+// newestNow keeps the table of the newest revision, for which most ask.
+type newestNow struct {
+	sync.Mutex
+	table *newest
 }
 
 const (
@@ -25,9 +36,24 @@ const (
 	slotTag     = 0xffff << 48
 )
 
-// newestAt reads all records up to revision at. Without the record that a
-// restore with --bump-revision leaves, whose key is "", when named is true.
-func (db *DB) newestAt(ctx context.Context, at int64, named bool) (*newest, error) {
+// newestAt reads all records up to revision at.
+func (db *DB) newestAt(ctx context.Context, at int64) (*newest, error) {
+	if at != db.revision {
+		return db.findNewest(ctx, at)
+	}
+	db.newest.Lock()
+	defer db.newest.Unlock()
+	if db.newest.table != nil {
+		return db.newest.table, nil
+	}
+	n, err := db.findNewest(ctx, at)
+	if err == nil {
+		db.newest.table = n
+	}
+	return n, err
+}
+
+func (db *DB) findNewest(ctx context.Context, at int64) (*newest, error) {
 	l := &db.usage.leaves
 	// Two thirds full at most, however many keys the records have.
 	n := &newest{data: db.region.bytes(), seed: maphash.MakeSeed(), slots: make([]atomic.Uint64, l.records+l.records/2+1)}
@@ -45,8 +71,8 @@ func (db *DB) newestAt(ctx context.Context, at int64, named bool) (*newest, erro
 			if err != nil {
 				return false, recordError(r.key, err)
 			}
-			if named && len(name) == 0 {
-				return false, nil
+			if len(name) == 0 {
+				return false, n.enterNameless(r)
 			}
 			return false, b.put(r, name)
 		})
@@ -100,10 +126,7 @@ func (n *newest) slot(name []byte) (slot, tag uint64) {
 
 // enter enters a record, unless a newer one of its key is there.
 func (n *newest) enter(r stored, name []byte, slot, tag uint64) error {
-	own := tag | uint64(r.at)
-	if len(r.key) == tombstoneSize {
-		own |= slotDeleted
-	}
+	own := tag | valueOf(r)
 	for range n.slots {
 		have := n.slots[slot].Load()
 		for have == 0 || have&slotTag == tag {
@@ -131,8 +154,34 @@ func (n *newest) enter(r stored, name []byte, slot, tag uint64) error {
 	return errChanged() // there are more records than there were
 }
 
+func (n *newest) enterNameless(r stored) error {
+	for {
+		have := n.nameless.Load()
+		if have != 0 {
+			other, err := storedAt(n.data, int64(have&slotOffset))
+			if err != nil || bytes.Compare(other.key, r.key) > 0 {
+				return err
+			}
+		}
+		if n.nameless.CompareAndSwap(have, valueOf(r)) {
+			return nil
+		}
+	}
+}
+
+// valueOf is what a slot holds besides the tag.
+func valueOf(r stored) uint64 {
+	if len(r.key) == tombstoneSize {
+		return uint64(r.at) | slotDeleted
+	}
+	return uint64(r.at)
+}
+
 // is reports whether the record is the newest of its key.
 func (n *newest) is(r stored, name []byte) bool {
+	if len(name) == 0 {
+		return int64(n.nameless.Load()&slotOffset) == r.at
+	}
 	slot, tag := n.slot(name)
 	for range n.slots {
 		switch have := n.slots[slot].Load(); {
@@ -151,9 +200,11 @@ func (n *newest) is(r stored, name []byte) bool {
 // alive counts the keys whose newest record is no tombstone.
 func (n *newest) alive() (keys int64) {
 	for i := range n.slots {
-		if have := n.slots[i].Load(); have != 0 && have&slotDeleted == 0 {
+		if isAlive(n.slots[i].Load()) {
 			keys++
 		}
 	}
 	return keys
 }
+
+func isAlive(slot uint64) bool { return slot != 0 && slot&slotDeleted == 0 }

@@ -71,3 +71,19 @@ func TestTrailerOfHarbour(t *testing.T) {
 	_, err = snapshot.HashTrailer(t.Context(), iotest.ErrReader(broken))
 	require.ErrorIs(t, err, broken)
 }
+
+// TestTrailerOfOpenDatabase: an open database tells the trailer as a reader of
+// the file does.
+func TestTrailerOfOpenDatabase(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(generate(t, 1000))
+	require.NoError(t, err)
+	for want, file := range map[snapshot.Trailer][]byte{
+		snapshot.TrailerGood: data, snapshot.TrailerMissing: data[:len(data)-snapshot.TrailerSize],
+		snapshot.TrailerWrong: append(data[:len(data)-1:len(data)-1], data[len(data)-1]^1),
+	} {
+		got, err := open(t, write(t, file)).Trailer(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}

@@ -30,7 +30,7 @@ func etcdCommand(env *environment) *cli.Command {
 }
 
 // withSource opens the one SRC of a command and hands it to do.
-func withSource(c *cli.Context, env *environment, do func(src *source) error) error {
+func withSource(c *cli.Context, env *environment, trailer trailerCheck, do func(src *source) error) error {
 	path, err := oneArgument(c, "SRC")
 	if err != nil {
 		return err
@@ -39,6 +39,7 @@ func withSource(c *cli.Context, env *environment, do func(src *source) error) er
 	if err != nil {
 		return err
 	}
+	opts.trailer = trailer
 	src, err := openSource(c.Context, env, opts, path)
 	if err != nil {
 		return err

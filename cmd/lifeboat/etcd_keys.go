@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,9 +24,9 @@ func etcdHashCommand(env *environment) *cli.Command {
 			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
 			outputFlag(env, formatTable, formatJSON, formatYAML)),
 		Action: func(c *cli.Context) error {
-			return withSource(c, env, func(src *source) error {
+			return withSource(c, env, trailerBeside, func(src *source) error {
 				hash, err := src.db.HashKV(c.Context, c.Int64("rev"))
-				if err != nil {
+				if err := errors.Join(err, src.prove()); err != nil {
 					return err
 				}
 				if env.format != formatTable {

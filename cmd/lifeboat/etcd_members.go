@@ -17,7 +17,7 @@ func etcdMembersCommand(env *environment) *cli.Command {
 		ArgsUsage: "SRC",
 		Flags:     append(sourceFlags(), outputFlag(env, formatTable, formatJSON, formatYAML)),
 		Action: func(c *cli.Context) error {
-			return withSource(c, env, func(src *source) error { return etcdMembers(env, src) })
+			return withSource(c, env, trailerFirst, func(src *source) error { return etcdMembers(env, src) })
 		},
 	}
 }
@@ -81,7 +81,7 @@ func etcdAlarmsCommand(env *environment) *cli.Command {
 		ArgsUsage: "SRC",
 		Flags:     append(sourceFlags(), outputFlag(env, formatTable, formatJSON, formatYAML)),
 		Action: func(c *cli.Context) error {
-			return withSource(c, env, func(src *source) error { return etcdAlarms(env, src) })
+			return withSource(c, env, trailerFirst, func(src *source) error { return etcdAlarms(env, src) })
 		},
 	}
 }

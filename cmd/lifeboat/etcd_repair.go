@@ -70,6 +70,7 @@ func runRepair(c *cli.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
+	opts.trailer = trailerBeside
 	src, err := openSource(c.Context, env, opts, path)
 	if err != nil {
 		return err
@@ -78,7 +79,7 @@ func runRepair(c *cli.Context, env *environment) error {
 	do.Spool = snapshot.Spool{Where: snapshot.Where(opts.Spool), Dir: opts.spoolDir}
 	r := &repairer{c: c, env: env, opts: opts, src: src, to: to, do: do}
 	if c.Bool("dry-run") {
-		return r.plan()
+		return errors.Join(src.prove(), r.plan())
 	}
 	return r.run()
 }
@@ -110,6 +111,9 @@ func (r *repairer) run() error {
 	phase.Done()
 	if err != nil {
 		return err
+	}
+	if err := r.src.prove(); err != nil {
+		return errors.Join(err, repaired.File.Close())
 	}
 	if r.src.replay != nil {
 		err = r.writeDir(repaired)

@@ -82,6 +82,7 @@ func runRestore(c *cli.Context, env *environment, as verb) error {
 		return err
 	}
 	viaEtcd := as == rebuildVerb && c.Bool("via-etcd")
+	opts.trailer = trailerBeside
 	opts.CommittedOnly = opts.CommittedOnly || viaEtcd
 	src, err := openSource(c.Context, env, opts, path)
 	if err != nil {
@@ -106,6 +107,9 @@ func runRestore(c *cli.Context, env *environment, as verb) error {
 		return targetHint(err)
 	}
 	if c.Bool("dry-run") {
+		if err := src.prove(); err != nil {
+			return err
+		}
 		return r.printPlan(plan)
 	}
 	return r.run(plan)
@@ -146,6 +150,7 @@ func (r *restorer) options() (datadir.RestoreOptions, error) {
 	o := datadir.RestoreOptions{
 		Token:       r.c.String("initial-cluster-token"),
 		NoBootCheck: r.c.Bool("no-boot-check"),
+		Proof:       r.src.prove,
 		Spool:       snapshot.Spool{Where: snapshot.Where(r.opts.Spool), Dir: r.opts.spoolDir},
 	}
 	var err error

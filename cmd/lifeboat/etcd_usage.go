@@ -28,7 +28,7 @@ func etcdUsageCommand(env *environment) *cli.Command {
 			if top < 1 {
 				return usagef("--top %d: it is at least 1", top)
 			}
-			return withSource(c, env, func(src *source) error { return etcdUsage(c, env, src, top) })
+			return withSource(c, env, trailerFirst, func(src *source) error { return etcdUsage(c, env, src, top) })
 		},
 	}
 }

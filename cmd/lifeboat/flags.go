@@ -41,10 +41,22 @@ type sourceOptions struct {
 	CommittedOnly bool     // cut the log where a commit is recorded
 	AcceptLoss    bool     // go on over a damaged log
 
+	trailer trailerCheck // when the sha256 trailer of a snapshot file is checked
+
 	inventory *archive.Inventory // takes down the archive's content; nil for nothing
 
 	spoolDir string // where a spool on disk goes; "" is the system's temporary folder
 }
+
+// trailerCheck says when the sha256 trailer of a snapshot is checked, where it
+// is no part of reading a stream.
+type trailerCheck int
+
+const (
+	trailerFirst  trailerCheck = iota // before anything is handed out
+	trailerBeside                     // meanwhile: what is made of SRC must not count before source.prove
+	trailerNot
+)
 
 // sourceFlags stand wherever SRC stands. Secrets are named by file, never
 // given as a value: values end up in the process list and in the history.

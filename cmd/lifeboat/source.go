@@ -42,6 +42,7 @@ type source struct {
 	layers  []layer // from the outside in
 	trailer snapshot.Trailer
 	sum     [sha256.Size]byte // of the database and its trailer; only where there is one, or it was spooled
+	late    *lateTrailer      // the check that runs beside, nil for none
 	facts   []archive.Fact
 
 	file *os.File // the database, in SRC itself or spooled; db owns it
@@ -69,6 +70,7 @@ func (s *source) Close() error {
 	if s.db == nil {
 		return nil
 	}
+	s.late.stop()
 	return s.db.Close()
 }
 
@@ -142,8 +144,11 @@ func plainCause(err error) error {
 // pages. What the sum says counts first: it covers what the pages do not show.
 func (o *opener) databaseFile(ctx context.Context, file *os.File) error {
 	o.src.kind = kindDatabase
-	if !snapshot.HasTrailer(o.src.size) {
+	switch {
+	case !snapshot.HasTrailer(o.src.size):
 		return o.database(ctx, file)
+	case o.opts.trailer != trailerFirst:
+		return o.unproven(ctx, file)
 	}
 	o.src.kind = kindSnapshot
 	twin, err := duplicate(file) // a failed OpenFile closes its own
@@ -352,8 +357,7 @@ func (o *opener) database(ctx context.Context, file *os.File) error {
 func (o *opener) judgeTrailer() error {
 	switch {
 	case o.src.trailer == snapshot.TrailerWrong:
-		return &codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: the database is not the one that etcd wrote: damaged or cut"),
-			Hint: "take another copy of the backup"}
+		return wrongTrailer()
 	case o.src.trailer == snapshot.TrailerMissing && o.opts.RequireHash:
 		return &codedError{Code: exitDamaged, Err: errors.New("sha256 trailer: missing, and --require-hash asks for it")}
 	case o.src.trailer == snapshot.TrailerMissing:

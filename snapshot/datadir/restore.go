@@ -39,6 +39,10 @@ type RestoreOptions struct {
 	// owner of what is replaced.
 	Owner *Owner
 
+	// Proof, if there is one, is a check of the source that runs beside the
+	// build. Nothing is put in its place before it has returned nil.
+	Proof func() error
+
 	NoBootCheck bool
 	Spool       snapshot.Spool // for the copy from which keys are dropped
 }
@@ -209,8 +213,6 @@ func (p *RestorePlan) run(ctx context.Context) (_ *Restored, err error) {
 	if file != p.file {
 		defer file.Close()
 	}
-	want := later(func() (print, error) { return fingerprint(ctx, p.db, p.opts.Drop) })
-	defer want() //nolint:errcheck // the database may be closed when this returns
 	var builds []*memberBuild
 	defer func() {
 		for _, b := range builds {
@@ -224,8 +226,13 @@ func (p *RestorePlan) run(ctx context.Context) (_ *Restored, err error) {
 			return nil, err
 		}
 		builds = append(builds, b)
-		if err := p.buildMember(ctx, b, file, want, result); err != nil {
+		if err := p.buildMember(ctx, b, file, result); err != nil {
 			return nil, fmt.Errorf("member %q: %w", m.Name, err)
+		}
+	}
+	if p.opts.Proof != nil {
+		if err := p.opts.Proof(); err != nil {
+			return nil, err
 		}
 	}
 	for _, b := range builds {
@@ -257,19 +264,14 @@ func (p *RestorePlan) dropped(ctx context.Context) (*os.File, error) {
 	return copied, nil
 }
 
-// buildMember writes one member's dir and checks it.
-func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.File, want func() (print, error), result *Restored) error {
-	req := restoreRequest{
-		Name: b.member.Name, PeerURLs: b.member.PeerURLs, InitialCluster: p.InitialCluster, Token: p.Token,
-		DataDir: b.data, WALDir: b.walBuilt(),
-	}
-	if p.opts.Bump > 0 {
-		req.Bump = uint64(p.NewRevision - p.newestRecord)
-	}
-	if err := etcdproc.Do(ctx, restoreTask, req, &struct{}{}, file); err != nil {
+// buildMember writes one member's dir and checks it, while the disk works.
+func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.File, result *Restored) error {
+	if err := p.writeMember(ctx, b, file); err != nil {
 		return err
 	}
-	hash, err := p.verify(ctx, b, want)
+	synced := later(func() (struct{}, error) { return struct{}{}, syncFile(b.dir().Database()) })
+	defer synced() //nolint:errcheck // waited for above, unless there is another error
+	hash, err := p.verify(ctx, b)
 	if err != nil {
 		return fmt.Errorf("checking the result: %w", err)
 	}
@@ -285,5 +287,49 @@ func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.
 		}
 		result.Boots = append(result.Boots, trial)
 	}
+	if _, err := synced(); err != nil {
+		return err
+	}
 	return p.opts.Owner.apply(b)
+}
+
+// writeMember has a child make the dir, and copies the database meanwhile.
+func (p *RestorePlan) writeMember(ctx context.Context, b *memberBuild, file *os.File) error {
+	req := restoreRequest{
+		Name: b.member.Name, PeerURLs: b.member.PeerURLs, InitialCluster: p.InitialCluster, Token: p.Token,
+		DataDir: b.data, WALDir: b.walBuilt(), Copy: filepath.Join(b.part, "database"),
+	}
+	if p.opts.Bump > 0 {
+		req.Bump = uint64(p.NewRevision - p.newestRecord)
+	}
+	size := p.info.Size
+	if file != p.file { // keys were dropped, for which the database may have grown
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		size = info.Size()
+	}
+	word, say, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer word.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	copied := later(func() (struct{}, error) {
+		err := copyTo(ctx, req.Copy, file, size)
+		if err == nil {
+			_, err = say.Write([]byte{1})
+		}
+		return struct{}{}, errors.Join(err, say.Close())
+	})
+	err = etcdproc.Do(ctx, restoreTask, req, &struct{}{}, file, word)
+	if err != nil {
+		cancel()
+	}
+	if _, copyErr := copied(); copyErr != nil && !errors.Is(copyErr, context.Canceled) {
+		return fmt.Errorf("copying the database: %w", copyErr) // the child only knows that there is none
+	}
+	return err
 }

@@ -2,11 +2,13 @@ package datadir
 
 import (
 	"encoding/json"
-	"path/filepath"
+	"io"
+	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/pkg/v3/traceutil"
+	etcddatadir "go.etcd.io/etcd/server/v3/storage/datadir"
 	"go.etcd.io/etcd/server/v3/storage/schema"
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -61,7 +63,8 @@ func dropChild(c *etcdproc.Call) (any, error) {
 	return answer, m.close()
 }
 
-// restoreRequest makes a data dir of the database, the child's first file.
+// restoreRequest makes a data dir of the database, the child's first file. The
+// second one is a pipe: a byte in it says that Copy is complete.
 type restoreRequest struct {
 	Name           string
 	PeerURLs       []string
@@ -70,32 +73,66 @@ type restoreRequest struct {
 	DataDir        string
 	WALDir         string // "" for the one in DataDir
 	Bump           uint64
+	Copy           string // a copy of the database, which becomes the data dir's
 }
 
-// restoreChild runs etcdutl's restore and mends what it leaves of the old
-// cluster.
+// restoreChild runs etcdutl's restore, on a miniature of the database: it would
+// copy a whole one by itself, and read all of it again with each of its four
+// transactions. What came of the miniature is carried over in one.
 func restoreChild(c *etcdproc.Call) (any, error) {
 	var req restoreRequest
 	if err := c.Request(&req); err != nil {
 		return nil, err
 	}
+	c.Enter("making a miniature of the database")
+	miniature := req.Copy + ".miniature"
+	if err := makeMiniature(miniature, etcdproc.FilePath(0)); err != nil {
+		return nil, err
+	}
 	c.Enter("restoring")
 	if err := etcdsnapshot.NewV3(c.Log).Restore(etcdsnapshot.RestoreConfig{
-		SnapshotPath:        etcdproc.FilePath(0),
+		SnapshotPath:        miniature,
 		Name:                req.Name,
 		PeerURLs:            req.PeerURLs,
 		InitialCluster:      req.InitialCluster,
 		InitialClusterToken: req.Token,
 		OutputDataDir:       req.DataDir,
 		OutputWALDir:        req.WALDir,
-		SkipHashCheck:       true, // the trailer was checked when the source was read
+		SkipHashCheck:       true, // the trailer is checked by whoever opened the source
 		RevisionBump:        req.Bump,
 		MarkCompacted:       req.Bump > 0,
 	}); err != nil {
 		return nil, err
 	}
+	if err := os.Remove(miniature); err != nil {
+		return nil, err
+	}
+	restored := etcddatadir.ToBackendFileName(req.DataDir)
 	c.Enter("clearing what belonged to the old cluster")
-	return struct{}{}, clearOldCluster(filepath.Join(req.DataDir, "member", "snap", "db"), etcdproc.FilePath(0))
+	if err := clearOldCluster(restored, etcdproc.FilePath(0)); err != nil {
+		return nil, err
+	}
+	c.Enter("waiting for the copy of the database")
+	if err := awaitByte(etcdproc.FilePath(1)); err != nil {
+		return nil, err
+	}
+	c.Enter("carrying over what was restored")
+	if err := carryOver(req.Copy, restored); err != nil {
+		return nil, err
+	}
+	return struct{}{}, os.Rename(req.Copy, restored)
+}
+
+// awaitByte waits for the parent's word. A pipe that ends without one says that
+// the parent gave up.
+func awaitByte(pipe string) error {
+	file, err := os.Open(pipe)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = io.ReadFull(file, make([]byte, 1))
+	return err
 }
 
 // clearOldCluster takes out of a restored database what names members that are
@@ -109,7 +146,7 @@ func clearOldCluster(path, source string) error {
 	if err != nil {
 		return err
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
 	if err != nil {
 		return err
 	}
@@ -142,7 +179,7 @@ func clearOldCluster(path, source string) error {
 
 // hasTerm looks into a database whose pages were checked by the parent.
 func hasTerm(path string) (has bool, err error) {
-	db, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: time.Second})
+	db, err := openReadOnly(path)
 	if err != nil {
 		return false, err
 	}

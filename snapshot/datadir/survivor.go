@@ -75,6 +75,10 @@ func (s *Survivor) readDatabase(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
+	return s.read(db)
+}
+
+func (s *Survivor) read(db *snapshot.DB) (err error) {
 	if s.Info, err = db.Status(); err != nil {
 		return err
 	}

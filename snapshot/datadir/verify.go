@@ -3,9 +3,12 @@ package datadir
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
+
+	"go.etcd.io/etcd/server/v3/storage/backend"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
@@ -47,37 +50,38 @@ func fingerprint(ctx context.Context, r snapshot.Reader, except [][]byte) (print
 	return p, nil
 }
 
-// verify holds a data dir that was built against what it should be: the keys
+// verify holds a data dir that was built against what it should be: the records
 // of the source, and what etcd asks of a dir when it starts (etcd
 // server/etcdserver/bootstrap.go). It returns the result's HashKV.
-func (p *RestorePlan) verify(ctx context.Context, b *memberBuild, source func() (print, error)) (snapshot.Hash, error) {
-	s, err := b.dir().Survey(ctx)
+func (p *RestorePlan) verify(ctx context.Context, b *memberBuild) (snapshot.Hash, error) {
+	l, err := b.dir().Log(ctx)
 	if err != nil {
 		return snapshot.Hash{}, err
 	}
-	if s.DatabaseErr != nil {
-		return snapshot.Hash{}, s.DatabaseErr
-	}
-	if err := p.invariants(s); err != nil {
-		return snapshot.Hash{}, err
-	}
-	db, err := snapshot.Open(ctx, s.Database)
+	db, err := snapshot.Open(ctx, b.dir().Database())
 	if err != nil {
 		return snapshot.Hash{}, err
 	}
 	defer db.Close()
+	s := &Survivor{Dir: b.dir(), Log: l, Database: b.dir().Database()}
+	if err := s.read(db); err != nil {
+		return snapshot.Hash{}, err
+	}
+	if err := p.invariants(s); err != nil {
+		return snapshot.Hash{}, err
+	}
 	hash := later(func() (snapshot.Hash, error) { return db.HashKV(ctx, 0) })
 	defer hash() //nolint:errcheck // it reads db, which is closed after it
-	got, err := fingerprint(ctx, db, nil)
+	switch {
+	case len(p.opts.Drop) > 0: // etcd may have gone on with a compaction that was cut off
+		err = sameKeys(ctx, db, p.db, p.opts.Drop)
+	case p.opts.Bump > 0:
+		err = sameRecords(ctx, db, p.db, p.NewRevision, rewritten...)
+	default:
+		err = sameRecords(ctx, db, p.db, 0, rewritten...)
+	}
 	if err != nil {
 		return snapshot.Hash{}, err
-	}
-	want, err := source()
-	if err != nil {
-		return snapshot.Hash{}, err
-	}
-	if got != want || got.keys != p.Keys {
-		return snapshot.Hash{}, fmt.Errorf("the result has %d keys that are not those of the source, which has %d: %w", got.keys, want.keys, snapshot.ErrDamaged)
 	}
 	alarms, err := db.Alarms()
 	if err != nil {
@@ -87,6 +91,47 @@ func (p *RestorePlan) verify(ctx context.Context, b *memberBuild, source func() 
 		return snapshot.Hash{}, fmt.Errorf("%d alarms are left", len(alarms))
 	}
 	return hash()
+}
+
+// sameKeys: the living keys of db are those of source, without those in except.
+// It says nothing of the history.
+func sameKeys(ctx context.Context, db, source *snapshot.DB, except [][]byte) error {
+	wanted := later(func() (print, error) { return fingerprint(ctx, source, except) })
+	got, err := fingerprint(ctx, db, nil)
+	want, sourceErr := wanted()
+	if err = errors.Join(err, sourceErr); err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("the result has %d keys that are not those of the source, which has %d: %w", got.keys, want.keys, snapshot.ErrDamaged)
+	}
+	return nil
+}
+
+// sameRecords: the records of db are those of source with the whole history,
+// then, if bumped is not 0, one of that revision and without a key. No bucket is
+// another but those in rewritten.
+func sameRecords(ctx context.Context, db, source *snapshot.DB, bumped int64, rewritten ...backend.Bucket) error {
+	more, err := db.Beyond(ctx, source)
+	if err != nil {
+		return err
+	}
+	switch {
+	case bumped == 0 && len(more) == 0:
+	case bumped != 0 && len(more) == 1 && more[0].Main == bumped && len(more[0].Key) == 0 && !more[0].Deleted:
+	default:
+		return fmt.Errorf("the result has %d records beyond those of the source: %w", len(more), snapshot.ErrDamaged)
+	}
+	changed, err := db.DifferentBuckets(source)
+	if err != nil {
+		return err
+	}
+	for _, name := range changed {
+		if !slices.ContainsFunc(rewritten, func(b backend.Bucket) bool { return string(b.Name()) == name }) {
+			return fmt.Errorf("the result's bucket %q is not that of the source: %w", name, snapshot.ErrDamaged)
+		}
+	}
+	return nil
 }
 
 // later starts f beside what comes next; the function that it returns waits for
