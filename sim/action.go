@@ -40,17 +40,19 @@ const (
 	RaiseQuota      Verb = "raise-quota"       // members, `bytes`: restarted with a larger quota
 	ClockPause      Verb = "clock-pause"       // members, `by`: the process stands still that long
 	Wait            Verb = "wait"              // `by`: time passes
+	LoseNode        Verb = "lose-node"         // names of nodes, or each
+	LoseZone        Verb = "lose-zone"         // names of zones, or each
 )
 
 // verbFacts say, for each verb, what it takes and who can do it.
 type verbFacts struct {
 	engines []EngineName
 	fields  []string // beside members
-	members string   // "", "some", "one", "new"
+	members string   // "", "some", "one", "new", "nodes"
 }
 
 func verbs() map[Verb]verbFacts {
-	both, virtual := []EngineName{Virtual, Embedded}, []EngineName{Virtual}
+	both, virtual, nodes := []EngineName{Virtual, Embedded}, []EngineName{Virtual}, []EngineName{Nodes}
 	return map[Verb]verbFacts{
 		Kill: {both, nil, "some"}, Stop: {both, nil, "some"}, Start: {both, nil, "some"},
 		Partition: {both, []string{"from"}, "some"}, OneWay: {both, []string{"from"}, "some"}, Isolate: {both, nil, "some"}, Heal: {both, nil, ""},
@@ -60,6 +62,7 @@ func verbs() map[Verb]verbFacts {
 		MoveLeader: {both, nil, "one"}, ForceNewCluster: {both, nil, "some"}, Rebuild: {both, []string{"bump-revision"}, "one"},
 		Restore: {both, []string{"bump-revision"}, "one"}, Save: {both, nil, "one"},
 		Fill: {both, []string{"bytes"}, ""}, Compact: {both, nil, ""}, Defrag: {both, []string{"by"}, "some"}, Disarm: {both, nil, ""},
+		LoseNode: {nodes, nil, "nodes"}, LoseZone: {nodes, nil, "nodes"},
 		RaiseQuota: {both, []string{"bytes"}, "some"}, ClockPause: {both, []string{"by"}, "some"}, Wait: {both, []string{"by"}, ""},
 	}
 }

@@ -16,11 +16,16 @@ func (l *loader) check(s *Scenario) {
 		}
 		return
 	}
-	if len(s.Steady) == 0 {
-		l.fail(0, "add steady: [{leader: exactly-one}]", "steady is missing: nothing says that the cluster was well before")
-	}
 	if len(s.Steps) == 0 {
 		l.fail(0, "", "there are no steps")
+	}
+	if s.onNodes() {
+		l.checkEngines(s)
+		l.checkNodes(s)
+		return
+	}
+	if len(s.Steady) == 0 {
+		l.fail(0, "add steady: [{leader: exactly-one}]", "steady is missing: nothing says that the cluster was well before")
 	}
 	if s.Stop == 0 || s.Stop > maxStop {
 		l.fail(0, "", "stop-when's time is above 0 and at most %s", maxStop)
@@ -45,6 +50,9 @@ func (l *loader) checkEngines(s *Scenario) {
 			}
 		}
 		for _, e := range s.allExpectations() {
+			if e.Subject.onPods() != (engine == Nodes) {
+				l.fail(e.line, "", "the %s engine cannot look at %s", engine, e.Subject)
+			}
 			if e.Subject == OnObjects && engine == Virtual {
 				l.fail(e.line, "", "the virtual engine holds no Kubernetes objects: `objects` is for the embedded one")
 			}

@@ -5,6 +5,8 @@
 //     word for every mistake; Check refuses what no engine can be asked for.
 //   - engine.go: Engine and Cluster, what sim/quorum (raft in virtual time) and
 //     sim/members (real etcd members) do for a drill.
+//   - nodes.go: the third kind of drill, which loses nodes of a backup, and what
+//     sim/nodes does for it.
 //   - report.go and the report_*.go files: what a run found, as text, JSON,
 //     JUnit XML, Markdown and one self-contained HTML page.
 //

@@ -20,18 +20,20 @@ func Encode(s *Scenario) []byte {
 		line("document: %s", flow(s.Document))
 	}
 	line("engine: %s", flow(s.Engines))
-	line("seeds: %d..%d", s.Seeds.First, s.Seeds.Last)
 	g := s.Given
+	if s.onNodes() {
+		if g.Backup != "" {
+			line("given: {backup: %s}", flow(g.Backup))
+		}
+		encodeSteps(line, s.Steps)
+		return b.Bytes()
+	}
+	line("seeds: %d..%d", s.Seeds.First, s.Seeds.Last)
 	line("given: {members: %d, learners: %d, tick: %s, election: %s, latency: %s, spread: %s, sync: %s, prevote: %t, load: {writes: %d/s, reads: %d/s, clients: %d}%s%s}",
 		g.Members, g.Learners, g.Tick, g.Election, g.Latency, g.Spread, g.Sync, g.PreVote, g.Load.Writes, g.Load.Reads, g.Load.Clients,
 		field(", quota: ", g.Quota, g.Quota > 0), field(", backup: ", g.Backup, g.Backup != ""))
 	line("steady: %s", expectationsFlow(s.Steady))
-	line("steps:")
-	for _, step := range s.Steps {
-		line("  - {name: %s%s%s%s%s%s}", flow(step.Name),
-			field(", at: ", step.At, step.At != nil), field(", after: ", step.After, step.After != ""), field(", wait: ", step.Wait, step.Wait > 0),
-			optional(", do: ", actionsFlow(step.Do), len(step.Do) > 0), optional(", expect: ", expectationsFlow(step.Expect), len(step.Expect) > 0))
-	}
+	encodeSteps(line, s.Steps)
 	if len(s.Always) > 0 {
 		line("always: %s", flow(s.Always))
 	}
@@ -57,6 +59,15 @@ func Encode(s *Scenario) []byte {
 		line("expect: {%s}", strings.Join(parts, ", "))
 	}
 	return b.Bytes()
+}
+
+func encodeSteps(line func(format string, args ...any), steps []Step) {
+	line("steps:")
+	for _, step := range steps {
+		line("  - {name: %s%s%s%s%s%s}", flow(step.Name),
+			field(", at: ", step.At, step.At != nil), field(", after: ", step.After, step.After != ""), field(", wait: ", step.Wait, step.Wait > 0),
+			optional(", do: ", actionsFlow(step.Do), len(step.Do) > 0), optional(", expect: ", expectationsFlow(step.Expect), len(step.Expect) > 0))
+	}
 }
 
 // flow is v as JSON, which YAML reads.
@@ -107,6 +118,7 @@ func expectationsFlow(list []Expectation) string {
 	parts := make([]string, len(list))
 	for i, e := range list {
 		parts[i] = "{" + string(e.Subject) + ": " + flow(e.Value) + field(", is: ", e.Is, e.Is != "") + field(", with: ", e.With, e.With != "") +
+			field(", namespace: ", e.Namespace, e.Namespace != "") +
 			field(", on: ", e.On, len(e.On) > 0) + field(", within: ", e.Within, e.Within > 0) + field(", for: ", e.For, e.For > 0) + "}"
 	}
 	return "[" + strings.Join(parts, ", ") + "]"

@@ -7,22 +7,27 @@ type Subject string
 
 // The subjects, with what their value may be.
 const (
-	OnLeader   Subject = "leader"    // exactly-one, none, several, or a member's name
-	OnTerm     Subject = "term"      // same, changed: against the start of the step
-	OnWrite    Subject = "write"     // ok, fails; `with` is the error's text
-	OnRead     Subject = "read"      // serializable, linearizable; `is` ok, fails; `with`
-	OnAction   Subject = "action"    // ok, fails; `with`: the step's last action
-	OnMembers  Subject = "members"   // how many voters and learners
-	OnVoters   Subject = "voters"    // how many
-	OnLearners Subject = "learners"  // how many
-	OnStatus   Subject = "status"    // an error of `endpoint status`, or ok
-	OnAlarms   Subject = "alarms"    // none, NOSPACE, CORRUPT
-	OnHash     Subject = "hash"      // equal: all running voters at the same revision
-	OnObjects  Subject = "objects"   // a namespace: all objects that the backup has of it can be read
-	OnReadOnly Subject = "read-only" // true: serializable reads work, writes fail; false: writes work
-	OnLost     Subject = "lost"      // acknowledged writes lost: a number, or some
-	OnRevision Subject = "revision"  // ahead, behind: of what a watcher had seen before the last restore
+	OnLeader   Subject = "leader"      // exactly-one, none, several, or a member's name
+	OnTerm     Subject = "term"        // same, changed: against the start of the step
+	OnWrite    Subject = "write"       // ok, fails; `with` is the error's text
+	OnRead     Subject = "read"        // serializable, linearizable; `is` ok, fails; `with`
+	OnAction   Subject = "action"      // ok, fails; `with`: the step's last action
+	OnMembers  Subject = "members"     // how many voters and learners
+	OnVoters   Subject = "voters"      // how many
+	OnLearners Subject = "learners"    // how many
+	OnStatus   Subject = "status"      // an error of `endpoint status`, or ok
+	OnAlarms   Subject = "alarms"      // none, NOSPACE, CORRUPT
+	OnHash     Subject = "hash"        // equal: all running voters at the same revision
+	OnObjects  Subject = "objects"     // a namespace: all objects that the backup has of it can be read
+	OnReadOnly Subject = "read-only"   // true: serializable reads work, writes fail; false: writes work
+	OnLost     Subject = "lost"        // acknowledged writes lost: a number, or some
+	OnPending  Subject = "pending"     // Pods without a node after a loss: at most so many; `namespace`
+	OnBack     Subject = "back-within" // a time: every Pod that was lost is back by then, by itself; `namespace`
+	OnRevision Subject = "revision"    // ahead, behind: of what a watcher had seen before the last restore
 )
+
+// onPods says whether the subject is for drills that lose nodes.
+func (s Subject) onPods() bool { return s == OnPending || s == OnBack }
 
 // Expectation is one line of `expect` or `steady`.
 type Expectation struct {
@@ -30,6 +35,8 @@ type Expectation struct {
 	Value   string  `json:"value"`
 	Is      string  `json:"is,omitempty"`   // ok (default) or fails, of a read
 	With    string  `json:"with,omitempty"` // a part of the error's text
+	// Namespace is that of the Pods that are looked at, "" for all.
+	Namespace string `json:"namespace,omitempty"`
 	// On is the member that is asked; nil is any that runs, for a write all of
 	// them in turn.
 	On []Selector `json:"on,omitempty"`
@@ -50,6 +57,9 @@ func (e Expectation) String() string {
 	}
 	if e.With != "" {
 		text += " with " + quote(e.With)
+	}
+	if e.Namespace != "" {
+		text += " in namespace " + e.Namespace
 	}
 	if len(e.On) > 0 {
 		text += " on " + strings.Join(names(e.On), ", ")

@@ -127,6 +127,11 @@ func (l *loader) scenario(s *Scenario, root *yaml.Node) {
 		}
 	}
 	s.Engines, s.Seeds = l.engines(f["engine"]), l.seeds(f["seeds"])
+	if s.onNodes() {
+		l.nodesOnly(s, f)
+		s.Steps = l.steps(f["steps"])
+		return
+	}
 	s.Steady, s.Steps = l.expectations(f["steady"]), l.steps(f["steps"])
 	s.Always = l.invariants(f["always"])
 	if node := f["stop-when"]; node != nil {
@@ -155,12 +160,12 @@ func (l *loader) lines(node *yaml.Node, what string) []string {
 
 func (l *loader) engines(node *yaml.Node) []EngineName {
 	if node == nil {
-		l.fail(0, "", "engine is missing: virtual, embedded, or both")
+		l.fail(0, "", "engine is missing: virtual, embedded, or both; nodes for a drill that loses nodes")
 		return nil
 	}
 	var out []EngineName
 	for _, item := range items(node) {
-		out = append(out, EngineName(l.word(item, "engine", string(Virtual), string(Embedded))))
+		out = append(out, EngineName(l.word(item, "engine", string(Virtual), string(Embedded), string(Nodes))))
 	}
 	return out
 }

@@ -203,7 +203,7 @@ func subjectFacts() map[Subject][]string {
 		OnLeader: nil, OnTerm: {"same", "changed"}, OnWrite: {"ok", "fails"}, OnRead: {"serializable", "linearizable"},
 		OnAction: {"ok", "fails"}, OnMembers: nil, OnVoters: nil, OnLearners: nil, OnStatus: nil,
 		OnAlarms: {"none", "NOSPACE", "CORRUPT"}, OnHash: {"equal"}, OnObjects: nil, OnReadOnly: {"true", "false"},
-		OnLost: nil, OnRevision: {"ahead", "behind"},
+		OnLost: nil, OnRevision: {"ahead", "behind"}, OnPending: nil, OnBack: nil,
 	}
 }
 
@@ -227,7 +227,7 @@ func (l *loader) expectation(node *yaml.Node) (Expectation, bool) {
 		subjects = append(subjects, string(s))
 	}
 	slices.Sort(subjects)
-	f := l.fields(node, "an expectation", append(subjects, "is", "with", "on", "within", "for")...)
+	f := l.fields(node, "an expectation", append(subjects, "is", "with", "on", "within", "for", "namespace")...)
 	e := Expectation{line: node.Line}
 	for _, word := range subjects {
 		if f[word] == nil {
@@ -251,6 +251,7 @@ func (l *loader) expectation(node *yaml.Node) (Expectation, bool) {
 	if f["on"] != nil {
 		e.On = l.selectors(f["on"])
 	}
+	e.Namespace = l.text(f["namespace"], "namespace")
 	e.Within, e.For = l.duration(f["within"], "within", 0), l.duration(f["for"], "for", 0)
 	l.sensible(e, node.Line)
 	return e, true
@@ -268,7 +269,22 @@ func (l *loader) sensible(e Expectation, line int) {
 	if e.With != "" && !fails && e.Subject != OnStatus {
 		l.fail(line, "", "`with` is the text of an error, and this expects none")
 	}
+	if e.Namespace != "" && !e.Subject.onPods() {
+		l.fail(line, "", "`namespace` belongs to what looks at Pods")
+	}
+	if e.Subject.onPods() && (len(e.On) > 0 || e.Within > 0 || e.For > 0) {
+		l.fail(line, "", "%s is worked out, not waited for: it takes a namespace alone", e.Subject)
+	}
 	switch e.Subject {
+	case OnPending:
+		if n, err := strconv.Atoi(e.Value); err != nil || n < 0 {
+			l.fail(line, "", "pending is a number of Pods")
+		}
+	case OnBack:
+		var d Duration
+		if err := d.UnmarshalText([]byte(e.Value)); err != nil {
+			l.fail(line, "", "back-within is a time, such as 6m")
+		}
 	case OnMembers, OnVoters, OnLearners:
 		if _, err := strconv.Atoi(e.Value); err != nil {
 			l.fail(line, "", "%s is a number", e.Subject)

@@ -19,6 +19,8 @@ engine: virtual
 steady: [{leader: exactly-one}]
 `
 
+const nodesHead = "apiVersion: lifeboat/v1\nkind: Drill\ntitle: t\nengine: nodes\n"
+
 // Each mistake is told with its line and, for a word, the nearest known one.
 func TestLoadTellsMistakes(t *testing.T) {
 	t.Parallel()
@@ -42,6 +44,23 @@ func TestLoadTellsMistakes(t *testing.T) {
 		"backup, virtual":       {head + "given: {backup: x}\nsteps: [{do: heal}]\n", "cannot start from a backup"},
 		"two subjects":          {head + "steps:\n  - expect: [{leader: none, write: ok}]\n", "looks at one thing"},
 		"error text of success": {head + "steps:\n  - expect: [{write: ok, with: x}]\n", "expects none"},
+		"nodes and members":     {strings.Replace(nodesHead, "nodes", "[nodes, virtual]", 1) + "steps: [{do: {lose-node: a}}]\n", "for the nodes engine alone"},
+		"nodes, a load":         {nodesHead + "given: {load: {writes: 5/s}}\nsteps: [{do: {lose-node: a}}]\n", `line 5: given of a drill that loses nodes has no "load"`},
+		"nodes, a time":         {nodesHead + "steps: [{at: 5s, do: {lose-node: a}}]\n", "no time passes between losses"},
+		"nodes, steady":         {nodesHead + "steady: [{pending: 0}]\nsteps: [{do: {lose-node: a}}]\n", `line 5: a drill that loses nodes has no "steady"`},
+		"nodes, a member":       {nodesHead + "steps: [{do: {kill: leader}}]\n", "the nodes engine cannot do kill"},
+		"nodes, two losses":     {nodesHead + "steps: [{do: [{lose-node: a}, {lose-node: b}]}]\n", "has to lose something, once"},
+		"nodes, nothing lost":   {nodesHead + "steps: [{expect: [{pending: 0}]}]\n", "has to lose something, once"},
+		"nodes, a leader":       {nodesHead + "steps: [{do: {lose-node: a}, expect: [{leader: none}]}]\n", "the nodes engine cannot look at leader"},
+		"nodes, waited for":     {nodesHead + "steps: [{do: {lose-node: a}, expect: [{pending: 0, within: 5s}]}]\n", "worked out, not waited for"},
+		"nodes, no number":      {nodesHead + "steps: [{do: {lose-node: a}, expect: [{pending: few}]}]\n", "pending is a number of Pods"},
+		"nodes, no time":        {nodesHead + "steps: [{do: {lose-node: a}, expect: [{back-within: soon}]}]\n", "back-within is a time"},
+		"nodes, each and one":   {nodesHead + "steps: [{do: {lose-node: [each, a]}}]\n", "each stands alone"},
+		"nodes, twice":          {nodesHead + "steps: [{do: {lose-zone: [a, a]}}]\n", `"a" is named twice`},
+		"nodes, no steps":       {nodesHead, "there are no steps"},
+		"lose-node of members":  {head + "steps: [{do: {lose-node: a}}]\n", "the virtual engine cannot do lose-node"},
+		"pending of members":    {head + "steps: [{do: heal, expect: [{pending: 0}]}]\n", "the virtual engine cannot look at pending"},
+		"namespace of a write":  {head + "steps: [{do: heal, expect: [{write: ok, namespace: x}]}]\n", "`namespace` belongs to what looks at Pods"},
 		"no steady":             {strings.Replace(head, "steady", "#", 1) + "steps: [{do: heal}]\n", "steady is missing"},
 		"election too short":    {head + "given: {election: 200ms}\nsteps: [{do: heal}]\n", "etcd refuses that"},
 		"ten members":           {head + "given: {members: 10}\nsteps: [{do: heal}]\n", "may be 1 to 9"},

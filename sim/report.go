@@ -41,6 +41,8 @@ type StepResult struct {
 	End    Duration `json:"end"`
 	Done   []Done   `json:"done,omitempty"`
 	Checks []Check  `json:"checks,omitempty"`
+	// Losses are what the step worked out, of a drill that loses nodes.
+	Losses []NodeLoss `json:"losses,omitempty"`
 }
 
 // RTO is how long it took to recover, split where an operator would: until
@@ -70,6 +72,9 @@ type Run struct {
 	RPO *int `json:"rpo,omitempty"` // acknowledged writes lost
 	// Objects are the backup's; nil where there was no backup.
 	Objects *ObjectLoss `json:"objects,omitempty"`
+
+	// Basis says what the answers of a drill that loses nodes rest on.
+	Basis []string `json:"basis,omitempty"`
 
 	Checked   []Invariant `json:"checkedInvariants,omitempty"`
 	Unchecked []Invariant `json:"uncheckedInvariants,omitempty"` // listed, and the engine cannot see them

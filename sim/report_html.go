@@ -19,7 +19,7 @@ var reportTemplate string
 // WriteHTML writes the report as one page that needs nothing else: no script,
 // no request, its style allowed by its hash in the page's own policy.
 func (r *Report) WriteHTML(w io.Writer) error {
-	t, err := template.New("report").Funcs(template.FuncMap{"sec": seconds, "percent": percent, "objects": (*ObjectLoss).lines}).Parse(reportTemplate)
+	t, err := template.New("report").Funcs(template.FuncMap{"sec": seconds, "percent": percent, "objects": (*ObjectLoss).lines}).Parse(r.template())
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		p.line("Rehearses: %s", s.Document)
 	}
 	p.line("Drill %s (sha256 %s), engine %s, %d seeds, %d of them not met", s.Name, short(s.Digest), r.Engine, len(r.Seeds), len(r.Failed()))
-	for _, name := range []string{"etcd", "raft", "go"} {
+	for _, name := range []string{"etcd", "raft", "kubernetes", "go"} {
 		if v := r.Versions[name]; v != "" {
 			p.line("%s %s", name, v)
 		}
@@ -63,6 +63,10 @@ func (run *Run) markdown(p *printer) {
 	}
 	checks("steady after", run.After)
 	p.line("")
+	if run.Basis != nil {
+		run.losses(p)
+		return
+	}
 	if run.RTO != nil {
 		p.line("RTO %s: %s to detect, %s to decide, %s to restore", seconds(run.RTO.Total), seconds(run.RTO.Detect), seconds(run.RTO.Decide), seconds(run.RTO.Restore))
 	}

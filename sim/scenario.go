@@ -43,17 +43,17 @@ type Range struct {
 
 // Given is the cluster that a drill starts with.
 type Given struct {
-	Members  int      `json:"members"`            // voters, 1 to 9
+	Members  int      `json:"members,omitzero"`   // voters, 1 to 9
 	Learners int      `json:"learners,omitempty"` // 0 or 1: etcd allows one
-	Tick     Duration `json:"tick"`               // etcd's --heartbeat-interval, default 100ms
-	Election Duration `json:"election"`           // etcd's --election-timeout, default 1s
-	Latency  Duration `json:"latency"`            // one way, default 1ms; the virtual engine's
-	Spread   Duration `json:"spread"`             // added at random, 0 to this; the virtual engine's
-	Sync     Duration `json:"sync"`               // a disk's sync, default 1ms; the virtual engine's
-	Load     Workload `json:"load"`
+	Tick     Duration `json:"tick,omitzero"`      // etcd's --heartbeat-interval, default 100ms
+	Election Duration `json:"election,omitzero"`  // etcd's --election-timeout, default 1s
+	Latency  Duration `json:"latency,omitzero"`   // one way, default 1ms; the virtual engine's
+	Spread   Duration `json:"spread,omitzero"`    // added at random, 0 to this; the virtual engine's
+	Sync     Duration `json:"sync,omitzero"`      // a disk's sync, default 1ms; the virtual engine's
+	Load     Workload `json:"load,omitzero"`
 	Quota    int64    `json:"quota,omitempty"` // bytes, 0 is etcd's default
 	// PreVote is etcd's default; off shows what it is good for.
-	PreVote bool `json:"preVote"`
+	PreVote bool `json:"preVote,omitzero"`
 	// Backup is a path that the caller opens: the members start from its data.
 	Backup string `json:"backup,omitempty"`
 	// Snapshot is where the caller put the backup's database, opened and

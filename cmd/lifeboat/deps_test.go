@@ -24,6 +24,7 @@ func packageOrder() []string {
 	return []string{
 		"cmd/lifeboat",
 		"sim/drill",
+		"sim/nodes",
 		"sim/scheduler",
 		"sim/nodeloss",
 		"sim/quorum",
@@ -70,7 +71,7 @@ func bans() []ban {
 			why: "it is huge, promises no stable API, and registers types in init: two packages are enough to mend at an upgrade",
 		},
 		{
-			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", "cmd/lifeboat"},
+			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", "cmd/lifeboat"},
 			why: "an etcd database, an archive and a key know nothing of Kubernetes, so they can be read when its types cannot",
 		},
 		{

@@ -17,9 +17,10 @@ import (
 func drillCommand(env *environment) *cli.Command {
 	return &cli.Command{
 		Name:  "drill",
-		Usage: "rehearse a lost quorum: scenarios with expectations and a verdict",
+		Usage: "rehearse a lost quorum or node: scenarios with expectations and a verdict",
 		UsageText: "lifeboat drill list\n" +
 			"lifeboat drill run lose-1-of-3 --seeds 1..200 --to report\n" +
+			"lifeboat drill run lose-a-node --backup kube-backup.tar.gz\n" +
 			"lifeboat drill new > my-drill.yaml",
 		Subcommands: []*cli.Command{drillListCommand(env), drillRunCommand(env), drillNewCommand(env)},
 	}

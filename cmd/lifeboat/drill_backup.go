@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/sim"
+	"github.com/lifeboat-dr/lifeboat/sim/nodes"
+	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
@@ -32,6 +35,8 @@ func engineOf(s *sim.Scenario, wanted sim.EngineName, backup string) (sim.Engine
 		return "", usagef("%s is not for the %s engine: it lists %s", s.Name, wanted, enginesOf(s))
 	case wanted == sim.Virtual && backup != "":
 		return "", withHint(usagef("%s: the virtual engine cannot start from a backup: its keys have no values", s.Name), "leave --backup out, or take --engine embedded")
+	case backup == "" && s.Engines[0] == sim.Nodes:
+		return "", withHint(usagef("%s loses nodes of a backup, and has none", s.Name), "add --backup SRC")
 	case wanted != "":
 		return wanted, nil
 	case backup == "":
@@ -45,60 +50,103 @@ func engineOf(s *sim.Scenario, wanted sim.EngineName, backup string) (sim.Engine
 }
 
 // giveBackups opens the drills' backups, each once, before the first drill is
-// run, and leaves their databases in scratch, where members can open them.
+// run. Databases that members start from are left in scratch.
 func giveBackups(c *cli.Context, env *environment, drills []loadedDrill, scratch string) error {
-	opened := map[string]sim.Given{}
-	for _, d := range drills {
+	type use struct {
+		engine sim.EngineName
+		path   string
+	}
+	opened := map[use]*drillBackup{}
+	for i := range drills {
+		d := &drills[i]
 		if d.backup == "" {
 			continue
 		}
-		given, ok := opened[d.backup]
-		if !ok {
-			var err error
-			given, err = openBackup(c, env, d.backup, filepath.Join(scratch, fmt.Sprintf("backup-%d.snapshot", len(opened))))
+		key := use{d.engine, d.backup}
+		if opened[key] == nil {
+			b, err := openBackup(c, env, d.engine, d.backup, filepath.Join(scratch, fmt.Sprintf("backup-%d.snapshot", len(opened))))
 			if err != nil {
 				return err
 			}
-			opened[d.backup] = given
+			opened[key] = b
 		}
-		g := &d.scenario.Given
-		g.Backup, g.Snapshot, g.Objects = d.backup, given.Snapshot, given.Objects
+		g, b := &d.scenario.Given, opened[key]
+		g.Backup, g.Snapshot, g.Objects = d.backup, b.snapshot, b.objects
+		d.nodes, d.missing = b.nodes, b.missing
 	}
 	return nil
 }
 
-// openBackup puts a backup's database at to and names the objects in it.
-func openBackup(c *cli.Context, env *environment, path, to string) (g sim.Given, err error) {
+// drillBackup is what drills need of a backup.
+type drillBackup struct {
+	snapshot string // where members can open its database
+	objects  []sim.Object
+	nodes    *nodes.Cluster // of a drill that loses nodes
+	missing  error          // what nodes had to do without
+}
+
+// openBackup opens SRC for one engine; a database goes to the file at to.
+func openBackup(c *cli.Context, env *environment, engine sim.EngineName, path, to string) (*drillBackup, error) {
 	opts, err := sourceOptionsOf(c)
 	if err != nil {
-		return g, err
+		return nil, err
 	}
 	src, err := openSource(c.Context, env, opts, path)
 	if err != nil {
-		return g, err
+		return nil, err
 	}
 	defer src.Close()
+	b := &drillBackup{}
+	if engine == sim.Nodes {
+		b.nodes, b.missing, err = drillNodes(c.Context, env, src, opts)
+		return b, err
+	}
 	info, err := src.db.Info(c.Context)
 	if err != nil {
-		return g, err
+		return nil, err
 	}
 	if _, err := datadir.Save(c.Context, src.file, info.Size, to); err != nil {
-		return g, err
+		return nil, err
 	}
-	g.Snapshot = to
+	b.snapshot = to
 	regOpts, err := src.registryOptions(env, opts)
 	if err != nil {
-		return g, err
+		return nil, err
 	}
 	for e, err := range registry.New(src.db, regOpts).Entries(c.Context, func(k registry.Key) bool { return !k.System }) {
 		if err != nil {
-			return g, err
+			return nil, err
 		}
 		if e.KV.Lease == 0 {
-			g.Objects = append(g.Objects, drillObject(e))
+			b.objects = append(b.objects, drillObject(e))
 		}
 	}
-	return g, nil
+	return b, nil
+}
+
+// drillNodes reads a backup's nodes and Pods. A verdict on a part of them would
+// be none: what is encrypted has to be opened. The second error is what is left
+// out for another reason; the verdict stands beside it.
+func drillNodes(ctx context.Context, env *environment, src *source, opts sourceOptions) (b *nodes.Cluster, missing, err error) {
+	cluster, err := readSimCluster(ctx, env, src, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if missing = cluster.verdict(); cluster.locked > 0 {
+		return nil, nil, lockedObjects(fmt.Errorf("losing nodes of %q: %d objects are encrypted, and no key at hand opens them", src.path, cluster.locked))
+	}
+	b = &nodes.Cluster{Objects: cluster.objects}
+	if missing != nil {
+		b.Notes = append(b.Notes, missing.Error())
+	}
+	version, caveats := judgedAs(cluster.version.Version)
+	b.Notes = append(b.Notes, caveats...)
+	if b.Options.Config, err = scheduler.DefaultConfig(version); err != nil {
+		return nil, nil, err
+	}
+	b.Options.Version, b.Options.Order = version, scheduler.Order{By: scheduler.ByName}
+	b.Tuning, err = tuningOf(ctx, env, src, opts, cluster, version)
+	return b, missing, err
 }
 
 // drillObject is what a drill has to know of an object: its name, not its value.

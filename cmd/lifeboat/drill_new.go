@@ -31,7 +31,12 @@ why: >
   What you expect to happen, in a sentence or two.
 
 # virtual: the real raft library in virtual time, once per seed.
-# embedded: real etcd members on this machine, in real time.
+# embedded: real etcd members on this machine, in real time; with
+#   given: {backup: kube-backup.tar.gz} (or --backup) on your own data, and with
+#   expect: [{objects: NAMESPACE}] all of its objects can be read.
+# nodes: no members; nodes of a backup are lost. Such a drill has steps alone:
+#   - {do: {lose-node: [worker-1, worker-2]}, expect: [{pending: 0}]}
+#   - {do: {lose-zone: each}, expect: [{back-within: 6m10s, namespace: shop}]}
 engine: [virtual]
 seeds: 1..20
 

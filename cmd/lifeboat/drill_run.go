@@ -15,6 +15,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim"
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	embedded "github.com/lifeboat-dr/lifeboat/sim/members"
+	"github.com/lifeboat-dr/lifeboat/sim/nodes"
 )
 
 func drillRunCommand(env *environment) *cli.Command {
@@ -22,12 +23,13 @@ func drillRunCommand(env *environment) *cli.Command {
 		Name: "run", Usage: "run drills; a verdict for each, exit 7 when one deviated",
 		UsageText: "lifeboat drill run lose-1-of-3\n" +
 			"lifeboat drill run lose-1-of-3 nospace-repair --seeds 1..200 --to report\n" +
-			"lifeboat drill run ./my-drill.yaml --engine embedded",
+			"lifeboat drill run ./my-drill.yaml --engine embedded\n" +
+			"lifeboat drill run lose-a-node lose-a-zone --backup kube-backup.tar.gz",
 		ArgsUsage: "FILE|NAME...",
 		Flags: append(sourceFlags(),
-			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual or embedded (default: the first that the drill lists, and with a backup the first that can start from one)"},
+			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual, embedded or nodes (default: the first that the drill lists, and with a backup the first that can start from one)"},
 			&cli.StringFlag{Name: "seeds", Usage: "seeds `A..B` of the virtual engine (default: the drill's)"},
-			&cli.StringFlag{Name: "backup", Usage: "the `SRC` whose data the members start from (default: the drill's; not virtual)"},
+			&cli.StringFlag{Name: "backup", Usage: "the `SRC` whose data the members start from, or whose nodes are lost (default: the drill's own; not for the virtual engine)"},
 			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html, junit.xml and, of a drill that deviated, shrunk.yaml, one below it per drill; it must not exist"},
 			outputFlag(env, formatTable, formatJSON, formatYAML)),
 		Action: func(c *cli.Context) error { return drillRun(c, env) },
@@ -41,6 +43,10 @@ type loadedDrill struct {
 	data     []byte
 	engine   sim.EngineName
 	backup   string // SRC, "" for none
+
+	// Of a drill that loses nodes.
+	nodes   *nodes.Cluster
+	missing error // objects that are no part of the answer, nil for none
 }
 
 func drillRun(c *cli.Context, env *environment) (err error) {
@@ -85,13 +91,21 @@ func drillRun(c *cli.Context, env *environment) (err error) {
 		}
 		noteShrunk(env, to, reports)
 	}
-	return printReports(env, reports)
+	if err := printReports(env, reports); err != nil {
+		return err
+	}
+	for _, d := range drills {
+		if d.missing != nil {
+			return d.missing
+		}
+	}
+	return nil
 }
 
 func drillOptions(c *cli.Context) (drill.Options, error) {
 	o := drill.Options{Engine: sim.EngineName(c.String("engine")), Shrink: c.String("to") != ""}
-	if o.Engine != "" && o.Engine != sim.Virtual && o.Engine != sim.Embedded {
-		return o, usagef("--engine %q: it is virtual or embedded", o.Engine)
+	if o.Engine != "" && !slices.Contains([]sim.EngineName{sim.Virtual, sim.Embedded, sim.Nodes}, o.Engine) {
+		return o, usagef("--engine %q: it is virtual, embedded or nodes", o.Engine)
 	}
 	if text := c.String("seeds"); text != "" {
 		seeds, err := sim.ParseRange(text)
@@ -133,6 +147,9 @@ func runDrill(c *cli.Context, env *environment, d loadedDrill, opts drill.Option
 	phase := env.progress.Start("running "+d.scenario.Name, 0)
 	defer phase.Done()
 	opts.Source, opts.Engine = shellQuote(d.word), d.engine
+	if d.nodes != nil {
+		opts.Nodes = d.nodes
+	}
 	report, err := drill.Run(c.Context, d.scenario, d.data, opts)
 	if errors.Is(err, drill.ErrBackup) {
 		return nil, withHint(usageError(err), "lifeboat drill run "+shellQuote(d.word)+" --backup SRC")

@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 			"members":   members,
 			"flip":      flip,
 			"cmpjson":   cmpjson,
+			"lock":      lock,
 		},
 	})
 }

@@ -58,6 +58,7 @@ func readSimCluster(ctx context.Context, env *environment, src *source, opts sou
 	}
 	cluster := &simCluster{flags: map[string]string{}}
 	converter := printer.NewConverter(listing.Resources)
+	var left []string
 	for o := range listing.Objects(ctx) {
 		obj, err := typedPreferred(converter, o)
 		switch {
@@ -66,10 +67,21 @@ func readSimCluster(ctx context.Context, env *environment, src *source, opts sou
 			if o.Form == registry.Encrypted {
 				cluster.locked++
 			}
-			env.warn("%s: left out of the simulation: it could not be read", o)
+			if cluster.missing <= maxNamed {
+				left = append(left, o.String())
+			}
 		default:
 			cluster.add(obj)
 		}
+	}
+	if err := cluster.allLocked(); err != nil {
+		return nil, err
+	}
+	for _, name := range left {
+		env.warn("%s: left out of the simulation: it could not be read", name)
+	}
+	if more := cluster.missing - len(left); more > 0 {
+		env.warn("%d more objects are left out of the simulation: they could not be read", more)
 	}
 	if src.control != nil {
 		version, path := src.control.KubernetesVersion()
@@ -83,6 +95,9 @@ func readSimCluster(ctx context.Context, env *environment, src *source, opts sou
 	}
 	return cluster, ctx.Err()
 }
+
+// maxNamed is how many objects are named that could not be read.
+const maxNamed = 20
 
 // typedPreferred gives the object as client-go's type of the version that the
 // scheduler's informers watch; nil when it cannot be read.
@@ -133,17 +148,25 @@ func (c *simCluster) guessVersion() {
 	}
 }
 
+// allLocked is an error when there is nothing to answer with for want of a key.
+func (c *simCluster) allLocked() error {
+	if c.locked == 0 || c.locked < c.missing || len(c.objects.Nodes)+len(c.objects.Pods)+len(c.objects.Others) > 0 {
+		return nil
+	}
+	return lockedObjects(fmt.Errorf("all %d objects are encrypted, and no key at hand opens them", c.locked))
+}
+
 // verdict says what the simulation had to do without.
 func (c *simCluster) verdict() error {
-	total := len(c.objects.Nodes) + len(c.objects.Pods) + len(c.objects.Others)
-	switch {
-	case c.missing == 0:
+	if c.missing == 0 {
 		return nil
-	case total == 0 && c.locked == c.missing:
-		return &codedError{Code: exitNoKey, Err: fmt.Errorf("all %d objects are encrypted, and no key at hand opens them", c.locked),
-			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
 	}
 	return incompletef("%d objects could not be read and are no part of the answer", c.missing)
+}
+
+// lockedObjects is exit 4, with the way out.
+func lockedObjects(err error) error {
+	return &codedError{Code: exitNoKey, Err: err, Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
 }
 
 // schedulerFlags stand wherever the scheduler is asked.
@@ -169,28 +192,34 @@ func schedulerOptionsOf(c *cli.Context, env *environment, found registry.Kuberne
 	case opts.Order.By != scheduler.ByName && opts.Order.By != scheduler.ByCreation:
 		return opts, oneOf("order", string(opts.Order.By), []string{string(scheduler.ByName), string(scheduler.ByCreation)})
 	}
-	given := opts.Version != ""
-	if !given {
+	if opts.Version != "" {
+		if _, err := scheduler.Differences(opts.Version); err != nil {
+			return opts, usagef("reading --kubernetes-version: %w", err)
+		}
+	} else {
 		opts.Version = found.Version
 	}
-	if opts.Version != "" {
-		known, err := scheduler.Differences(opts.Version)
-		switch {
-		case err != nil && given:
-			return opts, usagef("reading --kubernetes-version: %w", err)
-		case err != nil:
-			opts.Version = ""
-		}
-		for _, d := range known {
-			env.warn("%s is judged by kube-scheduler %s: %s: %s", opts.Version, scheduler.Library, d.Topic, d.Detail)
-		}
-	}
-	if opts.Version == "" {
-		env.note("the backup does not tell its Kubernetes version: judged by kube-scheduler %s", scheduler.Library)
+	var caveats []string
+	opts.Version, caveats = judgedAs(opts.Version)
+	for _, caveat := range caveats {
+		env.warn("%s", caveat)
 	}
 	var err error
 	opts.Config, err = schedulerConfigOf(c, env, opts.Version)
 	return opts, err
+}
+
+// judgedAs is the version that the scheduler is asked to be, "" for its own, and
+// what is known to differ from the cluster's.
+func judgedAs(version string) (as string, caveats []string) {
+	known, err := scheduler.Differences(version)
+	if version == "" || err != nil {
+		return "", []string{"the backup does not tell its Kubernetes version: judged by kube-scheduler " + scheduler.Library}
+	}
+	for _, d := range known {
+		caveats = append(caveats, fmt.Sprintf("%s is judged by kube-scheduler %s: %s: %s", version, scheduler.Library, d.Topic, d.Detail))
+	}
+	return version, caveats
 }
 
 func schedulerConfigOf(c *cli.Context, env *environment, version string) (*scheduler.Config, error) {

@@ -84,26 +84,12 @@ func targetsOf(c *cli.Context, nodes []*corev1.Node) ([]scheduler.Target, error)
 	if c.Bool("each") {
 		return scheduler.Targets(nodes), nil
 	}
-	target := scheduler.Target{Nodes: c.StringSlice("node")}
-	target.Name = "node " + strings.Join(target.Nodes, ", ")
-
+	target, err := scheduler.NodeTarget(nodes, c.StringSlice("node")...)
 	if zone := c.String("zone"); zone != "" {
-		target.Name = "zone " + zone
-		for _, node := range nodes {
-			name := scheduler.Zone(node)
-
-			if name == zone || name[strings.LastIndex(name, "/")+1:] == zone {
-				target.Nodes = append(target.Nodes, node.Name)
-			}
-		}
+		target, err = scheduler.ZoneTarget(nodes, zone)
 	}
-	if len(target.Nodes) == 0 {
-		return nil, failf("no node is in zone %q", c.String("zone"))
-	}
-	for _, name := range target.Nodes {
-		if !slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return n.Name == name }) {
-			return nil, failf("nodes %q not found", name)
-		}
+	if err != nil {
+		return nil, failf("%w", err)
 	}
 	return []scheduler.Target{target}, nil
 }
@@ -179,14 +165,12 @@ func destination(p scheduler.LostPod) string {
 
 func reasonOf(p scheduler.LostPod) string {
 	why := p.Why
-	if p.Cause == "preempted" {
+	if p.Cause == scheduler.Preempted {
 		why = "preempted; " + why
 	}
 	switch {
-	case p.Refused != "":
-		return p.Refused
 	case p.Pending():
-		return p.Placement.Message
+		return p.Reason()
 	case p.Placement != nil && p.Placement.Preemption != nil:
 		return "preempts " + strings.Join(p.Placement.Preemption.Victims, ", ")
 	}

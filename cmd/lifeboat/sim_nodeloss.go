@@ -106,17 +106,7 @@ func nodelossReports(c *cli.Context, cluster *simCluster, opts scheduler.Options
 	case err != nil:
 		return nil, err
 	}
-	places := map[string]nodeloss.Place{}
-	for _, p := range loss.Pods {
-		switch {
-		case p.Cause != "lost":
-		case p.Refused != "":
-			places[p.Pod] = nodeloss.Place{Message: p.Refused}
-		case p.Placement != nil:
-			places[p.Pod] = nodeloss.Place{Node: p.Placement.Node, Message: p.Placement.Message}
-		}
-	}
-	lostFrom := nodeloss.Cluster{Nodes: cluster.objects.Nodes, Pods: cluster.objects.Pods, Others: cluster.objects.Others}
+	lostFrom, places := nodeloss.Cluster(cluster.objects), loss.Places()
 	var reports []*nodeloss.Report
 	for _, tuning := range tunings {
 		report, err := tuning.Forecast(lostFrom, nodeloss.Fault(c.String("at")), lost, places)

@@ -26,6 +26,8 @@ type Options struct {
 	Workers int            // of the virtual engine; 0 is one per core
 	// Embedded is the engine of real members; nil where there is none.
 	Embedded sim.Engine
+	// Nodes answers drills that lose nodes, on the backup; nil where there is none.
+	Nodes sim.NodeLoser
 	// Source is how the drill was named, for the command that repeats it; ""
 	// is the scenario's name.
 	Source string
@@ -49,7 +51,7 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	if !slices.Contains(s.Engines, engine) {
 		return nil, fmt.Errorf("running %q on the %s engine: %w", s.Name, engine, ErrEngine)
 	}
-	if s.Given.Backup != "" && s.Given.Snapshot == "" {
+	if s.Given.Backup != "" && s.Given.Snapshot == "" && engine == sim.Embedded || engine == sim.Nodes && o.Nodes == nil {
 		return nil, fmt.Errorf("running %q: %w", s.Name, ErrBackup)
 	}
 	seeds := s.Seeds
@@ -61,6 +63,10 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	switch {
 	case engine == sim.Virtual:
 		runs, err = virtual(ctx, s, data, seeds, o)
+	case engine == sim.Nodes:
+		var run sim.Run
+		run, err = onNodes(ctx, s, o.Nodes)
+		runs = []sim.Run{run}
 	case o.Embedded == nil:
 		return nil, fmt.Errorf("running %q: this program has no embedded engine: %w", s.Name, ErrEngine)
 	default:
@@ -74,7 +80,7 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	if err != nil {
 		return nil, fmt.Errorf("running %q: %w", s.Name, err)
 	}
-	report := sim.NewReport(s, engine, versions(), runs)
+	report := sim.NewReport(s, engine, versions(engine), runs)
 	if engine == sim.Virtual {
 		report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", cmp.Or(o.Source, s.Name), report.Run.Seed)
 	}
@@ -176,17 +182,19 @@ func virtual(parent context.Context, s *sim.Scenario, data []byte, seeds sim.Ran
 }
 
 // versions are of the libraries whose behaviour a verdict is about.
-func versions() map[string]string {
+func versions(engine sim.EngineName) map[string]string {
 	out := map[string]string{"go": runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return out
 	}
 	for _, dep := range info.Deps {
-		switch dep.Path {
-		case "go.etcd.io/raft/v3":
+		switch {
+		case engine == sim.Nodes && dep.Path == "k8s.io/kubernetes":
+			out["kubernetes"] = dep.Version
+		case engine != sim.Nodes && dep.Path == "go.etcd.io/raft/v3":
 			out["raft"] = dep.Version
-		case "go.etcd.io/etcd/server/v3":
+		case engine != sim.Nodes && dep.Path == "go.etcd.io/etcd/server/v3":
 			out["etcd"] = dep.Version
 		}
 	}

@@ -4,7 +4,7 @@
 //
 //	objects ─► New ─► Simulator.Place   one Pod: filters, scores, winner, victims
 //	              └► NodeOrder          the cache's own node tree
-//	           Lose, LoseEach           node and zone loss, placed again
+//	           Lose                     node and zone loss, placed again
 //	           Spread                   the same over many node orders
 //
 // Nothing here decides where a Pod goes. What it adds is what a live cluster

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/component-helpers/node/topology"
 
 	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
 )
@@ -35,11 +33,20 @@ type Loss struct {
 	Preempted int `json:"preempted"`
 }
 
+// Cause is why a Pod needs another place.
+type Cause string
+
+// The causes.
+const (
+	Lost      Cause = "lost"      // its node is lost
+	Preempted Cause = "preempted" // another Pod pushed it out
+)
+
 // LostPod is one Pod's fate.
 type LostPod struct {
 	Pod      string            `json:"pod"` // namespace/name
 	From     string            `json:"from"`
-	Cause    string            `json:"cause"` // "lost" or "preempted"
+	Cause    Cause             `json:"cause"`
 	Comeback nodeloss.Comeback `json:"comeback"`
 	Why      string            `json:"why"`
 
@@ -50,6 +57,32 @@ type LostPod struct {
 // Pending says whether the Pod waits for a place in the end.
 func (l *LostPod) Pending() bool {
 	return l.Refused != "" || l.Placement != nil && l.Placement.Node == ""
+}
+
+// Reason is why a Pod that is Pending has no node, in the scheduler's words.
+func (l *LostPod) Reason() string {
+	switch {
+	case l.Refused != "":
+		return l.Refused
+	case l.Placement != nil:
+		return l.Placement.Message
+	}
+	return ""
+}
+
+// Places are where the successors of the lost Pods go, for nodeloss to tell when.
+func (l *Loss) Places() map[string]nodeloss.Place {
+	places := map[string]nodeloss.Place{}
+	for _, p := range l.Pods {
+		switch {
+		case p.Cause != Lost:
+		case p.Refused != "":
+			places[p.Pod] = nodeloss.Place{Message: p.Refused}
+		case p.Placement != nil:
+			places[p.Pod] = nodeloss.Place{Node: p.Placement.Node, Message: p.Placement.Message}
+		}
+	}
+	return places
 }
 
 // Lose places everything again that would be made again when the nodes are
@@ -120,7 +153,7 @@ func (d *drill) evict(pods []*corev1.Pod) []*corev1.Pod {
 			continue
 		}
 		comeback, why := d.owners.Comeback(pod)
-		fate := LostPod{Pod: podName(pod), From: pod.Spec.NodeName, Cause: "lost", Comeback: comeback, Why: why}
+		fate := LostPod{Pod: podName(pod), From: pod.Spec.NodeName, Cause: Lost, Comeback: comeback, Why: why}
 		if comeback != nodeloss.Stays {
 			old := pod.DeepCopy()
 			old.DeletionTimestamp = &metav1.Time{Time: time.Unix(0, 0)} // any: only whether it is set is looked at
@@ -197,36 +230,5 @@ func (d *drill) pushOut(victim *corev1.Pod) {
 	if comeback == nodeloss.AfterDelete {
 		comeback, why = nodeloss.Recreated, "its controller makes a new one when the old one is gone"
 	}
-	d.enqueue(victim, LostPod{Pod: podName(victim), From: victim.Spec.NodeName, Cause: "preempted", Comeback: comeback, Why: why})
-}
-
-// Target is something to lose.
-type Target struct {
-	Name  string
-	Nodes []string
-}
-
-// Targets are all single losses of a cluster: every node by name, then every
-// zone of more than one node, named as the scheduler's node tree does.
-func Targets(nodes []*corev1.Node) []Target {
-	var targets []Target
-	zones := map[string][]string{}
-	for _, node := range (Order{}).Arrange(nodes) {
-		targets = append(targets, Target{"node " + node.Name, []string{node.Name}})
-		zone := Zone(node)
-		zones[zone] = append(zones[zone], node.Name)
-	}
-	for _, zone := range slices.Sorted(maps.Keys(zones)) {
-		if zone != "" && len(zones[zone]) > 1 {
-			targets = append(targets, Target{"zone " + zone, zones[zone]})
-		}
-	}
-	return targets
-}
-
-// Zone is a node's zone: "region/zone", either alone when the other is not
-// set, "" for none. The old beta labels win, as in the scheduler
-// (component-helpers node/topology GetZoneKey).
-func Zone(node *corev1.Node) string {
-	return zoneName(topology.GetZoneKey(node))
+	d.enqueue(victim, LostPod{Pod: podName(victim), From: victim.Spec.NodeName, Cause: Preempted, Comeback: comeback, Why: why})
 }

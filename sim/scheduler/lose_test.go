@@ -49,7 +49,7 @@ func TestLosePushesOut(t *testing.T) {
 	require.Equal(t, "n2", fates["default/important"].Placement.Node)
 	require.Equal(t, []string{"default/cheap"}, fates["default/important"].Placement.Preemption.Victims)
 	require.Equal(t, "n2", fates["default/small"].Placement.Node)
-	require.Equal(t, "preempted", fates["default/cheap"].Cause)
+	require.Equal(t, scheduler.Preempted, fates["default/cheap"].Cause)
 	require.True(t, fates["default/cheap"].Placement.Node == "")
 	require.Contains(t, fates["default/cheap"].Placement.Message, "1 node(s) had untolerated taint(s)", "the lost node still counts")
 	require.Equal(t, nodeloss.Gone, fates["default/bare"].Comeback)
