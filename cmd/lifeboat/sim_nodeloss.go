@@ -276,7 +276,11 @@ func printNodelossReport(env *environment, r *nodeloss.Report) error {
 	for _, z := range r.Zones {
 		line("  zone %s: %s", orDash(z.Name), z.State)
 	}
-	line("  a healthy node is called lost when %d signs of life in a row are missing; a lease may be late by %s", r.Flapping.Signals, nodeloss.Seconds(r.Flapping.Slack))
+	if r.Flapping.Slack < 0 {
+		line("  two renewals of a lease may lie %s further apart than the grace period: every healthy node flaps", nodeloss.Seconds(-r.Flapping.Slack))
+	} else {
+		line("  a healthy node is called lost when %d signs of life in a row are missing; a lease may be late by %s", r.Flapping.Signals, nodeloss.Seconds(r.Flapping.Slack))
+	}
 	line("  heartbeats cost %g lease and %g status writes per second", r.Cost.LeaseWrites, r.Cost.StatusWrites)
 	t := newTable(env.stdout, "POD", "ENDPOINTS", "EVICTED", "TO", "BACK", "WHAT FOLLOWS")
 	for _, p := range r.Pods {
@@ -292,9 +296,12 @@ func printNodelossReport(env *environment, r *nodeloss.Report) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
-	if r.Flapping.Slack < time.Second {
+	switch {
+	case r.Flapping.Slack < 0:
+		env.warn("%s: a lease that is renewed in time no longer keeps a healthy node Ready, and %d other signs of life stand in for it", r.Tuning.Name, r.Flapping.Signals)
+	case r.Flapping.Slack < time.Second:
 		env.warn("%s: a lease renewal that is %s late no longer keeps a healthy node Ready, and %d other signs of life stand in for it",
-			r.Tuning.Name, nodeloss.Seconds(max(r.Flapping.Slack, 0)), max(r.Flapping.Signals-1, 0))
+			r.Tuning.Name, nodeloss.Seconds(r.Flapping.Slack), max(r.Flapping.Signals-1, 0))
 	}
 	if r.Tuning.Unreachable > 0 {
 		env.note("a toleration of unreachable nodes does not help a node that reports itself NotReady: see --at runtime")

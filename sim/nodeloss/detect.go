@@ -33,7 +33,9 @@ func (s Span) Plus(d time.Duration) Span { return Span{s.Min + d, s.Median + d, 
 const phaseSteps = 64
 
 // maxRuntimeSilence and statusSync are the kubelet's, for a dead runtime:
-// maxWaitForContainerRuntime, looked at every 5 s, and nodeStatusUpdateFrequency.
+// maxWaitForContainerRuntime, counted from the last time that the runtime
+// answered, of which it is asked every 5 s (pkg/kubelet/kubelet.go
+// updateRuntimeUp), and nodeStatusUpdateFrequency.
 const (
 	maxRuntimeSilence = 30 * time.Second
 	runtimeCheck      = 5 * time.Second
@@ -63,7 +65,12 @@ func (t Tuning) Detection(fault Fault) Span {
 		}
 	}
 	slices.Sort(times)
-	return Span{times[0], times[len(times)/2], times[len(times)-1]}
+	found := Span{times[0], times[len(times)/2], times[len(times)-1] + maxPass}
+	if window := t.Window(); fault != Runtime {
+		found.Min = max(0, found.Min-(window.Median-window.Min))
+		found.Max += window.Max - window.Median
+	}
+	return found
 }
 
 // phase is step i of an interval: 0 at i=0, the whole of it at the last.
@@ -75,12 +82,12 @@ func phase(interval time.Duration, i int) time.Duration {
 // long before the fault. Passes happen at pass + k*Period.
 func (t Tuning) missed(pass, silent time.Duration) time.Duration {
 	seen := pass - (silent+pass)/t.Period*t.Period // the first pass at or after the sign of life
-	return seen + t.Window()
+	return max(0, seen+t.Window().Median) // below 0 it was called lost when it was not
 }
 
 // reported is the pass that reads a kubelet's own word on its dead runtime.
 func (t Tuning) reported(pass time.Duration, step int) time.Duration {
-	word := maxRuntimeSilence + phase(runtimeCheck+statusSync, step)
+	word := maxRuntimeSilence - runtimeCheck + phase(runtimeCheck+statusSync, step)
 	late := max(word-pass, 0)
 	return pass + (late+t.Period-1)/t.Period*t.Period
 }

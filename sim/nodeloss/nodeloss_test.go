@@ -89,10 +89,10 @@ func TestForecastTotals(t *testing.T) {
 		from, to   time.Duration // of the detection
 		toleration time.Duration
 	}{
-		{nodeloss.Default(31), nodeloss.Power, 30 * time.Second, 50 * time.Second, 300 * time.Second},
-		{nodeloss.Default(37), nodeloss.Power, 40 * time.Second, 60 * time.Second, 300 * time.Second},
-		{tuned, nodeloss.Network, 0, 12 * time.Second, 50 * time.Second},
-		{tuned, nodeloss.Runtime, 30 * time.Second, 46 * time.Second, 300 * time.Second}, // the tuning does not help
+		{nodeloss.Default(31), nodeloss.Power, 29 * time.Second, 51 * time.Second, 300 * time.Second},
+		{nodeloss.Default(37), nodeloss.Power, 39 * time.Second, 62 * time.Second, 300 * time.Second},
+		{tuned, nodeloss.Network, 0, 14 * time.Second, 50 * time.Second},
+		{tuned, nodeloss.Runtime, 25 * time.Second, 42 * time.Second, 300 * time.Second}, // the tuning does not help
 	} {
 		p := forecast(t, tc.tuning, cluster, tc.fault, "z0-n00").Pods[0]
 		require.GreaterOrEqual(t, p.Endpoints.Min, tc.from)
@@ -126,7 +126,8 @@ func TestForecastBounds(t *testing.T) {
 		r, err := tuning.Forecast(cluster, nodeloss.Power, names, nil)
 		require.NoError(rt, err)
 		require.GreaterOrEqual(rt, r.Detected.Min, tuning.Grace-tuning.RenewInterval())
-		require.LessOrEqual(rt, r.Detected.Max, tuning.Grace+2*tuning.Period)
+		passes := tuning.Grace/tuning.Period + 2 // each of which may last a tenth of a second
+		require.LessOrEqual(rt, r.Detected.Max, tuning.Grace+2*tuning.Period+passes*100*time.Millisecond)
 		for i, p := range r.Pods {
 			toleration := time.Duration(*cluster.Pods[i].Spec.Tolerations[1].TolerationSeconds) * time.Second
 			require.GreaterOrEqual(rt, p.Evicted.Min, r.Detected.Min+toleration)
@@ -215,13 +216,13 @@ func TestWhoComesBack(t *testing.T) {
 func TestFlapping(t *testing.T) {
 	t.Parallel()
 	tight := nodeloss.Default(37)
-	require.Equal(t, nodeloss.Flapping{Slack: 44600 * time.Millisecond, Signals: 5}, tight.Flapping())
+	require.Equal(t, nodeloss.Flapping{Slack: 39600 * time.Millisecond, Signals: 4}, tight.Flapping())
 	tight.Grace, tight.Period = 10*time.Second, time.Second
-	require.Equal(t, nodeloss.Flapping{Slack: 600 * time.Millisecond, Signals: 1}, tight.Flapping(), "one late renewal is enough")
+	require.Equal(t, nodeloss.Flapping{Slack: -400 * time.Millisecond}, tight.Flapping(), "a renewal in time may come too late")
 	tight.StatusReport = 10 * time.Second
-	require.Equal(t, 2, tight.Flapping().Signals, "a second heartbeat stands in")
-	tight.Grace = 8 * time.Second
-	require.Negative(t, tight.Flapping().Slack)
+	require.Equal(t, 1, tight.Flapping().Signals, "the status stands in")
+	tight.Grace = 12 * time.Second
+	require.Positive(t, tight.Flapping().Slack)
 }
 
 func TestRefuses(t *testing.T) {

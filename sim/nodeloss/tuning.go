@@ -71,10 +71,20 @@ func (t Tuning) RenewInterval() time.Duration {
 	return time.Duration(float64(t.LeaseDuration) / 4 * 1.04)
 }
 
+// maxPass is how long a pass over the nodes is taken to last at most. The next
+// one begins a monitor period after its end (wait.UntilWithContext is sliding).
+const maxPass = 100 * time.Millisecond
+
 // Window is how long a node may be silent, counted from the pass that saw its
 // last sign of life: the first pass later than the grace period finds it lost.
-func (t Tuning) Window() time.Duration {
-	return (t.Grace/t.Period + 1) * t.Period
+// Where the grace period is a multiple of the monitor period, that pass falls on
+// the end of it and, as every pass takes its time, just behind: median.
+func (t Tuning) Window() Span {
+	return Span{
+		Min:    t.Grace,
+		Median: (t.Grace + t.Period - 1) / t.Period * t.Period,
+		Max:    (t.Grace/t.Period + 1) * (t.Period + maxPass),
+	}
 }
 
 // Flapping is how close a healthy node is to being called lost.
@@ -85,7 +95,7 @@ type Flapping struct {
 
 // Flapping measures a healthy node in the worst phase.
 func (t Tuning) Flapping() Flapping {
-	window := t.Window()
+	window := t.Window().Min
 	return Flapping{
 		Slack:   window - t.RenewInterval(),
 		Signals: int(window/t.RenewInterval()) + int(window/t.StatusReport),

@@ -50,13 +50,33 @@ func TestForecastIsTheControllers(t *testing.T) {
 		}{{"default", nodeloss.Default(37), 1}, {"tuned", tuned, 1}, {"two", nodeloss.Default(37), 2}, {"partial", nodeloss.Default(37), 3}} {
 			t.Run(fmt.Sprintf("%s/%d", tc.name, seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := startWorld(t, tc.tuning, seed)
+					pass := time.Duration(0)
+					if tc.name != "tuned" { // there the healthy nodes would flap, see below
+						pass = []time.Duration{0, time.Millisecond, 50 * time.Millisecond}[seed%3]
+					}
+					w := startWorld(t, tc.tuning, pass, seed)
 					w.lose(tc.lost)
 					w.compare(t)
 				})
 			})
 		}
 	}
+}
+
+// With a grace period that is no longer than what lies between two renewals,
+// healthy nodes are called lost, and the forecast says so.
+func TestHealthyNodesFlap(t *testing.T) {
+	tight := nodeloss.Default(37)
+	tight.Grace, tight.Period = 10*time.Second, time.Second
+	require.Negative(t, tight.Flapping().Slack)
+	start(t, scheduler.Objects{Nodes: nodes(1, 1)}, scheduler.Options{}) // registers metrics outside of any bubble
+	synctest.Test(t, func(t *testing.T) {
+		w := startWorld(t, tight, time.Millisecond, 1)
+		time.Sleep(10 * time.Minute)
+		w.Lock()
+		defer w.Unlock()
+		require.NotEmpty(t, w.unknown)
+	})
 }
 
 // world is a cluster of five nodes in one zone and three in another, with the
@@ -76,7 +96,9 @@ type world struct {
 	evicted map[string]time.Duration // by Pod
 }
 
-func startWorld(t *testing.T, tuning nodeloss.Tuning, seed uint64) *world {
+// startWorld takes as pass what a pass over the nodes lasts: in virtual time it
+// would last nothing, and no pass of a real controller does.
+func startWorld(t *testing.T, tuning nodeloss.Tuning, pass time.Duration, seed uint64) *world {
 	ctx, stop := context.WithCancel(klog.NewContext(t.Context(), klog.Logger{}))
 	w := &world{
 		tuning: tuning, random: rand.New(rand.NewPCG(seed, 1)), ctx: ctx,
@@ -100,7 +122,7 @@ func startWorld(t *testing.T, tuning nodeloss.Tuning, seed uint64) *world {
 	for _, n := range w.cluster.Nodes {
 		go w.kubelet(n.Name, time.Duration(w.random.Int64N(int64(10*time.Second))), rand.New(rand.NewPCG(seed, w.random.Uint64())))
 	}
-	w.runControllers(t)
+	w.runControllers(t, pass)
 	t.Cleanup(func() {
 		stop()
 		time.Sleep(time.Minute) // virtual: retries and broadcasters end
@@ -137,12 +159,12 @@ func (w *world) kubelet(name string, phase time.Duration, random *rand.Rand) {
 	}
 }
 
-func (w *world) runControllers(t *testing.T) {
+func (w *world) runControllers(t *testing.T, pass time.Duration) {
 	factory := informers.NewSharedInformerFactory(w.client, 0)
 	core := factory.Core().V1()
 	tuning := w.tuning
 	lifecycle, err := nodelifecycle.NewNodeLifecycleController(w.ctx, factory.Coordination().V1().Leases(), core.Pods(), core.Nodes(),
-		factory.Apps().V1().DaemonSets(), deafEvents{w.client}, tuning.Period, time.Minute, tuning.Grace,
+		factory.Apps().V1().DaemonSets(), deafEvents{w.client}, tuning.Period+pass, time.Minute, tuning.Grace,
 		float32(tuning.EvictionRate), float32(tuning.SecondaryRate), int32(tuning.LargeZone), float32(tuning.UnhealthyShare))
 	require.NoError(t, err)
 	eviction, err := tainteviction.New(w.ctx, w.client, core.Pods(), core.Nodes(), "taint-eviction-controller")
