@@ -277,7 +277,7 @@ func printNodelossReport(env *environment, r *nodeloss.Report) error {
 		line("  zone %s: %s", orDash(z.Name), z.State)
 	}
 	if r.Flapping.Slack < 0 {
-		line("  two renewals of a lease may lie %s further apart than the grace period: every healthy node flaps", nodeloss.Seconds(-r.Flapping.Slack))
+		line("  two renewals of a lease may lie %s further apart than the grace period; reports of status that stand in: %d", nodeloss.Seconds(-r.Flapping.Slack), r.Flapping.Signals)
 	} else {
 		line("  a healthy node is called lost when %d signs of life in a row are missing; a lease may be late by %s", r.Flapping.Signals, nodeloss.Seconds(r.Flapping.Slack))
 	}
@@ -298,7 +298,7 @@ func printNodelossReport(env *environment, r *nodeloss.Report) error {
 	}
 	switch {
 	case r.Flapping.Slack < 0:
-		env.warn("%s: a lease that is renewed in time no longer keeps a healthy node Ready, and %d other signs of life stand in for it", r.Tuning.Name, r.Flapping.Signals)
+		env.warn("%s: healthy nodes may flap: a lease that is renewed in time no longer keeps them Ready, and %d other signs of life stand in for it", r.Tuning.Name, r.Flapping.Signals)
 	case r.Flapping.Slack < time.Second:
 		env.warn("%s: a lease renewal that is %s late no longer keeps a healthy node Ready, and %d other signs of life stand in for it",
 			r.Tuning.Name, nodeloss.Seconds(r.Flapping.Slack), max(r.Flapping.Signals-1, 0))
