@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +53,8 @@ type comparison struct {
 	Reasons        []string       `json:"reasons"`
 	env            *environment
 	opts           sourceOptions
+	cells          map[string][]cell // of each key, one per row
+	seed           maphash.Seed
 }
 
 type comparedRow struct {
@@ -69,7 +70,10 @@ type comparedRow struct {
 	Damage    string         `json:"damage,omitempty"`
 
 	survivor *datadir.Survivor // nil for a snapshot
-	db       *snapshot.DB      // nil where it cannot be read
+	replay   *datadir.Replay   // nil for a snapshot, and where it cannot be read; its file is closed
+	readable bool
+	hashedAt int64
+	db       *snapshot.DB // of a snapshot, which may have come through a pipe; a dir's is opened when it is read
 }
 
 // comparedKey is a key that is not the same everywhere: its mod_revision in
@@ -94,118 +98,42 @@ func (c *comparison) run(ctx context.Context, paths []string) error {
 	if err := c.opts.checkWALDirs(len(paths)); err != nil {
 		return err
 	}
-	for i, path := range paths {
-		row := &comparedRow{Path: path}
-		c.Rows = append(c.Rows, row)
-		if err := c.open(ctx, row, i); err != nil {
+	c.cells, c.seed = map[string][]cell{}, maphash.MakeSeed()
+	for _, path := range paths {
+		c.Rows = append(c.Rows, &comparedRow{Path: path})
+	}
+	for i, row := range c.Rows {
+		if err := c.read(ctx, row, i); err != nil {
 			return err
 		}
 	}
-	if err := c.hashes(ctx); err != nil {
-		return err
+	for _, row := range c.Rows {
+		if !row.readable || row.hashedAt == c.CommonRevision {
+			continue
+		}
+		if err := c.with(ctx, row, c.hash); err != nil {
+			return err
+		}
 	}
-	if err := c.differences(ctx); err != nil {
-		return err
-	}
+	c.differ()
 	return c.recommend()
 }
 
-// open reads one row: a data dir with its log, or anything else that openSource
-// takes. Damage is in the row.
-func (c *comparison) open(ctx context.Context, row *comparedRow, i int) error {
-	info, err := os.Stat(row.Path)
-	if err == nil && info.IsDir() {
-		return c.openDir(ctx, row, i)
-	}
-	if wal := c.opts.walDir(i); wal != "" {
-		return usagef("--src-wal-dir %q stands for %q, which is no data dir", wal, row.Path)
-	}
-	opts := c.opts
-	opts.WALDirs = nil
-	src, err := openSource(ctx, c.env, opts, row.Path)
-	if err != nil {
-		return err
-	}
-	row.db = src.db
-	status, err := src.db.Status()
-	row.LastTerm, row.LastIndex, row.Applied, row.Revision = status.RaftTerm, status.RaftIndex, status.RaftIndex, status.Revision
-	return err
-}
-
-func (c *comparison) openDir(ctx context.Context, row *comparedRow, i int) error {
-	s, err := c.opts.survey(ctx, row.Path, i)
-	if err != nil {
-		return err
-	}
-	row.survivor, row.MemberID, row.Member = s, s.Log.NodeID, s.Name()
-	row.LastIndex, row.LastTerm = s.Newest()
-	row.Commit, row.Applied = s.Log.Commit, s.Info.RaftIndex
-	if s.DatabaseErr != nil {
-		row.Damage = s.DatabaseErr.Error()
-		return nil //nolint:nilerr // it is in the row, and print says it
-	}
-	r, err := s.Replay(ctx, datadir.ReplayOptions{AcceptLoss: true, Spool: snapshot.Spool{Where: snapshot.Where(c.opts.Spool)}})
-	if err != nil {
-		if ctx.Err() != nil {
-			return err
-		}
-		row.Damage = err.Error()
-		return nil
-	}
-	row.Revision = r.Revision
-	if r.Damage != "" {
-		row.Damage = "log damaged " + r.Damage
-	}
-	row.db, err = snapshot.OpenFile(ctx, r.File)
-	return err
-}
-
-// hashes compares HashKV at the newest revision that every row has.
-func (c *comparison) hashes(ctx context.Context) error {
+func (c *comparison) readable() int {
+	n := 0
 	for _, r := range c.Rows {
-		if r.db != nil && (c.CommonRevision == 0 || r.Revision < c.CommonRevision) {
-			c.CommonRevision = r.Revision
+		if r.readable {
+			n++
 		}
 	}
-	for _, r := range c.Rows {
-		if r.db == nil {
-			continue
-		}
-		hash, err := r.db.HashKV(ctx, c.CommonRevision)
-		if errors.Is(err, snapshot.ErrCompacted) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		r.Hash = &hash
-	}
-	return nil
+	return n
 }
 
-func (c *comparison) differences(ctx context.Context) error {
-	all := map[string][]cell{}
-	seed, readable := maphash.MakeSeed(), 0
-	for i, r := range c.Rows {
-		if r.db == nil {
-			continue
-		}
-		readable++
-		for kv, err := range r.db.At(ctx, 0, nil) {
-			if err != nil {
-				return err
-			}
-			cells := all[string(kv.Key)]
-			if cells == nil {
-				cells = make([]cell, len(c.Rows))
-				all[string(kv.Key)] = cells
-			}
-			cells[i] = cell{kv.ModRevision, maphash.Bytes(seed, kv.Value)}
-		}
-	}
+// differ lists the keys that are not the same in all rows that can be read.
+func (c *comparison) differ() {
 	c.Differences = []comparedKey{}
-	for path, cells := range all {
-		if readable < 2 || c.same(cells) {
+	for path, cells := range c.cells {
+		if c.readable() < 2 || c.same(cells) {
 			continue
 		}
 		d := comparedKey{Key: path, Object: objectName(c.opts.EtcdPrefix, path)}
@@ -215,7 +143,6 @@ func (c *comparison) differences(ctx context.Context) error {
 		c.Differences = append(c.Differences, d)
 	}
 	slices.SortFunc(c.Differences, func(a, b comparedKey) int { return strings.Compare(a.Key, b.Key) })
-	return nil
 }
 
 // cell is a key in one row. Corrupt members disagree on values under one and
@@ -229,7 +156,7 @@ func (c *comparison) same(cells []cell) bool {
 	var first *cell
 	for i, r := range c.Rows {
 		switch {
-		case r.db == nil:
+		case !r.readable:
 		case first == nil:
 			first = &cells[i]
 		case cells[i] != *first:
@@ -237,49 +164,6 @@ func (c *comparison) same(cells []cell) bool {
 		}
 	}
 	return true
-}
-
-// recommend names the survivor to build from.
-func (c *comparison) recommend() error {
-	var survivors []*datadir.Survivor
-	for _, r := range c.Rows {
-		if r.survivor != nil {
-			survivors = append(survivors, r.survivor)
-		}
-	}
-	c.Reasons = []string{}
-	if len(survivors) == 0 {
-		return nil
-	}
-	best, err := datadir.Best(survivors)
-	if err != nil {
-		return &codedError{Code: exitRefused, Err: err, Hint: "give the dirs of one cluster's members"}
-	}
-	row := c.Rows[slices.IndexFunc(c.Rows, func(r *comparedRow) bool { return r.survivor == best })]
-	if row.db == nil {
-		c.Reasons = append(c.Reasons, "no dir can be read: take a snapshot")
-		return nil
-	}
-	c.Recommended = row.Path
-	index, term := best.Newest()
-	c.Reasons = append(c.Reasons, fmt.Sprintf("its last entry has the greatest term and, in it, the greatest index (term %d, index %d)", term, index))
-	voters, held := best.Voters(), map[uint64]bool{}
-	for _, s := range survivors {
-		if slices.Contains(voters, s.Log.NodeID) {
-			held[s.Log.NodeID] = true
-		}
-	}
-	if len(held) > len(voters)/2 {
-		c.Reasons = append(c.Reasons, fmt.Sprintf("%d of %d voters are at hand, a majority: it has every write that was acknowledged", len(held), len(voters)))
-	} else {
-		c.Reasons = append(c.Reasons, fmt.Sprintf("%d of %d voters are at hand, no majority: a write that was acknowledged may stand in another dir alone", len(held), len(voters)))
-	}
-	for _, r := range c.Rows {
-		if r.Hash != nil && row.Hash != nil && r.Hash.CompactRevision == row.Hash.CompactRevision && r.Hash.Hash != row.Hash.Hash {
-			c.Reasons = append(c.Reasons, fmt.Sprintf("%s holds other data at revision %d: one of the two is corrupt; see the differences", r.Path, c.CommonRevision))
-		}
-	}
-	return nil
 }
 
 // shownDifferences bounds the table; -o json has them all.
@@ -296,12 +180,15 @@ func (c *comparison) print() error {
 		if r.Hash != nil {
 			hash = strconv.FormatUint(uint64(r.Hash.Hash), 10)
 		}
-		rows = append(rows, []string{r.Path, orDash(r.Member), number(r.LastTerm), number(r.LastIndex), orDash(number(r.Commit)), number(r.Applied), strconv.FormatInt(r.Revision, 10), hash, orDash(r.Damage)})
+		rows = append(rows, []string{r.Path, orDash(r.Member), number(r.LastTerm), number(r.LastIndex), orDash(number(r.Commit)), orDash(number(r.Applied)), orDash(number(uint64(r.Revision))), hash, orDash(r.Damage)})
 	}
 	out.table(rows)
 	out.line("")
-	if len(c.Differences) == 0 {
-		out.line("all hold the same keys")
+	switch {
+	case c.readable() < 2:
+		out.line("fewer than two can be read: no keys were compared")
+	case len(c.Differences) == 0:
+		out.line("all that can be read hold the same keys")
 	}
 	for _, d := range c.Differences[:min(len(c.Differences), shownDifferences)] {
 		var revs []string

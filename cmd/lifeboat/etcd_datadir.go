@@ -37,9 +37,7 @@ func (o *opener) dataDir(ctx context.Context) error {
 	if err != nil {
 		return &codedError{Code: exitRefused, Err: err, Hint: "give the dirs of one cluster's members"}
 	}
-	if best != survivors[0] {
-		o.env.warn("reading %q instead: its log is newer than that of %q", best.Dir.Path, o.src.path)
-	}
+	o.tellChoice(best, survivors)
 	o.src.survivors = survivors
 	return o.replay(ctx, best, survivors)
 }
@@ -123,13 +121,16 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 	r, err := s.Replay(ctx, opts)
 	if damage := (*datadir.DamagedError)(nil); errors.As(err, &damage) {
 		return withHint(err, fmt.Sprintf("another member's dir may be whole: lifeboat etcd compare DIR DIR; "+
-			"--accept-loss goes on with what stands before the damage, to entry %d", max(damage.Index, s.Info.RaftIndex)))
+			"--accept-loss goes on with what stands before the damage, to entry %d", damage.Index))
 	}
 	if errors.Is(err, snapshot.ErrDamaged) {
 		return withHint(err, "another member's dir may be whole: lifeboat etcd compare DIR DIR; else restore a snapshot: lifeboat etcd restore")
 	}
 	if err != nil {
 		return err
+	}
+	if err := o.weigh(r, all); err != nil {
+		return errors.Join(err, r.File.Close())
 	}
 	o.src.replay, o.src.tail = r, s.Log.Tail(s.Info.RaftIndex)
 	o.tellReplay(r)
@@ -142,10 +143,14 @@ func (o *opener) tellReplay(r *datadir.Replay) {
 	if r.Survivor.Log.Segments == 0 {
 		o.env.warn("there is no write-ahead log in %q: what was acknowledged last may be missing. Where etcd ran with --wal-dir, name that folder with --src-wal-dir", r.Survivor.Dir.WAL())
 	}
-	if l := r.Survivor.Log; l.Leftover > 0 {
+	if l := r.Survivor.Log; l.Leftover > 0 && l.Behind == 0 {
 		last, _ := l.Last()
-		o.env.warn("the write-ahead log ends at entry %d, and %d bytes follow that are no record: a write that was cut off "+
-			"and so never acknowledged, or a hole that the disk made; --peer-dir tells", last, l.Leftover)
+		if l.Torn {
+			o.env.note("the write-ahead log ends at entry %d; a record that was cut off behind it was never acknowledged by this member", last)
+		} else {
+			o.env.warn("the write-ahead log ends at entry %d, and %d bytes follow that are no record: a write that was cut off "+
+				"and so never acknowledged, or a hole that the disk made; --peer-dir tells", last, l.Leftover)
+		}
 	}
 	if r.Damage != "" {
 		o.env.warn("the write-ahead log is damaged %s; what it held from there on is missing", r.Damage)

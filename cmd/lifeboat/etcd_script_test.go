@@ -88,6 +88,22 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 }
 
+// zero overwrites bytes of a file: zero FILE OFFSET COUNT.
+func zero(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: zero FILE OFFSET COUNT")
+	}
+	offset, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	count, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY, 0)
+	ts.Check(err)
+	defer f.Close()
+	_, err = f.WriteAt(make([]byte, count), offset)
+	ts.Check(err)
+}
+
 // cmpjson compares two files as JSON: cmpjson stdout want.json.
 func cmpjson(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {

@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"unchanged": unchanged,
 			"members":   members,
 			"flip":      flip,
+			"zero":      zero,
 			"cmpjson":   cmpjson,
 			"lock":      lock,
 		},

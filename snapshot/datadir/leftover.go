@@ -31,8 +31,10 @@ func (b *logBuilder) leftover(file *os.File, offset int64) error {
 		return err
 	}
 	b.log.Behind, b.log.BehindTerm = s.index, s.term
-	if s.index > 0 {
-		return nil
+	if s.index > 0 { // records that end as a log does
+		beyond, err := nonZero(file, s.end)
+		b.log.endsBehind = beyond == 0
+		return err
 	}
 	cut, ok := s.frame(offset)
 	if !ok || cut.end > s.size {
@@ -52,6 +54,7 @@ type scan struct {
 	budget int64 // bytes to read; a hostile file would have them read again and again
 
 	index, term uint64 // of the last entry that was found
+	end         int64  // of the last record
 }
 
 // frame is where a record stands (etcd server/storage/wal/decoder.go
@@ -166,6 +169,7 @@ func (s *scan) pair(at int64) {
 	if data == nil || crc32.Update(first.crc, crc32.MakeTable(crc32.Castagnoli), data) != second.crc {
 		return
 	}
+	s.end = second.end
 	if first.kind == wal.EntryType {
 		s.entry(s.read(first))
 	}

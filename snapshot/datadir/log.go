@@ -46,14 +46,17 @@ type Log struct {
 	// Behind is the newest entry of which a record can be told behind the place
 	// where the reading ended; zeros for none.
 	Behind, BehindTerm uint64
+
+	endsBehind bool // nothing but zeros follows the newest of those records
 }
 
-// Whole reports whether the log's end is known: nothing that the member had
-// synced, and so perhaps acknowledged, stood behind Last. A hole before it is
-// no matter here.
-func (l *Log) Whole() bool {
+// EndKnown reports whether nothing that the member had synced, and so perhaps
+// acknowledged, stood behind the newest entry that was found: Last, or Behind.
+// A hole before that is no matter here.
+func (l *Log) EndKnown() bool {
 	last, _ := l.Last()
-	return l.Segments > 0 && l.End == "" && (l.Leftover == 0 || l.Torn) && max(last, l.Snapshot) >= l.Commit
+	whole := l.End == "" && (l.Leftover == 0 || l.Torn)
+	return l.Segments > 0 && (whole || l.endsBehind) && max(last, l.Behind, l.Snapshot) >= l.Commit
 }
 
 // Stretch is a run of entries without a hole.

@@ -117,14 +117,14 @@ func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, err
 	}
 	r := &Replay{Survivor: s, Database: s.Info.RaftIndex, Last: s.Info.RaftIndex}
 	stretch, hole := s.Log.beyond(r.Database)
-	if hole != "" {
-		if !opts.AcceptLoss {
-			return nil, &DamagedError{Dir: s.Dir.Path, Index: r.Database, What: hole}
-		}
-		r.Damage = hole
-	}
 	if stretch != nil {
 		r.Last = max(r.Last, stretch.Last)
+	}
+	if hole != "" {
+		if !opts.AcceptLoss {
+			return nil, &DamagedError{Dir: s.Dir.Path, Index: r.Last, What: hole}
+		}
+		r.Damage = hole
 	}
 	r.LogLast = r.Last
 	recorded := s.recorded(r.Last, opts.Peers)

@@ -78,15 +78,20 @@ func (s *Survivor) readDatabase(ctx context.Context) error {
 	return s.read(db)
 }
 
-func (s *Survivor) read(db *snapshot.DB) (err error) {
-	if s.Info, err = db.Status(); err != nil {
+func (s *Survivor) read(db *snapshot.DB) error {
+	info, err := db.Status()
+	if err != nil {
 		return err
 	}
-	if err := refuseNewer(s.Info); err != nil {
+	if err := refuseNewer(info); err != nil {
 		return err
 	}
-	s.Members, s.Removed, err = db.Members()
-	return err
+	members, removed, err := db.Members()
+	if err != nil {
+		return err
+	}
+	s.Info, s.Members, s.Removed = info, members, removed
+	return nil
 }
 
 // refuseNewer keeps the linked etcd away from what it does not understand; it
@@ -115,8 +120,12 @@ func (s *Survivor) Proven() uint64 {
 	return max(s.Log.Commit, s.Info.RaftIndex, s.Log.Snapshot)
 }
 
-// Newest is the newest entry of the dir, in its database or its log.
+// Newest is the newest entry of the dir that can be used, in its database or in
+// the log that continues it; without a database, the newest one that its log has.
 func (s *Survivor) Newest() (index, term uint64) {
+	if s.DatabaseErr != nil {
+		return s.Log.Last()
+	}
 	index, term = s.Info.RaftIndex, s.Info.RaftTerm
 	stretch, _ := s.Log.beyond(index)
 	if stretch != nil && stretch.Last >= index {
@@ -192,10 +201,9 @@ func (s *Survivor) contradicts(other *Survivor) bool {
 var ErrOtherCluster = errors.New("the data dirs belong to different clusters")
 
 // Best is the survivor to build from: the one with the greatest last term and,
-// within it, the greatest last index. With the dirs of a majority of the voters
-// at hand it holds every write that was acknowledged, which is raft's leader
-// completeness. A dir without a readable database, and one with entries that
-// another dir knows to be replaced, come last.
+// within it, the greatest last index. A dir without a readable database, and
+// one with entries that another dir knows to be replaced, come last. Whether it
+// has every write that was acknowledged, its Evidence tells.
 func Best(survivors []*Survivor) (*Survivor, error) {
 	for _, s := range survivors[1:] {
 		if a, b := s.Log.ClusterID, survivors[0].Log.ClusterID; a != b && a != 0 && b != 0 {
@@ -203,13 +211,7 @@ func Best(survivors []*Survivor) (*Survivor, error) {
 		}
 	}
 	rank := func(s *Survivor) int {
-		switch {
-		case s.DatabaseErr != nil:
-			return 2
-		case slices.ContainsFunc(survivors, func(o *Survivor) bool { return o.contradicts(s) }):
-			return 1
-		}
-		return 0
+		return slices.Index([]Reason{Older, Replaced, Unreadable}, s.Against(survivors))
 	}
 	best := survivors[0]
 	for _, s := range survivors[1:] {
@@ -226,8 +228,5 @@ func newer(a, b *Survivor, rankA, rankB int) bool {
 	}
 	indexA, termA := a.Newest()
 	indexB, termB := b.Newest()
-	if termA != termB {
-		return termA > termB
-	}
-	return indexA > indexB
+	return after(indexA, termA, indexB, termB)
 }

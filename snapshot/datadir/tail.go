@@ -72,6 +72,8 @@ func (l *Log) beyond(index uint64) (s *Stretch, hole string) {
 	switch {
 	case l.End != "":
 		return s, fmt.Sprintf("after entry %d: %s", last, l.End)
+	case l.Behind > 0:
+		return s, fmt.Sprintf("after entry %d: %d bytes are no record, and behind them stand records of entries up to %d", last, l.Leftover, l.Behind)
 	case l.Segments > 0 && max(last, l.Snapshot) < index:
 		return s, fmt.Sprintf("after entry %d: it ends before the database does, at entry %d", last, index)
 	case max(last, index) < l.Snapshot:

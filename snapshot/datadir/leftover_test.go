@@ -96,7 +96,7 @@ func TestNextSegmentIsRead(t *testing.T) {
 			require.Len(t, l.Stretches, 2)
 			require.EqualValues(t, 1400, l.Stretches[0].Last)
 			require.EqualValues(t, 1501, l.Stretches[1].First)
-			require.True(t, l.Whole(), "its end is known")
+			require.True(t, l.EndKnown(), "its end is known")
 			r := replay(t, dir, datadir.ReplayOptions{})
 			require.Equal(t, harbourWhole, r.Hash)
 			require.Empty(t, r.Damage)
@@ -116,15 +116,16 @@ func TestLeftover(t *testing.T) {
 		offset int64
 		with   []byte
 		torn   bool
+		known  bool
 		last   uint64
 		behind uint64
 	}{
-		"a record that was cut off":      {offset: (before + 600) / 512 * 512, with: make([]byte, 4096), torn: true, last: 1611},
-		"a hole where a record begins":   {offset: mid, with: make([]byte, 16), last: 1590, behind: 1612},
-		"a length beyond the file":       {offset: mid + 5, with: []byte{0xff}, last: 1590, behind: 1612},
-		"a length over all that follows": {offset: mid + 2, with: []byte{0x08}, last: 1590, behind: 1612},
+		"a record that was cut off":      {offset: (before + 600) / 512 * 512, with: make([]byte, 4096), torn: true, known: true, last: 1611},
+		"a hole where a record begins":   {offset: mid, with: make([]byte, 16), last: 1590, behind: 1612, known: true},
+		"a length beyond the file":       {offset: mid + 5, with: []byte{0xff}, last: 1590, behind: 1612, known: true},
+		"a length over all that follows": {offset: mid + 2, with: []byte{0x08}, last: 1590, behind: 1612, known: true},
 		"bytes far behind the end":       {offset: last + 100_000, with: []byte{1}, last: 1612},
-		"nothing":                        {offset: last + 100_000, with: []byte{0}, torn: false, last: 1612},
+		"nothing":                        {offset: last + 100_000, with: []byte{0}, known: true, last: 1612},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -135,7 +136,7 @@ func TestLeftover(t *testing.T) {
 			require.Equal(t, tc.last, index)
 			require.Equal(t, tc.behind, l.Behind)
 			require.Equal(t, tc.torn, l.Torn)
-			require.Equal(t, tc.torn || name == "nothing", l.Whole())
+			require.Equal(t, tc.known, l.EndKnown())
 		})
 	}
 }
