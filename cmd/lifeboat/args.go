@@ -25,7 +25,7 @@ type invocation struct {
 // value (-nprod). It refuses what it does not know, a flag given twice, and a
 // value that looks like a flag: `--to --dry-run` is a slip, not a folder.
 func permute(app *cli.App, args []string) (invocation, error) {
-	p := argParser{app: app, rest: args}
+	p := argParser{app: app, arity: flagArity(app), rest: args}
 	p.read()
 	switch {
 	case p.help || slices.ContainsFunc(p.rest, isHelp):
@@ -41,7 +41,8 @@ func isHelp(arg string) bool { return arg == "-h" || arg == "--help" }
 
 // argParser is a permute on its way through the arguments.
 type argParser struct {
-	app *cli.App
+	app   *cli.App
+	arity map[string]bool // every command's flags, by name: does it take a value
 
 	rest  []string // not looked at yet
 	path  []*cli.Command
@@ -76,55 +77,24 @@ func (p *argParser) read() {
 	}
 }
 
-// arity says whether a flag takes a value.
-type arity int
-
-const (
-	unknown arity = iota
-	alone         // a switch
-	withValue
-	either // one command's flag does, and another's of that name does not
-)
-
-// flagArity collects the flags of commands, and of those below them.
-func flagArity(cmds []*cli.Command) map[string]arity {
-	found := map[string]arity{"h": alone, "help": alone, "version": alone}
+// flagArity says of each flag of each command whether it takes a value. A name
+// means the same everywhere (TestFlagsAgree), which is what makes a flag
+// readable before its verb is known.
+func flagArity(app *cli.App) map[string]bool {
+	arity := map[string]bool{"h": false, "help": false, "version": false}
 	var walk func([]*cli.Command)
 	walk = func(cmds []*cli.Command) {
 		for _, cmd := range cmds {
 			for _, flag := range cmd.Flags {
-				is := alone
-				if takesValue(flag) {
-					is = withValue
-				}
 				for _, name := range flag.Names() {
-					if was := found[name]; was != unknown && was != is {
-						is = either
-					}
-					found[name] = is
+					arity[name] = takesValue(flag)
 				}
 			}
 			walk(cmd.Subcommands)
 		}
 	}
-	walk(cmds)
-	return found
-}
-
-// arity reads a flag as the command does that was named so far or, before a
-// verb was named, as all do that may come (TestFlagsAgree). A flag of other
-// commands is read as theirs, so that the error can name it.
-func (p *argParser) arity(name string) arity {
-	if len(p.path) > 0 {
-		if is := flagArity(p.path[len(p.path)-1:])[name]; is != unknown {
-			return is
-		}
-	}
-	is := flagArity(p.app.Commands)[name]
-	if is == either && len(p.path) > 0 {
-		return alone // unknown here: finish says so
-	}
-	return is
+	walk(app.Commands)
+	return arity
 }
 
 func takesValue(flag cli.Flag) bool {
@@ -161,15 +131,13 @@ func (p *argParser) word(word string) {
 
 func (p *argParser) long(arg string) {
 	name, value, hasValue := strings.Cut(arg, "=")
-	is := p.arity(name)
+	takes, known := p.arity[name]
 	switch {
-	case is == unknown || utf8.RuneCountInString(name) == 1:
+	case !known || utf8.RuneCountInString(name) == 1:
 		p.unknownFlag("--" + name)
 	case hasValue:
 		p.add(name, value)
-	case is == either:
-		p.fail("write it behind the command", "flag --%s takes a value in one command and none in another", name)
-	case is == withValue:
+	case takes:
 		p.addNext(name, "--"+name)
 	default:
 		p.add(name, "true")
@@ -178,7 +146,7 @@ func (p *argParser) long(arg string) {
 
 func (p *argParser) short(letters string) {
 	if name, _, _ := strings.Cut(letters, "="); len(name) > 1 {
-		if p.arity(name) != unknown {
+		if _, long := p.arity[name]; long {
 			p.fail("write --"+name, "unknown flag -%s", name)
 			return
 		}
@@ -186,16 +154,16 @@ func (p *argParser) short(letters string) {
 	for len(letters) > 0 && p.err == nil {
 		_, size := utf8.DecodeRuneInString(letters)
 		name, rest := letters[:size], letters[size:]
-		is := p.arity(name)
+		takes, known := p.arity[name]
 		value, hasValue := strings.CutPrefix(rest, "=")
 		switch {
-		case is == unknown:
+		case !known:
 			p.unknownFlag("-" + name)
 			return
-		case hasValue || (is == withValue && rest != ""):
+		case hasValue || (takes && rest != ""):
 			p.add(name, value)
 			return
-		case is == withValue:
+		case takes:
 			p.addNext(name, "-"+name)
 			return
 		}
@@ -283,7 +251,7 @@ func dashed(name string) string {
 func (p *argParser) unknownFlag(typed string) {
 	if len(p.path) == 0 || len(p.below()) > 0 {
 		var names []string
-		for name := range flagArity(p.app.Commands) {
+		for name := range p.arity {
 			names = append(names, name)
 		}
 		p.fail(didYouMean(strings.TrimLeft(typed, "-"), names, "--", "lifeboat help"), "unknown flag %s", typed)

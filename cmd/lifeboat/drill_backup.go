@@ -105,7 +105,7 @@ func openBackup(c *cli.Context, env *environment, engine sim.EngineName, path, t
 	if err != nil {
 		return nil, err
 	}
-	if _, err := datadir.Save(c.Context, src.file, info.Size, to); err != nil {
+	if _, err := datadir.Save(c.Context, src.file, info.Size, datadir.Target{Path: to}); err != nil {
 		return nil, err
 	}
 	b.snapshot = to

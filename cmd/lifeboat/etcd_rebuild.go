@@ -52,6 +52,9 @@ func (r *restorer) viaEtcd() error {
 	if err := r.env.sweep(r.opts.spoolDir); err != nil {
 		return err
 	}
+	if err := s.Dir.SpaceForCopy(r.opts.spoolDir); err != nil {
+		return targetHint(err)
+	}
 	own, err := r.src.db.Info(ctx)
 	if err != nil {
 		return err

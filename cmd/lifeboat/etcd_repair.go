@@ -4,11 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
@@ -96,15 +93,16 @@ type repairer struct {
 // repairReport is what repair shows; -o json prints it as it stands.
 type repairReport struct {
 	*datadir.Repaired
-	Target string `json:"target"`
+	Target  string            `json:"target"`
+	Aside   string            `json:"aside,omitempty"`   // where the file went that stood there
+	DataDir *datadir.Restored `json:"dataDir,omitempty"` // of a data dir
+	Next    []string          `json:"next,omitempty"`
 }
 
 func (r *repairer) run() error {
 	ctx := r.c.Context
-	if r.src.replay == nil {
-		if _, err := os.Lstat(r.to); err == nil {
-			return targetHint(fmt.Errorf("writing %q: %w", r.to, os.ErrExist))
-		}
+	if err := r.refuse(); err != nil {
+		return targetHint(err)
 	}
 	phase := r.env.progress.Start("repairing a copy", 0)
 	repaired, err := datadir.Repair(ctx, r.src.db, r.src.file, r.do)
@@ -115,102 +113,77 @@ func (r *repairer) run() error {
 	if err := r.src.prove(); err != nil {
 		return errors.Join(err, repaired.File.Close())
 	}
+	report := repairReport{Repaired: repaired, Target: r.to}
 	if r.src.replay != nil {
-		err = r.writeDir(repaired)
+		err = r.writeDir(&report)
 	} else {
-		_, err = datadir.Save(ctx, repaired.File, repaired.After.Size, r.to)
+		var written datadir.Saved
+		written, err = datadir.Save(ctx, repaired.File, repaired.After.Size, r.target())
+		report.Aside = written.Aside
 		err = errors.Join(err, repaired.File.Close())
 	}
 	if err != nil {
 		return targetHint(err)
 	}
 	if r.env.format != formatTable {
-		return r.env.printDocument(repairReport{repaired, r.to})
+		return r.env.printDocument(report)
 	}
-	return r.print(repaired)
+	return r.print(report)
+}
+
+// refuse says before the work what would be refused after it.
+func (r *repairer) refuse() error {
+	if r.src.replay != nil {
+		_, _, err := r.planDir(r.src)
+		return err
+	}
+	if _, err := os.Lstat(r.to); err == nil && !r.c.Bool("replace") {
+		return fmt.Errorf("writing %q: %w", r.to, os.ErrExist)
+	}
+	return nil
+}
+
+// target is the file to write.
+func (r *repairer) target() datadir.Target {
+	return datadir.Target{Path: r.to, Replace: r.c.Bool("replace"), Now: time.Now()}
 }
 
 // writeDir makes a data dir of the repaired database, as restore does.
-func (r *repairer) writeDir(repaired *datadir.Repaired) error {
+func (r *repairer) writeDir(report *repairReport) error {
 	ctx := r.c.Context
-	db, err := snapshot.OpenFile(ctx, repaired.File)
+	db, err := snapshot.OpenFile(ctx, report.File)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	src := *r.src
-	src.db, src.file = db, repaired.File
-	rs := &restorer{c: r.c, env: r.env, opts: r.opts, src: &src, to: r.to, verb: restoreVerb}
+	src.db, src.file = db, report.File
+	rs, plan, err := r.planDir(&src)
+	if err != nil {
+		return err
+	}
+	for _, m := range plan.Members {
+		r.env.warnOfLeftovers(m.Builds)
+	}
+	phase := r.env.progress.Start("writing and checking "+r.to, 0)
+	report.DataDir, err = plan.Run(ctx)
+	phase.Done()
+	if err != nil {
+		return err
+	}
+	for _, line := range rs.explained {
+		r.env.note("%s", line)
+	}
+	report.Next = rs.next(plan)
+	return nil
+}
+
+func (r *repairer) planDir(src *source) (*restorer, *datadir.RestorePlan, error) {
+	rs := &restorer{c: r.c, env: r.env, opts: r.opts, src: src, to: r.to, verb: restoreVerb}
 	options, err := rs.options()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	plan, err := datadir.PlanRestore(ctx, db, repaired.File, options)
-	if err != nil {
-		return err
-	}
-	_, err = plan.Run(ctx)
-	return err
-}
-
-func (r *repairer) plan() error {
-	info, err := r.src.db.Info(r.c.Context)
-	if err != nil {
-		return err
-	}
-	alarms, err := r.src.db.Alarms()
-	if err != nil {
-		return err
-	}
-	var steps []string
-	if r.do.Compact {
-		steps = append(steps, fmt.Sprintf("compact to revision %d of %d", max(0, info.Revision-r.do.Keep), info.Revision))
-	}
-	if r.do.Disarm || r.src.replay != nil {
-		steps = append(steps, fmt.Sprintf("clear %d alarms", len(alarms)))
-	}
-	if r.do.Defrag {
-		steps = append(steps, fmt.Sprintf("write %s in use anew, of %s", humanize.Bytes(uint64(info.SizeInUse)), humanize.Bytes(uint64(info.Size))))
-	}
-	steps = append(steps, "check it against SRC, key by key", "write "+r.to)
-	if r.env.format != formatTable {
-		return r.env.printDocument(map[string]any{"plan": steps, "before": info, "alarms": alarms, "time": time.Now().UTC()})
-	}
-	out := newSection(r.env)
-	out.line("Plan (nothing is written):")
-	for _, step := range steps {
-		out.line("  %s", printable(step))
-	}
-	return out.err
-}
-
-func (r *repairer) print(repaired *datadir.Repaired) error {
-	out := newSection(r.env)
-	b, a := repaired.Before, repaired.After
-	out.table([][]string{
-		{"STATE", "DB SIZE", "IN USE", "RECORDS", "KEYS", "COMPACTED"},
-		sizesOf("before", b),
-		sizesOf("after", a),
-	})
-	var names []string
-	for _, alarm := range repaired.Alarms {
-		names = append(names, fmt.Sprintf("%s of member %x", alarm.Alarm, alarm.MemberID))
-	}
-	switch {
-	case len(names) == 0:
-		out.line("no alarm was raised")
-	case r.do.Disarm || r.src.replay != nil:
-		out.line("disarmed: %s", strings.Join(names, ", "))
-	default:
-		out.line("still raised: %s (--disarm clears)", strings.Join(names, ", "))
-	}
-	out.line("wrote %s", printable(r.to))
-	return out.err
-}
-
-func sizesOf(state string, i snapshot.Info) []string {
-	return []string{
-		state, humanize.Bytes(uint64(i.Size)), humanize.Bytes(uint64(i.SizeInUse)),
-		strconv.FormatInt(i.Records, 10), strconv.FormatInt(i.LiveKeys, 10), strconv.FormatInt(max(0, i.CompactRevision), 10),
-	}
+	plan, err := datadir.PlanRestore(r.c.Context, src.db, src.file, options)
+	return rs, plan, err
 }

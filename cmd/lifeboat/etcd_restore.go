@@ -197,24 +197,13 @@ func (r *restorer) run(plan *datadir.RestorePlan) error {
 	out := newSection(r.env)
 	for _, m := range result.Members {
 		out.line("%s %s: member %s, revision %d, %d keys, HashKV %d", r.verb, printable(m.DataDir), printable(m.Name), result.NewRevision, result.Keys, result.Hash.Hash)
-		if m.Aside != "" {
-			out.line("what stood there is kept; to put it back:")
-			out.line("  mv %s %s.new && mv %s %s", shellQuote(m.Renames), shellQuote(m.Renames), shellQuote(m.Aside), shellQuote(m.Renames))
-		}
+		printUndo(out, m.Renames, m.Aside)
 	}
 	if len(result.Boots) > 0 {
 		out.line("a real etcd was booted on a copy of each and read the same")
 	}
 	r.printNext(out, result.RestorePlan)
 	return out.err
-}
-
-// warnOfLeftovers names a half-made target of a run that was killed, before it
-// is removed.
-func (e *environment) warnOfLeftovers(part string) {
-	if _, err := os.Lstat(part); err == nil {
-		e.warn("removing %q, left behind by a run that was killed", part)
-	}
 }
 
 type restoreDocument struct {
@@ -242,22 +231,8 @@ func (r *restorer) printPlan(plan *datadir.RestorePlan) error {
 	}
 	out := newSection(r.env)
 	out.line("Plan (nothing is written):")
-	for i, m := range plan.Members {
-		out.line("  build %s as member %s, peer URLs %s", printable(m.Builds), printable(m.Name), printable(strings.Join(m.PeerURLs, ",")))
-		out.line("  check it against SRC: %d keys, revision %d", plan.Keys, plan.NewRevision)
-		if plan.BootCheck {
-			out.line("  boot a real etcd on a copy of it, compare HashKV and the number of keys")
-		}
-		if m.WALDir != "" {
-			out.line("  put its log into %s", printable(m.WALDir))
-		}
-		if m.Aside != "" {
-			out.line("  move %s to %s", printable(m.Renames), printable(m.Aside))
-		}
-		out.line("  rename it to %s", printable(m.Renames))
-		if i == len(plan.Members)-1 {
-			out.line("  at most %d bytes are needed for each member", plan.Bytes)
-		}
+	for _, step := range memberSteps(plan) {
+		out.line("  %s", printable(step))
 	}
 	out.line("Of the new cluster:")
 	out.line("  --initial-cluster %s", printable(plan.InitialCluster))
@@ -273,6 +248,28 @@ func (r *restorer) printPlan(plan *datadir.RestorePlan) error {
 		out.line("  %s", printable(line))
 	}
 	return out.err
+}
+
+// memberSteps is what is done for each member.
+func memberSteps(plan *datadir.RestorePlan) []string {
+	var steps []string
+	step := func(format string, args ...any) { steps = append(steps, fmt.Sprintf(format, args...)) }
+	for _, m := range plan.Members {
+		step("build %s as member %s, peer URLs %s", m.Builds, m.Name, strings.Join(m.PeerURLs, ","))
+		step("check it against SRC: %d keys, revision %d", plan.Keys, plan.NewRevision)
+		if plan.BootCheck {
+			step("boot a real etcd on a copy of it, compare HashKV and the number of keys")
+		}
+		if m.WALDir != "" {
+			step("put its log into %s", m.WALDir)
+		}
+		if m.Aside != "" {
+			step("move %s to %s", m.Renames, m.Aside)
+		}
+		step("rename it to %s", m.Renames)
+	}
+	step("at most %d bytes are needed for each member", plan.Bytes)
+	return steps
 }
 
 // next is what has to be done before the cluster can be used.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"path/filepath"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,7 +19,8 @@ func etcdSaveCommand(env *environment) *cli.Command {
 			"lifeboat etcd save /var/lib/etcd --peer-dir /mnt/etcd-1 --to etcd.snapshot",
 		ArgsUsage: "SRC",
 		Flags: append(sourceFlags(),
-			&cli.StringFlag{Name: "to", Usage: "the `FILE` to write; it must not exist"},
+			&cli.StringFlag{Name: "to", Usage: "the `FILE` to write"},
+			&cli.BoolFlag{Name: "replace", Usage: "move what stands at --to aside"},
 			outputFlag(env, formatTable, formatJSON, formatYAML)),
 		Action: func(c *cli.Context) error {
 			to := c.String("to")
@@ -46,6 +48,7 @@ type savedSnapshot struct {
 	SHA256   string        `json:"sha256"` // of the database, the file's last 32 bytes
 	HashKV   snapshot.Hash `json:"hashKV"`
 	LiveKeys int64         `json:"liveKeys"`
+	Aside    string        `json:"aside,omitempty"` // where the file went that stood there
 }
 
 func etcdSave(c *cli.Context, env *environment, src *source, to string) error {
@@ -58,16 +61,17 @@ func etcdSave(c *cli.Context, env *environment, src *source, to string) error {
 		return err
 	}
 	phase := env.progress.Start("saving "+filepath.Base(to), info.Size)
-	sum, err := datadir.Save(c.Context, src.file, info.Size, to)
+	written, err := datadir.Save(c.Context, src.file, info.Size, datadir.Target{Path: to, Replace: c.Bool("replace"), Now: time.Now()})
 	phase.Done()
 	if err != nil {
 		return targetHint(err)
 	}
-	saved := savedSnapshot{to, info.Size + snapshot.TrailerSize, hex.EncodeToString(sum[:]), hash, info.LiveKeys}
+	saved := savedSnapshot{to, info.Size + snapshot.TrailerSize, hex.EncodeToString(written.Sum[:]), hash, info.LiveKeys, written.Aside}
 	if env.format != formatTable {
 		return env.printDocument(saved)
 	}
 	out := newSection(env)
 	out.line("saved %s: revision %d, %d keys, HashKV %d", printable(to), hash.HashRevision, info.LiveKeys, hash.Hash)
+	printUndo(out, to, written.Aside)
 	return out.err
 }

@@ -39,6 +39,25 @@ func writingOptionsOf(c *cli.Context, targets ...string) (opts sourceOptions, sr
 	return opts, src, opts.refuseInside(src, targets...)
 }
 
+// printUndo says how what was replaced is put back; "" is nothing.
+func printUndo(out *section, target, aside string) {
+	if aside != "" {
+		out.line("what stood there is kept; to put it back:")
+		out.line("  mv %s %s.new && mv %s %s", shellQuote(target), shellQuote(target), shellQuote(aside), shellQuote(target))
+	}
+}
+
+// warnOfLeftovers names the half-made target of a run that was killed, before
+// it is removed.
+func (e *environment) warnOfLeftovers(part string) {
+	switch exists, aside := datadir.Leftover(part); {
+	case aside != "":
+		e.warn("a run was killed when it had just replaced something: that goes from %q to %q", part, aside)
+	case exists:
+		e.warn("removing %q, left behind by a run that was killed", part)
+	}
+}
+
 // sweep removes what killed runs left in a folder in which etcd is about to be
 // run on a copy, and names it.
 func (e *environment) sweep(dir string) error {

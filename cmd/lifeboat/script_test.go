@@ -23,6 +23,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata/script")
 
+// soak is the factor of all loop counts.
+var soak = 1
+
 // TestMain makes the test binary the program itself when it is started under
 // the name lifeboat, as the scripts do.
 func TestMain(m *testing.M) {
@@ -34,6 +37,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintf(os.Stderr, "LIFEBOAT_SOAK=%q is no factor\n", factor)
 			os.Exit(2)
 		}
+		soak = n
 		if err := flag.Set("rapid.checks", strconv.Itoa(100*n)); err != nil {
 			panic(err)
 		}

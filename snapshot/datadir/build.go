@@ -48,8 +48,19 @@ func (b *memberBuild) walBuilt() string {
 // dir is the data dir as it stands while it is built.
 func (b *memberBuild) dir() *Dir { return &Dir{Path: b.data, wal: b.walBuilt()} }
 
+// sync writes all that was built through to the disk.
+func (b *memberBuild) sync() error {
+	if b.wal != nil {
+		if err := syncTree(b.wal.part); err != nil {
+			return err
+		}
+	}
+	return syncTree(b.part)
+}
+
 // commitAll puts the log, then the data dir in place: a data dir without its
-// log would start a new cluster.
+// log would start a new cluster. Both were synced before, so that little can
+// come between them.
 func (b *memberBuild) commitAll() error {
 	b.settled = true
 	if b.wal != nil {

@@ -31,6 +31,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	etcddatadir "go.etcd.io/etcd/server/v3/storage/datadir"
 
@@ -78,6 +79,25 @@ func Open(path string) (*Dir, error) {
 
 // WithWAL is d with its log in another folder, as after etcd's --wal-dir.
 func (d *Dir) WithWAL(path string) *Dir { return &Dir{Path: d.Path, wal: path} }
+
+// SpaceForCopy makes sure that a copy of all files of the member fits under dir;
+// else it is ErrNoSpace. Holes, of which a log that is allocated ahead has
+// many, take none.
+func (d *Dir) SpaceForCopy(dir string) error {
+	need := int64(0)
+	for _, root := range []string{filepath.Join(d.Path, "member"), d.wal} {
+		files, err := filesOf(root)
+		if err != nil {
+			return err
+		}
+		for _, info := range files {
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+				need += 512 * stat.Blocks
+			}
+		}
+	}
+	return checkSpace(dir, need)
+}
 
 // Database is the path of the member's database.
 func (d *Dir) Database() string { return etcddatadir.ToBackendFileName(d.Path) }

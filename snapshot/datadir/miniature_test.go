@@ -28,7 +28,7 @@ func TestRestoredIsEtcdutls(t *testing.T) {
 	replayed, err := database(t, survivor).Status()
 	require.NoError(t, err)
 	harbour := filepath.Join(t.TempDir(), "db")
-	_, err = datadir.Save(t.Context(), survivor.File, replayed.Size, harbour)
+	_, err = datadir.Save(t.Context(), survivor.File, replayed.Size, datadir.Target{Path: harbour})
 	require.NoError(t, err)
 	for name, path := range map[string]string{"generated": generated, "harbour": harbour} {
 		for _, bump := range []uint64{0, 5000} {

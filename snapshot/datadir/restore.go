@@ -236,6 +236,11 @@ func (p *RestorePlan) run(ctx context.Context) (_ *Restored, err error) {
 		}
 	}
 	for _, b := range builds {
+		if err := b.sync(); err != nil {
+			return nil, fmt.Errorf("syncing member %q: %w", b.member.Name, err)
+		}
+	}
+	for _, b := range builds {
 		if err := b.commitAll(); err != nil {
 			return nil, fmt.Errorf("putting member %q in its place: %w", b.member.Name, err)
 		}

@@ -14,7 +14,7 @@ import (
 
 // Target is a folder that is written whole or not at all: it is built beside
 // its place, as NAME.part, and renamed. In an empty folder that exists, which
-// may be a mount point, member.part becomes member.
+// may be a mount point, member.part becomes member. For Save it is a file.
 type Target struct {
 	Path    string
 	Replace bool // move what stands there aside; else it is refused with fs.ErrExist
@@ -42,7 +42,6 @@ func (t Target) place() (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	aside := func(p string) string { return p + ".old-" + t.Now.UTC().Format("20060102T150405Z") }
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -64,15 +63,37 @@ func (t Target) place() (place, error) {
 	case len(content) == 0 || mount && t.Replace:
 		p := inside(path)
 		if _, err := os.Lstat(p.final); err == nil {
-			p.aside = aside(p.final)
+			p.aside = t.aside(p.final)
 		}
 		return p, nil
 	case !t.Replace:
 		return place{}, fmt.Errorf("%q holds %q: %w", path, content[0], fs.ErrExist)
 	}
 	p := whole(path)
-	p.aside = aside(path)
+	p.aside = t.aside(path)
 	return p, nil
+}
+
+// aside is where what is replaced goes.
+func (t Target) aside(path string) string {
+	return path + ".old-" + t.Now.UTC().Format("20060102T150405Z")
+}
+
+// file looks at what stands where a file is to be written, and says where that
+// goes: "" for nothing.
+func (t Target) file() (aside string, err error) {
+	info, err := os.Lstat(t.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", err
+	case !t.Replace:
+		return "", fs.ErrExist
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("no regular file stands there, so it is not replaced: %w", fs.ErrExist)
+	}
+	return t.aside(t.Path), nil
 }
 
 // whole is the place of a folder that comes into being as a whole.
@@ -168,6 +189,9 @@ func removeStale(path string) error {
 	if _, err := os.Lstat(filepath.Join(path, marker)); err != nil && len(entries) > 0 {
 		return fmt.Errorf("%q is in the way, and no half-made target of ours: %w", path, fs.ErrExist)
 	}
+	if err := rescue(path); err != nil {
+		return err
+	}
 	return os.RemoveAll(path)
 }
 
@@ -177,31 +201,24 @@ func (b *build) abort() error {
 	return os.RemoveAll(b.part)
 }
 
-// commit puts the build in its place. After an error the old target stands
-// where it stood.
+// commit puts the build, which was synced, in its place. After an error the old
+// target stands where it stood.
 func (b *build) commit() error {
 	defer b.lock.Close()
-	if err := os.Remove(filepath.Join(b.part, marker)); err != nil {
-		return errors.Join(err, os.RemoveAll(b.part))
+	put := b.replace
+	if b.aside == "" {
+		put = func() error { return renameNew(b.built, b.final) }
 	}
-	if err := syncTree(b.part); err != nil {
-		return errors.Join(err, os.RemoveAll(b.part))
-	}
-	if b.aside != "" {
-		if err := os.Rename(b.final, b.aside); err != nil {
-			return errors.Join(err, os.RemoveAll(b.part))
-		}
-	}
-	if err := renameNew(b.built, b.final); err != nil {
-		if b.aside != "" {
-			err = errors.Join(err, os.Rename(b.aside, b.final))
+	if err := put(); err != nil {
+		if _, replaced, _ := readNote(b.part); replaced {
+			return err // it holds the old target
 		}
 		return errors.Join(err, os.RemoveAll(b.part))
 	}
-	if err := os.RemoveAll(b.part); err != nil {
+	if err := syncFile(filepath.Dir(b.final)); err != nil {
 		return err
 	}
-	return syncFile(filepath.Dir(b.final))
+	return os.RemoveAll(b.part)
 }
 
 // renameNew renames a folder; an empty one may stand at the new name, rename(2)
