@@ -165,13 +165,16 @@ type Status struct {
 }
 
 // Tally is what the load measured. Lost counts are of the run so far: a write
-// is lost when it was acknowledged and the cluster that now stands (the
-// running member that has applied most) does not hold it.
+// is lost when it was acknowledged and the cluster that now stands does not hold
+// it. That cluster has a leader that could answer a linearizable read; where
+// there is none, nobody can say what is lost, and Lost says nothing.
 type Tally struct {
 	Sent         int `json:"sent"`
 	Acknowledged int `json:"acknowledged"`
 	Failed       int `json:"failed"`
 	Lost         int `json:"lost"`
+	// LostKnown says that somebody could be asked, or that there is nothing to lose.
+	LostKnown bool `json:"lostKnown"`
 	// LostKeys are names of lost writes, at most 20.
 	LostKeys []string `json:"lostKeys,omitempty"`
 	// Gaps are the stretches without one acknowledged write, oldest first: of at

@@ -69,7 +69,10 @@ type Run struct {
 	After  []Check      `json:"after,omitempty"`
 
 	RTO *RTO `json:"rto,omitempty"`
-	RPO *int `json:"rpo,omitempty"` // acknowledged writes lost
+	// RPO is acknowledged writes lost; nil where it was not measured or, with
+	// RPOUnknown, nobody could be asked.
+	RPO        *int `json:"rpo,omitempty"`
+	RPOUnknown bool `json:"rpoUnknown,omitempty"`
 	// Objects are the backup's; nil where there was no backup.
 	Objects *ObjectLoss `json:"objects,omitempty"`
 
@@ -93,7 +96,9 @@ type SeedResult struct {
 	Reason  string    `json:"reason,omitempty"`
 	RTO     *Duration `json:"rto,omitempty"`
 	RPO     *int      `json:"rpo,omitempty"`
-	Digest  string    `json:"digest,omitempty"`
+	// RPOUnknown: it was measured, and nobody could be asked.
+	RPOUnknown bool   `json:"rpoUnknown,omitempty"`
+	Digest     string `json:"digest,omitempty"`
 }
 
 // Spread is what a number was over all seeds.
@@ -124,6 +129,7 @@ type Report struct {
 	Versions map[string]string `json:"versions"`
 	Seeds    []SeedResult      `json:"seeds"`
 	RTO      *Spread           `json:"rto,omitempty"`
+	RPO      *Losses           `json:"rpo,omitempty"`
 	// Run is one run in full: the first that did not meet its expectations, else
 	// the first.
 	Run Run `json:"run"`
@@ -147,12 +153,13 @@ func NewReport(s *Scenario, engine EngineName, versions map[string]string, runs 
 	var rtos []Duration
 	shown := -1
 	for i, run := range runs {
-		line := SeedResult{Seed: run.Seed, Verdict: run.Verdict, Reason: run.Reason, RPO: run.RPO, Digest: run.Digest}
+		line := SeedResult{Seed: run.Seed, Verdict: run.Verdict, Reason: run.Reason, RPO: run.RPO, RPOUnknown: run.RPOUnknown, Digest: run.Digest}
 		if run.RTO != nil {
 			line.RTO = &run.RTO.Total
 			rtos = append(rtos, run.RTO.Total)
 		}
 		r.Seeds = append(r.Seeds, line)
+		r.RPO = r.RPO.with(line)
 		if run.Verdict != Met && (shown < 0 || run.Verdict.severity() > r.Verdict.severity()) {
 			r.Verdict, r.Reason, shown = run.Verdict, run.Reason, i
 		}

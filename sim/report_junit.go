@@ -26,6 +26,7 @@ type junitSuite struct {
 	Tests    int         `xml:"tests,attr"`
 	Failures int         `xml:"failures,attr"`
 	Errors   int         `xml:"errors,attr"`
+	Skipped  int         `xml:"skipped,attr,omitempty"`
 	Time     string      `xml:"time,attr"`
 	Cases    []junitCase `xml:"testcase"`
 }
@@ -36,6 +37,12 @@ type junitCase struct {
 	Time    string      `xml:"time,attr"`
 	Failure *junitFault `xml:"failure,omitempty"` // deviated
 	Error   *junitFault `xml:"error,omitempty"`   // could not start, aborted
+	Skipped *junitSkip  `xml:"skipped,omitempty"`
+}
+
+// junitSkip is what could not be judged.
+type junitSkip struct {
+	Message string `xml:"message,attr"`
 }
 
 type junitFault struct {
@@ -57,6 +64,9 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		if c.Error != nil {
 			suite.Errors++
 		}
+		if c.Skipped != nil {
+			suite.Skipped++
+		}
 		suite.Cases = append(suite.Cases, c)
 	}
 	checks := func(step string, list []Check) {
@@ -73,6 +83,9 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		checks(step.Name, step.Checks)
 	}
 	checks("steady after", r.Run.After)
+	if r.Run.RPOUnknown {
+		add(junitCase{Name: "acknowledged writes lost", Time: "0.000", Skipped: &junitSkip{Message: LossUnknown}})
+	}
 	for _, seed := range r.Seeds {
 		c := junitCase{Name: "seed " + strconv.FormatUint(seed.Seed, 10), Time: "0.000"}
 		switch fault := (&junitFault{Message: seed.Reason, Type: string(seed.Verdict)}); seed.Verdict {

@@ -31,6 +31,10 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		p.line("")
 		p.line("Time to recover: %s at least, %s in the middle, %s for 99 of 100, %s at most", seconds(r.RTO.Min), seconds(r.RTO.Median), seconds(r.RTO.P99), seconds(r.RTO.Max))
 	}
+	if l := r.RPO; l != nil && len(r.Seeds) > 1 {
+		p.line("")
+		p.line("Acknowledged writes lost, at most: %s; some in %d of %d seeds", l, l.Seeds, l.Of)
+	}
 	r.Run.markdown(p)
 	if r.Replay != "" {
 		p.line("")
@@ -69,6 +73,9 @@ func (run *Run) markdown(p *printer) {
 	}
 	if run.RTO != nil {
 		p.line("RTO %s: %s to detect, %s to decide, %s to restore", seconds(run.RTO.Total), seconds(run.RTO.Detect), seconds(run.RTO.Decide), seconds(run.RTO.Restore))
+	}
+	if run.RPOUnknown {
+		p.line("RPO unknown: %s", LossUnknown)
 	}
 	if run.RPO != nil {
 		p.line("RPO %d acknowledged writes lost%s", *run.RPO, lostNames(run.Tally.LostKeys))

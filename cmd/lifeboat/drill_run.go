@@ -216,8 +216,8 @@ func printReports(env *environment, reports []*sim.Report) error {
 			if r.RTO != nil {
 				median, most = r.RTO.Median.String(), r.RTO.Max.String()
 			}
-			if r.Run.RPO != nil {
-				lost = strconv.Itoa(*r.Run.RPO)
+			if r.RPO != nil {
+				lost = r.RPO.String()
 			}
 			t.row(r.Scenario.Name, string(r.Engine), strconv.Itoa(len(r.Seeds)), string(r.Verdict), median, most, lost)
 		}

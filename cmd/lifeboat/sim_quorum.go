@@ -64,8 +64,7 @@ type quorumAnswer struct {
 // quorumLoss is what one way of going on loses.
 type quorumLoss struct {
 	After string `json:"after,omitempty"` // what was done to a survivor; "" where the quorum is kept
-	Most  int    `json:"most"`            // of all seeds
-	Seeds int    `json:"seeds"`           // that lost any
+	sim.Losses
 }
 
 // quorumAndLoss asks what the death of members means. Where the quorum is gone
@@ -129,7 +128,6 @@ measure: {rto: {from: kill, until: steady}, rpo: acked-writes-lost}
 		return nil, err
 	}
 	answer := &quorumAnswer{Members: members, Killed: kill, Quorum: members/2 + 1, Seeds: len(report.Seeds)}
-	loss := quorumLoss{After: string(cure)}
 	var silences []sim.Duration
 	for _, seed := range report.Seeds {
 		switch {
@@ -141,16 +139,10 @@ measure: {rto: {from: kill, until: steady}, rpo: acked-writes-lost}
 		case seed.Verdict != sim.Deviated, strings.Contains(seed.Reason, "invariant"):
 			return nil, failf("seed %d: %s", seed.Seed, seed.Reason)
 		}
-		if seed.RPO != nil {
-			loss.Most = max(loss.Most, *seed.RPO)
-			if *seed.RPO > 0 {
-				loss.Seeds++
-			}
-		}
 	}
 	answer.Silence = sim.SpreadOf(silences)
-	if kill < members {
-		answer.Lost = []quorumLoss{loss}
+	if kill < members && report.RPO != nil {
+		answer.Lost = []quorumLoss{{After: string(cure), Losses: *report.RPO}}
 	}
 	return answer, nil
 }
@@ -177,10 +169,14 @@ func (a *quorumAnswer) print(env *environment) error {
 		if l.After != "" {
 			after = ", after " + l.After + " on a survivor"
 		}
-		if l.Seeds == 0 {
-			out.line("no acknowledged write is lost in %d runs%s", a.Seeds, after)
-		} else {
-			out.line("acknowledged writes are lost in %d of %d runs, up to %d%s", l.Seeds, a.Seeds, l.Most, after)
+		if l.Unknown > 0 {
+			out.line("what is lost is unknown in %d of %d runs%s: nobody leads that could be asked", l.Unknown, l.Of, after)
+		}
+		switch known := l.Of - l.Unknown; {
+		case l.Seeds > 0:
+			out.line("acknowledged writes are lost in %d of %d runs, up to %d%s", l.Seeds, known, l.Most, after)
+		case known > 0:
+			out.line("no acknowledged write is lost in %d runs%s", known, after)
 		}
 	}
 	if len(a.Lost) > 1 {

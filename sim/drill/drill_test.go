@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -93,6 +94,58 @@ func TestLostQuorumTakesAcknowledgedWritesAlong(t *testing.T) {
 	}
 	require.Positive(t, lost[0])
 	require.Positive(t, lost[1], "%v", lost)
+}
+
+// Where nobody can be asked, it is not known what is lost: that meets no
+// expectation, and every report says so.
+func TestUnknownLossIsNoPass(t *testing.T) {
+	t.Parallel()
+	run := func(text string) *sim.Report {
+		data := []byte("apiVersion: lifeboat/v1\nkind: Drill\ntitle: all disks are lost\nengine: virtual\nseeds: 1..2\n" +
+			"given: {members: 3, load: {writes: 20/s}}\nsteady: [{leader: exactly-one, within: 5s}]\n" + text)
+		s, err := sim.Load("lost.yaml", data)
+		require.NoError(t, err)
+		r, err := drill.Run(t.Context(), s, data, drill.Options{Workers: 1})
+		require.NoError(t, err)
+		return r
+	}
+	for _, count := range []string{"0", "some"} {
+		r := run("steps: [{name: gone, at: 5s, do: {disk-loss: all}, expect: [{lost: " + count + "}]}]\n")
+		require.Equal(t, sim.Deviated, r.Verdict)
+		require.Contains(t, r.Reason, "expected lost "+count+", observed "+sim.LossUnknown)
+	}
+
+	// The drill is well before and after, and has lost its quorum in between.
+	r := run("steps: [{name: gone, at: 5s, do: {kill: [leader, follower]}, expect: [{leader: none, within: 4s}, {lost: 0}]}]\n" +
+		"measure: {rpo: acked-writes-lost}\nexpect: {rpo: {max: 5}}\nalways: [acked-writes-survive]\n")
+	require.Equal(t, sim.Deviated, r.Verdict)
+	require.Equal(t, &sim.Losses{Of: 2, Unknown: 2}, r.RPO)
+	require.Nil(t, r.Run.RPO)
+	require.Equal(t, "unknown", r.RPO.String())
+	for name, write := range map[string]func(io.Writer) error{
+		"json": r.WriteJSON, "markdown": r.WriteMarkdown, "html": r.WriteHTML, "junit": r.WriteJUnit,
+	} {
+		var out bytes.Buffer
+		require.NoError(t, write(&out))
+		require.Regexp(t, `(?i)rpoUnknown": true|RPO unknown|unknown</b><span>acknowledged writes lost|<skipped message="what is lost is unknown`, out.String(), name)
+		require.NotRegexp(t, `RPO 0|<b>0</b><span>acknowledged writes lost`, out.String(), name)
+	}
+}
+
+// Limits and invariants alone do not pass either.
+func TestUnknownLossMeetsNoLimit(t *testing.T) {
+	t.Parallel()
+	for _, held := range []string{"measure: {rpo: acked-writes-lost}\nexpect: {rpo: {max: 5}}\n", "always: [acked-writes-survive]\n"} {
+		data := []byte("apiVersion: lifeboat/v1\nkind: Drill\ntitle: nobody is left\nengine: virtual\nseeds: 1..1\n" +
+			"given: {members: 3, load: {writes: 20/s}}\nsteady: [{read: serializable, on: m1, within: 5s}]\n" +
+			"steps: [{name: gone, at: 5s, do: {kill: [m2, m3]}, expect: [{leader: none, within: 4s}]}]\n" + held)
+		s, err := sim.Load("lost.yaml", data)
+		require.NoError(t, err)
+		r, err := drill.Run(t.Context(), s, data, drill.Options{Workers: 1})
+		require.NoError(t, err)
+		require.Equal(t, sim.Deviated, r.Verdict)
+		require.Contains(t, r.Reason, sim.LossUnknown)
+	}
 }
 
 // Two runs of one drill, in other processes and with other numbers of workers,

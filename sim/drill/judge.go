@@ -69,7 +69,11 @@ func (r *runner) look(ctx context.Context, e sim.Expectation) (met bool, observe
 	case sim.OnAction:
 		return outcome(e.Value, e.With, r.action)
 	case sim.OnLost:
-		lost := r.cluster.Tally().Lost
+		tally := r.cluster.Tally()
+		lost := tally.Lost
+		if !tally.LostKnown {
+			return false, sim.LossUnknown, nil
+		}
 		if e.Value == "some" {
 			return lost > 0, strconv.Itoa(lost), nil
 		}

@@ -154,7 +154,7 @@ func virtual(parent context.Context, s *sim.Scenario, data []byte, seeds sim.Ran
 			return
 		}
 		if run.Verdict == sim.Met && run.Seed != seeds.First {
-			run = sim.Run{Seed: run.Seed, Verdict: run.Verdict, RTO: run.RTO, RPO: run.RPO, Digest: run.Digest}
+			run = sim.Run{Seed: run.Seed, Verdict: run.Verdict, RTO: run.RTO, RPO: run.RPO, RPOUnknown: run.RPOUnknown, Digest: run.Digest}
 		}
 		runs = append(runs, run)
 		if o.Progress != nil {

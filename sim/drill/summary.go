@@ -23,15 +23,7 @@ func (r *runner) summary(ctx context.Context) {
 	if run.Verdict == sim.NotSteady || run.Verdict == sim.Aborted {
 		return // nothing was measured to its end
 	}
-	if s.Measure.RPO {
-		run.RPO = &run.Tally.Lost
-		if limit := s.Expect.RPO; limit != nil && *run.RPO > *limit {
-			r.fail("rpo", fmt.Sprintf("%d acknowledged writes are lost, and at most %d may be", *run.RPO, *limit))
-		}
-	}
-	if slices.Contains(s.Always, sim.AckedWritesSurvive) && run.Tally.Lost > 0 {
-		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("%d acknowledged writes are lost", run.Tally.Lost))
-	}
+	r.loss()
 	if o := run.Objects; o != nil && slices.Contains(s.Always, sim.AckedWritesSurvive) && len(o.Lost) > 0 {
 		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("%d objects of the backup are gone, of them %s", len(o.Lost), o.Lost[0]))
 	}
@@ -41,6 +33,27 @@ func (r *runner) summary(ctx context.Context) {
 	run.RTO = rto(s, run)
 	if limit := s.Expect.RTO; limit != nil && run.RTO.Total > *limit {
 		r.fail("rto", fmt.Sprintf("it took %s, and may take %s", run.RTO.Total, limit))
+	}
+}
+
+// loss judges what is lost. That nobody can say is no pass.
+func (r *runner) loss() {
+	run, s := &r.run, r.scenario
+	lost, survive := run.Tally.Lost, slices.Contains(s.Always, sim.AckedWritesSurvive)
+	if s.Measure.RPO {
+		if run.RPOUnknown = !run.Tally.LostKnown; !run.RPOUnknown {
+			run.RPO = &run.Tally.Lost
+		}
+	}
+	switch limit := s.Expect.RPO; {
+	case limit != nil && run.RPOUnknown:
+		r.fail("rpo", fmt.Sprintf("%s, and at most %d may be", sim.LossUnknown, *limit))
+	case limit != nil && lost > *limit:
+		r.fail("rpo", fmt.Sprintf("%d acknowledged writes are lost, and at most %d may be", lost, *limit))
+	case survive && !run.Tally.LostKnown:
+		r.fail(string(sim.AckedWritesSurvive), sim.LossUnknown)
+	case survive && lost > 0:
+		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("%d acknowledged writes are lost", lost))
 	}
 }
 

@@ -21,18 +21,16 @@ type load struct {
 	history *history
 	reads   atomic.Int64
 
-	mu       sync.Mutex
-	sent     int
-	acked    []bool       // by number
-	probes   map[int]bool // the drill's own writes, which touch no object
-	failed   int
-	buckets  []sim.Bucket
-	gaps     []sim.Gap
-	lastOK   time.Duration
-	running  bool
-	lost     int // when somebody could last be asked
-	lostKeys []string
-	setBack  map[*sim.Object]bool // those of which an acknowledged write is lost
+	mu      sync.Mutex
+	sent    int
+	acked   []bool       // by number
+	probes  map[int]bool // the drill's own writes, which touch no object
+	failed  int
+	buckets []sim.Bucket
+	gaps    []sim.Gap
+	lastOK  time.Duration
+	running bool
+	setBack map[*sim.Object]bool // those of which an acknowledged write is lost
 }
 
 // loadTimeout is how long a client waits for an answer before it asks the next
@@ -210,30 +208,28 @@ func (l *load) gap() time.Duration { return 10 * l.cluster.given.Tick.D() }
 const maxLostKeys = 20
 
 // tally is what the clients have seen. What is lost says the cluster that
-// stands; while nobody answers, it is what it was.
+// stands; while nobody answers, it is not known.
 func (l *load) tally() sim.Tally {
 	have, known := l.have()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := sim.Tally{Sent: l.sent, Failed: l.failed, Gaps: append([]sim.Gap(nil), l.gaps...), Buckets: append([]sim.Bucket(nil), l.buckets...)}
-	if known {
-		l.lost, l.lostKeys, l.setBack = 0, nil, map[*sim.Object]bool{}
-	}
+	l.setBack = map[*sim.Object]bool{}
 	for n, acked := range l.acked {
 		if !acked {
 			continue
 		}
 		t.Acknowledged++
 		if known && n < len(have) && !have[n] {
-			if l.lost++; l.lost <= maxLostKeys {
-				l.lostKeys = append(l.lostKeys, loadKey(n))
+			if t.Lost++; t.Lost <= maxLostKeys {
+				t.LostKeys = append(t.LostKeys, loadKey(n))
 			}
 			if !l.probes[n] {
 				l.setBack[l.cluster.objects.touched(n)] = true
 			}
 		}
 	}
-	t.Lost, t.LostKeys = l.lost, l.lostKeys
+	t.LostKnown = known || t.Acknowledged == 0
 	if l.running && l.cluster.Now()-l.lastOK >= l.gap() {
 		t.Gaps = append(t.Gaps, sim.Gap{From: sim.Duration(l.lastOK)})
 	}

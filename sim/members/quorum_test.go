@@ -39,6 +39,7 @@ func TestQuorumLost(t *testing.T) {
 	require.NoError(t, c.Read(ctx, last, false, time.Second), "serializable")
 	require.EqualError(t, c.Read(ctx, last, true, time.Second), "context deadline exceeded")
 	require.EqualError(t, c.Write(ctx, nil, time.Second), "context deadline exceeded")
+	require.False(t, c.Tally().LostKnown, "nobody can be asked")
 	s, err := c.Status(ctx, last)
 	require.NoError(t, err)
 	require.Equal(t, []string{"etcdserver: no leader"}, s.Errors)
@@ -74,5 +75,7 @@ func TestQuorumLost(t *testing.T) {
 	list, err = c.MemberList(ctx, last)
 	require.NoError(t, err)
 	require.Equal(t, []sim.ListedMember{{Name: last, Started: true}}, list)
-	require.Zero(t, c.Tally().Lost)
+	tally := c.Tally()
+	require.True(t, tally.LostKnown)
+	require.Zero(t, tally.Lost)
 }

@@ -358,6 +358,17 @@ func (c *Cluster) lost(state *machine) (n int, names []string) {
 	return n, names
 }
 
+// answers says whether m could answer a linearizable read: it leads, and has
+// applied an entry of its own term (raft.go, committedEntryInCurrentTerm). A
+// leader that was just elected may not know yet what is committed.
+func (c *Cluster) answers(m *member) bool {
+	if m == nil {
+		return false
+	}
+	term, err := m.disk.storage.Term(m.state.applied)
+	return err == nil && term == m.term
+}
+
 // standing is the state that clients now find: of the running voter that has
 // applied most, among those that share the leader's history where one leads.
 func (c *Cluster) standing() *machine {

@@ -209,8 +209,10 @@ func (c *Cluster) Checked() []sim.Invariant { return slices.Clone(c.checked) }
 // Tally implements sim.Cluster.
 func (c *Cluster) Tally() sim.Tally {
 	t := c.tally
-	if s := c.standing(); s != nil {
-		t.Lost, t.LostKeys = c.lost(s)
+	if t.LostKnown = c.answers(c.leader()); t.LostKnown {
+		t.Lost, t.LostKeys = c.lost(c.standing())
+	} else if len(c.acked) == 0 {
+		t.LostKnown = true
 	}
 	t.Gaps, t.Buckets = slices.Clone(t.Gaps), slices.Clone(t.Buckets)
 	if c.loaded && c.now-c.lastAck >= c.silence() {
