@@ -37,7 +37,7 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 		"rekey":            append([]string{"archive", "rekey", "--add", s.recipient, "--to", "e.age"}, open...),
 		"rekey, rotate":    append([]string{"archive", "rekey", "--rotate", "-R", team, "--to", "f.age"}, open...),
 		"key generate":     {"key", "generate", "--to", "key"},
-		"key for signing":  {"key", "generate", "--signing", "--to", "sig"},
+		"key for signing":  {"key", "generate", "--sign", "--to", "sig"},
 		"key show":         {"key", "show", s.identity},
 		"key check":        {"key", "check", sealed, "-i", s.identity},
 	} {

@@ -25,7 +25,7 @@ type invocation struct {
 // value (-nprod). It refuses what it does not know, a flag given twice, and a
 // value that looks like a flag: `--to --dry-run` is a slip, not a folder.
 func permute(app *cli.App, args []string) (invocation, error) {
-	p := argParser{app: app, arity: flagArity(app), rest: args}
+	p := argParser{app: app, rest: args}
 	p.read()
 	switch {
 	case p.help || slices.ContainsFunc(p.rest, isHelp):
@@ -41,8 +41,7 @@ func isHelp(arg string) bool { return arg == "-h" || arg == "--help" }
 
 // argParser is a permute on its way through the arguments.
 type argParser struct {
-	app   *cli.App
-	arity map[string]bool // every command's flags, by name: does it take a value
+	app *cli.App
 
 	rest  []string // not looked at yet
 	path  []*cli.Command
@@ -77,24 +76,55 @@ func (p *argParser) read() {
 	}
 }
 
-// flagArity says of each flag of each command whether it takes a value. A name
-// means the same everywhere (TestFlagsAgree), which is what makes a flag
-// readable before its verb is known.
-func flagArity(app *cli.App) map[string]bool {
-	arity := map[string]bool{"h": false, "help": false, "version": false}
+// arity says whether a flag takes a value.
+type arity int
+
+const (
+	unknown arity = iota
+	alone         // a switch
+	withValue
+	either // one command's flag does, and another's of that name does not
+)
+
+// flagArity collects the flags of commands, and of those below them.
+func flagArity(cmds []*cli.Command) map[string]arity {
+	found := map[string]arity{"h": alone, "help": alone, "version": alone}
 	var walk func([]*cli.Command)
 	walk = func(cmds []*cli.Command) {
 		for _, cmd := range cmds {
 			for _, flag := range cmd.Flags {
+				is := alone
+				if takesValue(flag) {
+					is = withValue
+				}
 				for _, name := range flag.Names() {
-					arity[name] = takesValue(flag)
+					if was := found[name]; was != unknown && was != is {
+						is = either
+					}
+					found[name] = is
 				}
 			}
 			walk(cmd.Subcommands)
 		}
 	}
-	walk(app.Commands)
-	return arity
+	walk(cmds)
+	return found
+}
+
+// arity reads a flag as the command does that was named so far or, before a
+// verb was named, as all do that may come (TestFlagsAgree). A flag of other
+// commands is read as theirs, so that the error can name it.
+func (p *argParser) arity(name string) arity {
+	if len(p.path) > 0 {
+		if is := flagArity(p.path[len(p.path)-1:])[name]; is != unknown {
+			return is
+		}
+	}
+	is := flagArity(p.app.Commands)[name]
+	if is == either && len(p.path) > 0 {
+		return alone // unknown here: finish says so
+	}
+	return is
 }
 
 func takesValue(flag cli.Flag) bool {
@@ -131,13 +161,15 @@ func (p *argParser) word(word string) {
 
 func (p *argParser) long(arg string) {
 	name, value, hasValue := strings.Cut(arg, "=")
-	takes, known := p.arity[name]
+	is := p.arity(name)
 	switch {
-	case !known || utf8.RuneCountInString(name) == 1:
+	case is == unknown || utf8.RuneCountInString(name) == 1:
 		p.unknownFlag("--" + name)
 	case hasValue:
 		p.add(name, value)
-	case takes:
+	case is == either:
+		p.fail("write it behind the command", "flag --%s takes a value in one command and none in another", name)
+	case is == withValue:
 		p.addNext(name, "--"+name)
 	default:
 		p.add(name, "true")
@@ -146,7 +178,7 @@ func (p *argParser) long(arg string) {
 
 func (p *argParser) short(letters string) {
 	if name, _, _ := strings.Cut(letters, "="); len(name) > 1 {
-		if _, long := p.arity[name]; long {
+		if p.arity(name) != unknown {
 			p.fail("write --"+name, "unknown flag -%s", name)
 			return
 		}
@@ -154,16 +186,16 @@ func (p *argParser) short(letters string) {
 	for len(letters) > 0 && p.err == nil {
 		_, size := utf8.DecodeRuneInString(letters)
 		name, rest := letters[:size], letters[size:]
-		takes, known := p.arity[name]
+		is := p.arity(name)
 		value, hasValue := strings.CutPrefix(rest, "=")
 		switch {
-		case !known:
+		case is == unknown:
 			p.unknownFlag("-" + name)
 			return
-		case hasValue || (takes && rest != ""):
+		case hasValue || (is == withValue && rest != ""):
 			p.add(name, value)
 			return
-		case takes:
+		case is == withValue:
 			p.addNext(name, "-"+name)
 			return
 		}
@@ -251,7 +283,7 @@ func dashed(name string) string {
 func (p *argParser) unknownFlag(typed string) {
 	if len(p.path) == 0 || len(p.below()) > 0 {
 		var names []string
-		for name := range p.arity {
+		for name := range flagArity(p.app.Commands) {
 			names = append(names, name)
 		}
 		p.fail(didYouMean(strings.TrimLeft(typed, "-"), names, "--", "lifeboat help"), "unknown flag %s", typed)

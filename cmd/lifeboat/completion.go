@@ -64,7 +64,7 @@ func complete(app *cli.App, words []string) []string {
 		return nil
 	}
 	before, last := words[:len(words)-1], words[len(words)-1]
-	p := argParser{app: app, arity: flagArity(app), rest: before}
+	p := argParser{app: app, rest: before}
 	p.read()
 	if len(before) > 0 && slices.Contains(before, "--") || p.wantsValue {
 		return nil

@@ -28,17 +28,17 @@ func keyGenerateCommand(env *environment) *cli.Command {
 		Usage: "a new private key for archives, or for signatures",
 		UsageText: "lifeboat key generate --to recovery.key\n" +
 			"lifeboat key generate --pq --to recovery.key\n" +
-			"lifeboat key generate --signing --to backup.key",
+			"lifeboat key generate --sign --to backup.key",
 		Description: `The private key is written to FILE, 0600; a file is never overwritten. Keep it
 off the hosts that make backups: they need the recipient alone. Keep a second
 copy elsewhere: without it the archives are lost.
 
---signing makes minisign's pair, FILE and FILE.pub. That one stays where
+--sign makes minisign's pair, FILE and FILE.pub. That one stays where
 archives are made; FILE.pub goes to where they are verified.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "the new `FILE` for the private key"},
 			&cli.BoolFlag{Name: "pq", Usage: "a hybrid post-quantum key (opens with age 1.3 and newer)"},
-			&cli.BoolFlag{Name: "signing", Usage: "a pair for signatures, in minisign's format"},
+			&cli.BoolFlag{Name: "sign", Usage: "a pair for signatures, in minisign's format"},
 			&cli.StringFlag{Name: "passphrase-file", Usage: "lock the key with the passphrase in the first line of `FILE`"},
 			outputFlag(env, formatTable, formatJSON),
 		},
@@ -53,7 +53,7 @@ func runGenerate(c *cli.Context, env *environment) error {
 		return usagef("unexpected argument %q", c.Args().First())
 	case to == "" || to == "-":
 		return usagef("say where to write the private key to: --to FILE")
-	case c.Bool("pq") && c.Bool("signing"):
+	case c.Bool("pq") && c.Bool("sign"):
 		return usagef("--pq is for keys that decrypt: there are no post-quantum signatures here")
 	}
 	if err := refuseExisting(to); err != nil {
@@ -66,7 +66,7 @@ func runGenerate(c *cli.Context, env *environment) error {
 			return err
 		}
 	}
-	if c.Bool("signing") {
+	if c.Bool("sign") {
 		return generateSigner(env, to, passphrase)
 	}
 	var lock *crypto.Recipient

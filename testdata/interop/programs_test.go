@@ -61,7 +61,7 @@ func TestPrograms(t *testing.T) {
 	b.sh("age-keygen -o theirs.key; age-keygen -pq -o pq.key; age-keygen -y theirs.key > theirs.pub; age-keygen -y pq.key > pq.pub")
 	b.sh("lifeboat key generate --to ours.key; age-keygen -y ours.key > ours.pub; lifeboat key generate --pq --to ourspq.key; age-keygen -y ourspq.key > ourspq.pub")
 	require.Equal(t, b.sh("cat theirs.pub"), b.sh("lifeboat key show theirs.key | tail -n 1"))
-	b.sh("lifeboat key generate --signing --to sig.key")
+	b.sh("lifeboat key generate --sign --to sig.key")
 
 	for _, key := range []string{"theirs", "ours", "pq", "ourspq"} {
 		b.sh("lifeboat archive create --snapshot etcd-backup.snapshot --kubernetes kubernetes -R " + key + ".pub --sign sig.key --to " + key + ".age")
