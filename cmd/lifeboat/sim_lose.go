@@ -127,6 +127,9 @@ func printLoss(env *environment, l *scheduler.Loss) error {
 	line := func(format string, args ...any) { fmt.Fprintln(env.stdout, printable(fmt.Sprintf(format, args...))) }
 	line("lost: %s (%d nodes): %d Pods placed again, %d stay Pending, %d preempted, %d gone for good",
 		l.Name, len(l.Nodes), l.Placed, l.Pending, l.Preempted, l.Gone)
+	if l.Assumed > 0 {
+		line("%d of them belong to controllers that are not Kubernetes' own, and are taken to be made again", l.Assumed)
+	}
 	fmt.Fprintln(env.stdout)
 	t := newTable(env.stdout, "POD", "FROM", "TO", "WHY")
 	for _, p := range l.Pods {
@@ -157,8 +160,6 @@ func destination(p scheduler.LostPod) string {
 		return p.Placement.Node
 	case p.Comeback == nodeloss.Stays:
 		return "<stays>"
-	case p.Comeback == nodeloss.Unknown:
-		return "<unknown>"
 	}
 	return "<gone>"
 }

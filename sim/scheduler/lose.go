@@ -29,7 +29,8 @@ type Loss struct {
 
 	Placed    int `json:"placed"`
 	Pending   int `json:"pending"`
-	Gone      int `json:"gone"` // nobody makes them again
+	Gone      int `json:"gone"`    // nobody makes them again
+	Assumed   int `json:"assumed"` // placed or Pending, if controllers that are not Kubernetes' own make them again
 	Preempted int `json:"preempted"`
 }
 
@@ -169,12 +170,16 @@ func (d *drill) evict(pods []*corev1.Pod) []*corev1.Pod {
 
 // enqueue takes a Pod down, and its successor into the queue if it has one.
 func (d *drill) enqueue(pod *corev1.Pod, fate LostPod) {
-	if fate.Comeback != nodeloss.Recreated && fate.Comeback != nodeloss.AfterDelete {
-		if fate.Comeback != nodeloss.Stays {
-			d.loss.Gone++
-		}
+	switch fate.Comeback {
+	case nodeloss.Gone:
+		d.loss.Gone++
+		fallthrough
+	case nodeloss.Stays:
 		d.loss.Pods = append(d.loss.Pods, fate)
 		return
+	case nodeloss.Unknown: // for the room that is left, the safe side
+		d.loss.Assumed++
+	case nodeloss.Recreated, nodeloss.AfterDelete:
 	}
 	again := Successor(pod)
 	d.causes[again.UID] = fate

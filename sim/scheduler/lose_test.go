@@ -66,6 +66,27 @@ func TestLosePushesOut(t *testing.T) {
 	require.ErrorIs(t, err, scheduler.ErrNoSuchNode)
 }
 
+// A Pod of an operator's custom resource is made again by the operator: it
+// needs its room, whatever the library knows of it. A master's room is nobody's.
+func TestLoseCountsCustomOwners(t *testing.T) {
+	t.Parallel()
+	master := node("m1", "b")
+	master.Spec.Taints = []corev1.Taint{{Key: "node-role.kubernetes.io/control-plane", Effect: corev1.TaintEffectNoSchedule}}
+	loss, err := scheduler.Lose(t.Context(), scheduler.Objects{
+		Nodes: []*corev1.Node{node("n1", "a"), node("n2", "b"), master},
+		Pods: []*corev1.Pod{
+			pod("kafka-0", 3000, on("n1"), ownedBy("StrimziPodSet")),
+			pod("kafka-1", 3000, on("n2"), ownedBy("StrimziPodSet")),
+		},
+	}, scheduler.Options{}, "node n1", []string{"n1"})
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 1, 0, 1}, []int{loss.Placed, loss.Pending, loss.Gone, loss.Assumed})
+	require.Contains(t, loss.Pods[0].Reason(), "Insufficient cpu")
+	require.Len(t, loss.Zones, 1)
+	require.Equal(t, 1, loss.Zones[0].Nodes)
+	require.Equal(t, "1", loss.Zones[0].CPU.String())
+}
+
 // A spread that can no longer be kept is named.
 func TestLoseBreaksSpread(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,8 @@ type SkewBreak struct {
 	Hard      bool   `json:"hard"` // whenUnsatisfiable: DoNotSchedule
 }
 
-// ZoneHeadroom is what is free on the schedulable nodes of a zone.
+// ZoneHeadroom is what is free on the nodes of a zone that take Pods without
+// tolerations: control-plane nodes have a taint, and so has one that is not ready.
 type ZoneHeadroom struct {
 	Zone   string            `json:"zone"`
 	Nodes  int               `json:"nodes"`
@@ -151,11 +152,11 @@ func skew(pod *corev1.Pod, c corev1.TopologySpreadConstraint, nodes map[string]*
 	return slices.Max(values) - slices.Min(values)
 }
 
-// headroom adds up what is free where Pods may be placed at all.
+// headroom adds up what is free where any Pod may be placed.
 func headroom(nodes []*corev1.Node, lost map[string]bool, pods []*corev1.Pod) []ZoneHeadroom {
 	zoneOf, zones := map[string]string{}, map[string]*ZoneHeadroom{}
 	for _, node := range nodes {
-		if lost[node.Name] || node.Spec.Unschedulable {
+		if lost[node.Name] || node.Spec.Unschedulable || slices.ContainsFunc(node.Spec.Taints, repels) {
 			continue
 		}
 		zone := Zone(node)
@@ -185,6 +186,10 @@ func headroom(nodes []*corev1.Node, lost map[string]bool, pods []*corev1.Pod) []
 		list = append(list, *zones[zone])
 	}
 	return list
+}
+
+func repels(taint corev1.Taint) bool {
+	return taint.Effect == corev1.TaintEffectNoSchedule || taint.Effect == corev1.TaintEffectNoExecute
 }
 
 // zoneName turns a zone key, "region:\x00:zone", into something to read.
