@@ -36,6 +36,7 @@ type Unpacked struct {
 	Bytes                 int64
 	Left                  []Fact   // links that were not made
 	Missing               []string // paths asked for that are not in the archive
+	Linked                []string // paths asked for that are nothing but such links
 }
 
 // Unpack reads the archive to its end and writes what is wanted of it below
@@ -43,7 +44,7 @@ type Unpacked struct {
 // Only when it returns without an error is anything known to be whole; the
 // caller removes the folder otherwise.
 func Unpack(ctx context.Context, r *Reader, root *os.Root, opts UnpackOptions) (*Unpacked, error) {
-	u := &unpacker{ctx: ctx, root: root, opts: opts, done: &Unpacked{}, met: map[string]bool{}, folders: map[string]*Entry{}, buffer: make([]byte, 256<<10)}
+	u := &unpacker{ctx: ctx, root: root, opts: opts, done: &Unpacked{}, met: map[string]bool{}, passed: map[string]bool{}, folders: map[string]*Entry{}, buffer: make([]byte, 256<<10)}
 	for {
 		entry, err := r.Next()
 		if err == io.EOF {
@@ -60,7 +61,11 @@ func Unpack(ctx context.Context, r *Reader, root *os.Root, opts UnpackOptions) (
 		return u.done, err
 	}
 	for _, want := range opts.Paths {
-		if !u.met[want] {
+		switch {
+		case u.met[want]:
+		case u.passed[want]:
+			u.done.Linked = append(u.done.Linked, want)
+		default:
 			u.done.Missing = append(u.done.Missing, want)
 		}
 	}
@@ -72,20 +77,22 @@ type unpacker struct {
 	root    *os.Root
 	opts    UnpackOptions
 	done    *Unpacked
-	met     map[string]bool
+	met     map[string]bool // paths asked for, and found
+	passed  map[string]bool // and found as a link that was not made
 	folders map[string]*Entry
 	buffer  []byte
 }
 
-// wanted tells an entry that was asked for.
-func (u *unpacker) wanted(name string) bool {
+// wanted tells an entry that was asked for, and notes in seen what it was asked
+// for by.
+func (u *unpacker) wanted(name string, seen map[string]bool) bool {
 	if len(u.opts.Paths) == 0 {
 		return true
 	}
 	found := false
 	for _, want := range u.opts.Paths {
 		if clean := path.Clean(want); name == clean || strings.HasPrefix(name, clean+"/") || clean == "." {
-			u.met[want] = true
+			seen[want] = true
 			found = true
 		}
 	}
@@ -99,7 +106,7 @@ func (u *unpacker) add(entry *Entry, r io.Reader) error {
 			return err
 		}
 	}
-	if !u.wanted(entry.Name) {
+	if !u.wanted(entry.Name, u.met) {
 		_, err := io.CopyBuffer(io.Discard, &contextReader{u.ctx, r}, u.buffer)
 		return err
 	}
@@ -167,13 +174,21 @@ func (u *unpacker) closeFolders() error {
 
 // links makes the links that stay inside, and names those that were left.
 func (u *unpacker) links(links []Link) error {
+	byName := map[string]Link{}
 	for _, link := range links {
-		if !u.wanted(link.Name) {
+		byName[link.Name] = link
+	}
+	for _, link := range links {
+		made := u.opts.Links && !link.Hard && linkInside(link.Name, link.Target)
+		seen := u.passed
+		if made {
+			seen = u.met
+		}
+		if !u.wanted(link.Name, seen) {
 			continue
 		}
-		fact := Fact{Code: SkippedLink, Entry: link.Name, Detail: fmt.Sprintf("leads to %.200q: not made", link.Target)}
-		if !u.opts.Links || link.Hard || !linkInside(link.Name, link.Target) {
-			u.done.Left = append(u.done.Left, fact)
+		if !made {
+			u.done.Left = append(u.done.Left, leftLink(byName, link))
 			continue
 		}
 		if err := u.root.MkdirAll(path.Dir(link.Name), 0o700); err != nil {
@@ -185,4 +200,13 @@ func (u *unpacker) links(links []Link) error {
 		u.done.Links++
 	}
 	return nil
+}
+
+// leftLink names a link that was not made, and where its content stands.
+func leftLink(links map[string]Link, link Link) Fact {
+	fact := Fact{Code: SkippedLink, Entry: link.Name, Detail: fmt.Sprintf("leads to %.200q: not made", link.Target)}
+	if to, ok := Resolve(links, link.Name); ok {
+		fact.Detail += fmt.Sprintf("; that is %.200q in the archive", to)
+	}
+	return fact
 }

@@ -10,7 +10,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -209,26 +208,4 @@ func (c *contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.Read(p)
-}
-
-// linkInside tells a symbolic link that stays below the archive's root,
-// whatever other links of the archive it leads through: a link's folder is
-// real, so .. is harmless at the beginning, and nowhere else.
-func linkInside(name, target string) bool {
-	if target == "" || path.IsAbs(target) {
-		return false
-	}
-	up, down := strings.Count(name, "/"), false
-	for part := range strings.SplitSeq(target, "/") {
-		switch part {
-		case "", ".":
-		case "..":
-			if up--; down || up < 0 {
-				return false
-			}
-		default:
-			down = true
-		}
-	}
-	return true
 }

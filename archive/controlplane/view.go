@@ -26,6 +26,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
 )
 
 // The bounds of a View. /etc/kubernetes of a real control plane has some
@@ -39,6 +41,7 @@ const (
 // Builder collects the files of a View.
 type Builder struct {
 	view  *View
+	links map[string]archive.Link
 	total int
 }
 
@@ -60,11 +63,12 @@ type Problem struct {
 type file struct {
 	name string // base name
 	data []byte
+	link bool // another name of it, which a link gives
 }
 
 // New returns an empty Builder.
 func New() *Builder {
-	return &Builder{view: &View{files: map[string]*file{}}}
+	return &Builder{view: &View{files: map[string]*file{}}, links: map[string]archive.Link{}}
 }
 
 // Add reads one file. The name is the archive's, cleaned: archive.Entry.Name.
@@ -98,10 +102,11 @@ func (b *Builder) leaveOut(name, reason string) {
 	}
 }
 
-// View ends the building and reads the manifests.
+// View ends the building: links are followed, the manifests read.
 func (b *Builder) View() *View {
 	v := b.view
 	b.view = nil
+	v.follow(b.links)
 	v.readManifests()
 	return v
 }
@@ -112,7 +117,7 @@ func (v *View) Empty() bool { return len(v.files) == 0 }
 // Problems lists what could not be kept or read, by path.
 func (v *View) Problems() []Problem { return v.problems }
 
-// Files lists all names, sorted.
+// Files lists all names, sorted, those that links give among them.
 func (v *View) Files() []string {
 	names := make([]string, 0, len(v.files))
 	for name := range v.files {

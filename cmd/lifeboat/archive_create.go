@@ -32,6 +32,9 @@ data dir (etcd stopped) it is the database with its log replayed. The archive
 is written as FILE.part, 0600, synced, read back and only then named; age, tar
 and gzip open it without lifeboat (see RECOVERY.txt, its first entry).
 
+Links are packed as links. Where one leads to what is not packed, and without
+manifests or pki in DIR, the archive is made and the exit code is 3.
+
 ` + provenanceText,
 		Flags: append(append(append([]cli.Flag{
 			&cli.StringFlag{Name: "snapshot", Usage: "the etcd snapshot `FILE`, or the data dir of a stopped member"},
@@ -69,6 +72,7 @@ type creation struct {
 	folder   *os.Root // of kubernetes; nil without it
 	items    []archive.Item
 	skipped  []archive.Skipped
+	missing  []string // parts of kubernetes that every control plane has
 	manifest archive.Manifest
 }
 
@@ -241,6 +245,9 @@ func (x *creation) addFolder(ctx context.Context) (err error) {
 	}
 	control := controlplane.New()
 	for _, item := range items {
+		if item.Link != "" {
+			control.AddLink(archive.Link{Name: item.Name, Target: item.Link})
+		}
 		if item.Open == nil {
 			continue
 		}
@@ -261,6 +268,7 @@ func (x *creation) addFolder(ctx context.Context) (err error) {
 	for _, part := range []string{"manifests", "pki"} {
 		if _, err := view.Open(archive.FilesFolder + "/" + part); err != nil {
 			x.env.warn("there is no %s in %q: is it the /etc/kubernetes of a control plane?", part, x.kubernetes)
+			x.missing = append(x.missing, part)
 		}
 	}
 	return nil

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -89,4 +91,64 @@ func TestClusterWithKMS(t *testing.T) {
 	r := lifeboat("archive", "verify", s.create(t, "kms.tar.gz"))
 	require.Equal(t, exitDone, r.code, "%s%s", r.stdout, r.stderr)
 	require.Regexp(t, `encryption keys +not checked +6 values are locked by kms v1 provider "vault-2026": only that KMS opens them`, r.stdout)
+}
+
+// kubespray keeps the PKI in /etc/kubernetes/ssl, and pki is a link to it.
+func TestLinkedPKI(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	require.NoError(t, os.Rename(filepath.Join(s.kubernetes, "pki"), filepath.Join(s.kubernetes, "ssl")))
+	require.NoError(t, os.Symlink("/etc/kubernetes/ssl", filepath.Join(s.kubernetes, "pki")))
+	made := s.create(t, "made.tar.gz")
+	hand := filepath.Join(s.dir, "hand.tar.gz")
+	tarred, err := exec.Command("tar", "-C", s.dir, "-czf", hand, "etcd.snapshot", "kubernetes").CombinedOutput()
+	require.NoError(t, err, "%s", tarred)
+	for _, path := range []string{made, hand} {
+		r := lifeboat("archive", "verify", path)
+		require.Equal(t, exitDone, r.code, "%s%s", r.stdout, r.stderr)
+		require.Regexp(t, `cluster CA +good`, r.stdout)
+		require.Regexp(t, `token key +good`, r.stdout)
+
+		to := filepath.Join(t.TempDir(), "pki")
+		r = lifeboat("archive", "unpack", path, "kubernetes/pki", "--to", to)
+		require.Equal(t, exitIncomplete, r.code, r.stderr)
+		require.Contains(t, r.stderr, `that is "kubernetes/ssl" in the archive`)
+		require.NoFileExists(t, to)
+		r = lifeboat("archive", "unpack", path, "kubernetes/pki", "kubernetes/ssl", "--to", to)
+		require.Equal(t, exitIncomplete, r.code, r.stderr)
+		require.FileExists(t, filepath.Join(to, "kubernetes", "ssl", "ca.key"))
+	}
+	to := filepath.Join(t.TempDir(), "all")
+	r := lifeboat("archive", "unpack", made, "--links", "--to", to)
+	require.Equal(t, exitDone, r.code, r.stderr)
+	require.FileExists(t, filepath.Join(to, "kubernetes", "pki", "ca.key"))
+}
+
+// An archive without the CA's key is no night's work well done.
+func TestCreateSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(s *scene) error
+		code   exitCode
+		words  string
+	}{
+		"pki elsewhere": {func(s *scene) error {
+			return errors.Join(os.Rename(filepath.Join(s.kubernetes, "pki"), filepath.Join(s.dir, "k8s-pki")), os.Symlink(filepath.Join(s.dir, "k8s-pki"), filepath.Join(s.kubernetes, "pki")))
+		}, exitIncomplete, "what it leads to is not"},
+		"one key elsewhere": {func(s *scene) error {
+			return errors.Join(os.Rename(filepath.Join(s.kubernetes, "pki", "ca.key"), filepath.Join(s.dir, "ca.key")), os.Symlink("../../ca.key", filepath.Join(s.kubernetes, "pki", "ca.key")))
+		}, exitIncomplete, `"kubernetes/pki/ca.key" leads out of the folder`},
+		"no pki":       {func(s *scene) error { return os.RemoveAll(filepath.Join(s.kubernetes, "pki")) }, exitIncomplete, "there is no pki"},
+		"no manifests": {func(s *scene) error { return os.RemoveAll(filepath.Join(s.kubernetes, "manifests")) }, exitIncomplete, "there is no manifests"},
+		"an old link":  {func(s *scene) error { return os.Symlink("nothing", filepath.Join(s.kubernetes, "old")) }, exitDone, "and nothing is there"},
+	} {
+		s := newScene(t)
+		require.NoError(t, c.change(s), name)
+		to := filepath.Join(s.dir, "made.tar.gz")
+		r := lifeboat("archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "--to", to)
+		require.Equal(t, c.code, r.code, "%s: %s", name, r.stderr)
+		require.Contains(t, r.stderr, c.words, name)
+		require.Contains(t, r.stdout, "read back whole", name)
+		require.FileExists(t, to, name)
+	}
 }

@@ -28,6 +28,7 @@ type created struct {
 	Signature  string            `json:"signature,omitempty"`
 	ReadBack   bool              `json:"readBack"`
 	Skipped    []archive.Skipped `json:"skipped,omitempty"`
+	Missing    []string          `json:"missing,omitempty"` // of manifests and pki
 	Manifest   *archive.Manifest `json:"manifest"`
 }
 
@@ -38,7 +39,7 @@ func (x *creation) pack(ctx context.Context) (*created, error) {
 	if err != nil {
 		return nil, err
 	}
-	done := &created{File: x.to, Recipients: fingerprints(x.recipients), Skipped: x.skipped}
+	done := &created{File: x.to, Recipients: fingerprints(x.recipients), Skipped: x.skipped, Missing: x.missing}
 	sum := sha256.New()
 	counter := &countWriter{w: io.MultiWriter(out, sum)}
 	key, err := x.write(ctx, counter, done)
@@ -211,14 +212,14 @@ func (x *creation) tell(done *created) error {
 			return err
 		}
 	}
-	left := 0
+	left := len(x.missing)
 	for _, s := range x.skipped {
-		if s.Reason == "is neither a file nor a folder nor a link" {
+		if s.Code != archive.DanglingLink {
 			left++
 		}
 	}
 	if left > 0 {
-		return incompletef("%d files could not be packed, see above", left)
+		return incompletef("%d things that belong to %q are not in the archive, see above", left, x.kubernetes)
 	}
 	return nil
 }

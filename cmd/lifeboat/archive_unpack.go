@@ -61,14 +61,17 @@ func runUnpack(c *cli.Context, env *environment) error {
 	if done.Files+done.Folders+done.Links == 0 && len(done.Missing) > 0 {
 		return errors.Join(failf("nothing of what was asked for is in the archive"), folder.discard())
 	}
+	if done.Files+done.Folders+done.Links == 0 && len(done.Linked) > 0 {
+		return errors.Join(incompletef("nothing was unpacked: what was asked for is a link, see above"), folder.discard())
+	}
 	if err := folder.commit(); err != nil {
 		return err
 	}
 	if err := printUnpacked(env, to, done); err != nil {
 		return err
 	}
-	if n := len(done.Missing); n > 0 {
-		return incompletef("%d paths are not in the archive, see above", n)
+	if n := len(done.Missing) + len(done.Linked); n > 0 {
+		return incompletef("%d paths were not unpacked, see above", n)
 	}
 	return nil
 }

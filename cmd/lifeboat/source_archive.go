@@ -53,6 +53,9 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 		o.src.layers = append(o.src.layers, layer{string(format), "whole", detail})
 	}
 	o.src.layers = append(o.src.layers, layer{"tar", "whole", "read to its end blocks, nothing follows"})
+	for _, link := range o.src.links {
+		control.AddLink(link)
+	}
 	if view := control.View(); len(view.Files()) > 0 {
 		o.src.control = view
 	}
