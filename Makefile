@@ -16,7 +16,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -buildid= -X main.linkedVersion=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: interop-tools help build demo test short race lint fmt fuzz bench soak cross interop golden tidy-check cover clean
+.PHONY: report-shot report-shot-tools interop-tools help build demo test short race lint fmt fuzz bench soak cross interop golden tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,16 @@ interop: interop-tools ## nested modules in testdata, against age, minisign, str
 	@set -e; found=; for mod in $$(find testdata -name go.mod | LC_ALL=C sort); do \
 	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 1h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
+
+report-shot-tools:
+	@missing=; command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || missing="chromium-headless-shell fonts-liberation"; \
+	if [ -n "$$missing" ]; then \
+	  echo "make report-shot looks at pages in Chromium; installing $$missing with apt-get."; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
+
+report-shot: report-shot-tools ## open the drills' reports in a headless Chromium, on a desk, a phone and paper; pictures into docs/
+	cd testdata/reports && LIFEBOAT_REPORT_SHOT_TO=$(CURDIR)/docs go test -count=1 -v ./...
 
 golden: ## rewrite the golden files and scripts; read the diff before you commit it
 	@set -e; for pkg in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \

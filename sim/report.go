@@ -127,9 +127,12 @@ type Report struct {
 	Verdict  Verdict           `json:"verdict"` // the worst of all seeds
 	Reason   string            `json:"reason,omitempty"`
 	Versions map[string]string `json:"versions"`
-	Seeds    []SeedResult      `json:"seeds"`
-	RTO      *Spread           `json:"rto,omitempty"`
-	RPO      *Losses           `json:"rpo,omitempty"`
+	// Started is when a run on real members began, by this host's clock; zero
+	// elsewhere, where the same question always gives the same report.
+	Started time.Time    `json:"started,omitzero"`
+	Seeds   []SeedResult `json:"seeds"`
+	RTO     *Spread      `json:"rto,omitempty"`
+	RPO     *Losses      `json:"rpo,omitempty"`
 	// Run is one run in full: the first that did not meet its expectations, else
 	// the first.
 	Run Run `json:"run"`

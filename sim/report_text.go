@@ -22,7 +22,10 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		p.line("Rehearses: %s", s.Document)
 	}
 	p.line("Drill %s (sha256 %s), engine %s, %d seeds, %d of them not met", s.Name, short(s.Digest), r.Engine, len(r.Seeds), len(r.Failed()))
-	for _, name := range []string{"etcd", "raft", "kubernetes", "go"} {
+	if !r.Started.IsZero() {
+		p.line("Started %s", r.Started.Format("2006-01-02 15:04:05 UTC"))
+	}
+	for _, name := range []string{"lifeboat", "etcd", "raft", "kubernetes", "go"} {
 		if v := r.Versions[name]; v != "" {
 			p.line("%s %s", name, v)
 		}

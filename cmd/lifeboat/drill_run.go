@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	embedded "github.com/lifeboat-dr/lifeboat/sim/members"
 	"github.com/lifeboat-dr/lifeboat/sim/nodes"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 func drillRunCommand(env *environment) *cli.Command {
@@ -66,12 +67,12 @@ func drillRun(c *cli.Context, env *environment) (err error) {
 	}
 	scratch := ""
 	if to != "" || slices.ContainsFunc(drills, func(d loadedDrill) bool { return d.engine == sim.Embedded }) {
-		// Members write their data here. The system's temp folder may be shared.
-		scratch, err = os.MkdirTemp(filepath.Dir(filepath.Clean(to)), ".lifeboat-drill-")
-		if err != nil {
-			return fmt.Errorf("making a folder for the members and the report: %w", err)
+		lab, broken := drillScratch(env, filepath.Dir(filepath.Clean(to)))
+		if broken != nil {
+			return broken
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+		defer func() { err = errors.Join(err, lab.Close()) }()
+		scratch = lab.Dir()
 	}
 	opts.Embedded = embedded.Engine{Dir: scratch}
 	if err := giveBackups(c, env, drills, scratch); err != nil {
@@ -100,6 +101,20 @@ func drillRun(c *cli.Context, env *environment) (err error) {
 		}
 	}
 	return nil
+}
+
+// drillScratch makes a folder for the members' data and the report, beside that:
+// the system's temp folder may be shared. What runs that were killed have left
+// there is removed first.
+func drillScratch(env *environment, dir string) (*etcdproc.Lab, error) {
+	stale, err := etcdproc.Sweep(dir)
+	for _, name := range stale {
+		env.warn("removed %q, which a killed run had left", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return etcdproc.NewLab(dir)
 }
 
 func drillOptions(c *cli.Context) (drill.Options, error) {
@@ -153,6 +168,9 @@ func runDrill(c *cli.Context, env *environment, d loadedDrill, opts drill.Option
 	report, err := drill.Run(c.Context, d.scenario, d.data, opts)
 	if errors.Is(err, drill.ErrBackup) {
 		return nil, withHint(usageError(err), "lifeboat drill run "+shellQuote(d.word)+" --backup SRC")
+	}
+	if report != nil {
+		report.Versions["lifeboat"] = readVersion().Version
 	}
 	return report, err
 }

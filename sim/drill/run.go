@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
@@ -60,6 +61,7 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	}
 	var runs []sim.Run
 	var err error
+	started := time.Now().UTC().Truncate(time.Second)
 	switch {
 	case engine == sim.Virtual:
 		runs, err = virtual(ctx, s, data, seeds, o)
@@ -81,6 +83,9 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 		return nil, fmt.Errorf("running %q: %w", s.Name, err)
 	}
 	report := sim.NewReport(s, engine, versions(engine), runs)
+	if engine == sim.Embedded {
+		report.Started = started
+	}
 	if engine == sim.Virtual {
 		report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", cmp.Or(o.Source, s.Name), report.Run.Seed)
 	}
