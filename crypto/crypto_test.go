@@ -149,7 +149,7 @@ func TestEveryKindOfKeyOpens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			file, err := crypto.ReadIdentities(c.path, c.ask)
+			file, err := crypto.ReadIdentities(c.path, c.ask, nil)
 			require.NoError(t, err)
 			require.Empty(t, file.Warnings)
 			keys := crypto.Keys{Identities: file.Identities, Passphrase: never(t)}
@@ -243,7 +243,7 @@ func TestNoKeyFits(t *testing.T) {
 	toSSH := encrypt(t, payload(10), lockedTo)
 	toPassphrase := encrypt(t, payload(10), scrypt(t, secretText))
 	read := func(path string, ask crypto.Passphrase) []age.Identity {
-		file, err := crypto.ReadIdentities(path, ask)
+		file, err := crypto.ReadIdentities(path, ask, nil)
 		require.NoError(t, err)
 		return file.Identities
 	}
@@ -287,10 +287,10 @@ func TestErrorsOfThePromptComeThrough(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	path, to := sshKey(t, ed, secretText)
-	file, err := crypto.ReadIdentities(path, ask)
+	file, err := crypto.ReadIdentities(path, ask, nil)
 	require.NoError(t, err)
 	id := x25519(t)
-	locked, err := crypto.ReadIdentities(identityFile(t, encrypt(t, []byte(id.String()), scrypt(t, secretText)), 0o600), ask)
+	locked, err := crypto.ReadIdentities(identityFile(t, encrypt(t, []byte(id.String()), scrypt(t, secretText)), 0o600), ask, nil)
 	require.NoError(t, err)
 
 	_, _, err = open(encrypt(t, nil, scrypt(t, secretText)), crypto.Keys{Passphrase: ask})

@@ -26,7 +26,7 @@ func GenerateIdentity(pq bool, created time.Time, lock *Recipient) (file []byte,
 		}
 		private, text = id.String(), id.Recipient().String()
 	}
-	if public, err = ParseRecipient(text); err != nil {
+	if public, err = ParseRecipient(text, nil); err != nil {
 		return nil, Recipient{}, err
 	}
 	file = fmt.Appendf(nil, "# created: %s\n# public key: %s\n%s\n", created.Format(time.RFC3339), text, private)

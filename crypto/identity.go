@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
+	"filippo.io/age/plugin"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -29,12 +29,13 @@ const maxIdentityFile = 16 << 20
 //
 //   - AGE-SECRET-KEY-1… and AGE-SECRET-KEY-PQ-1…, one a line, # for comments;
 //   - such a file encrypted by age with a passphrase, binary or armored;
+//   - AGE-PLUGIN-NAME-1…, one a line, where plugins may be run;
 //   - an SSH private key, Ed25519 or RSA, maybe locked with a passphrase.
 //
 // A locked file is unlocked only when an archive needs it, and ask is called
 // then; nil means that there is no passphrase. A file that others may read is
 // a warning, not an error. No error shows a part of the file.
-func ReadIdentities(path string, ask Passphrase) (*IdentityFile, error) {
+func ReadIdentities(path string, ask Passphrase, plugins *plugin.ClientUI) (*IdentityFile, error) {
 	data, mode, err := readSmall(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading identities: %w", err)
@@ -44,7 +45,7 @@ func ReadIdentities(path string, ask Passphrase) (*IdentityFile, error) {
 		file.Warnings = append(file.Warnings, fmt.Sprintf(
 			"%q can be read by others (mode %04o): chmod 600 it", path, mode.Perm()))
 	}
-	if file.Identities, err = parseIdentities(path, data, ask); err != nil {
+	if file.Identities, err = parseIdentities(path, data, ask, plugins); err != nil {
 		return nil, fmt.Errorf("reading identities from %q: %w", path, err)
 	}
 	return file, nil
@@ -72,11 +73,11 @@ func readSmall(path string) ([]byte, os.FileMode, error) {
 }
 
 // parseIdentities tells the three kinds of file by their first bytes.
-func parseIdentities(path string, data []byte, ask Passphrase) ([]age.Identity, error) {
+func parseIdentities(path string, data []byte, ask Passphrase, plugins *plugin.ClientUI) ([]age.Identity, error) {
 	start := bytes.TrimLeft(data, " \t\r\n\v\f")
 	switch {
 	case bytes.HasPrefix(data, []byte("age-encryption.org/")), bytes.HasPrefix(start, []byte(armorStart)):
-		return []age.Identity{&lockedFile{path: path, data: data, ask: ask}}, nil
+		return []age.Identity{&lockedFile{path: path, data: data, ask: ask, plugins: plugins}}, nil
 	case bytes.HasPrefix(start, []byte("-----BEGIN")):
 		id, err := parseSSH(path, start, ask)
 		if err != nil {
@@ -86,18 +87,7 @@ func parseIdentities(path string, data []byte, ask Passphrase) ([]age.Identity, 
 	case bytes.HasPrefix(start, []byte("age1")), bytes.HasPrefix(start, []byte("ssh-")):
 		return nil, errors.New("this is a public key (a recipient), opening needs the private one")
 	}
-	return parseNative(data)
-}
-
-// parseNative reads age's own keys. age keeps key material out of its errors
-// from 1.3.2 on.
-func parseNative(data []byte) ([]age.Identity, error) {
-	for i, line := range strings.Split(string(data), "\n") {
-		if strings.HasPrefix(line, "AGE-PLUGIN-") {
-			return nil, fmt.Errorf("line %d: the key of a plugin, which is another program: not supported", i+1)
-		}
-	}
-	return age.ParseIdentities(bytes.NewReader(data))
+	return parseNative(data, plugins)
 }
 
 // parseSSH reads an SSH private key. Its errors are restated: those of

@@ -22,7 +22,7 @@ import (
 func TestLooseModeIsAWarning(t *testing.T) {
 	t.Parallel()
 	path := identityFile(t, []byte(x25519(t).String()), 0o644)
-	file, err := crypto.ReadIdentities(path, nil)
+	file, err := crypto.ReadIdentities(path, nil, nil)
 	require.NoError(t, err)
 	require.Len(t, file.Identities, 1)
 	require.Len(t, file.Warnings, 1)
@@ -54,16 +54,16 @@ func TestBadIdentityFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := crypto.ReadIdentities(identityFile(t, []byte(c.content), 0o600), nil)
+			_, err := crypto.ReadIdentities(identityFile(t, []byte(c.content), 0o600), nil, nil)
 			require.ErrorContains(t, err, c.want)
 			for _, secret := range []string{secretText, key[20:35], sshText[60:90]} {
 				require.NotContains(t, err.Error(), secret)
 			}
 		})
 	}
-	_, err = crypto.ReadIdentities(t.TempDir(), nil)
+	_, err = crypto.ReadIdentities(t.TempDir(), nil, nil)
 	require.Error(t, err, "a folder")
-	_, err = crypto.ReadIdentities(filepath.Join(t.TempDir(), "none"), nil)
+	_, err = crypto.ReadIdentities(filepath.Join(t.TempDir(), "none"), nil, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -88,7 +88,7 @@ func TestBadLockedFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			file, err := crypto.ReadIdentities(identityFile(t, c.content, 0o600), passphrase(secretText))
+			file, err := crypto.ReadIdentities(identityFile(t, c.content, 0o600), passphrase(secretText), nil)
 			require.NoError(t, err)
 			_, _, err = open(archive, crypto.Keys{Identities: file.Identities})
 			require.ErrorContains(t, err, c.want)
@@ -109,7 +109,7 @@ func TestLockedPEMNeedsItsPublicHalf(t *testing.T) {
 		[]byte(secretText), x509.PEMCipherAES256)
 	require.NoError(t, err)
 	path := identityFile(t, pem.EncodeToMemory(block), 0o600)
-	_, err = crypto.ReadIdentities(path, nil)
+	_, err = crypto.ReadIdentities(path, nil, nil)
 	require.ErrorContains(t, err, "public half")
 	require.ErrorIs(t, err, os.ErrNotExist)
 
@@ -119,7 +119,7 @@ func TestLockedPEMNeedsItsPublicHalf(t *testing.T) {
 	require.NoError(t, os.WriteFile(path+".pub", line, 0o644))
 	to, err := agessh.ParseRecipient(string(line))
 	require.NoError(t, err)
-	file, err := crypto.ReadIdentities(path, passphrase(secretText))
+	file, err := crypto.ReadIdentities(path, passphrase(secretText), nil)
 	require.NoError(t, err)
 	sealed := encrypt(t, payload(10), to)
 	got, _, err := open(sealed, crypto.Keys{Identities: file.Identities})
@@ -133,7 +133,7 @@ func TestLockedKeyAndDamagedStanza(t *testing.T) {
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	path, to := sshKey(t, ed, secretText)
-	file, err := crypto.ReadIdentities(path, passphrase(secretText))
+	file, err := crypto.ReadIdentities(path, passphrase(secretText), nil)
 	require.NoError(t, err)
 	sealed := encrypt(t, payload(10), to)
 	header, _, _ := bytes.Cut(sealed, []byte("\n--- "))

@@ -9,6 +9,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
+	"filippo.io/age/plugin"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -41,6 +42,7 @@ type lockedFile struct {
 	path       string
 	data       []byte
 	ask        Passphrase
+	plugins    *plugin.ClientUI
 	identities []age.Identity // once unlocked
 }
 
@@ -80,7 +82,7 @@ func (f *lockedFile) unlock(stanzas []*age.Stanza) error {
 	if err != nil {
 		return &lockedError{fmt.Errorf("unlocking identity file %q: %w", f.path, err)}
 	}
-	if f.identities, err = parseNative(data); err != nil {
+	if f.identities, err = parseNative(data, f.plugins); err != nil {
 		return &lockedError{fmt.Errorf("reading identity file %q: %w", f.path, err)}
 	}
 	return nil

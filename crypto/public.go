@@ -48,10 +48,12 @@ func publicOf(id age.Identity) ([]Recipient, error) {
 		}
 		inner := IdentityFile{Path: id.path, Identities: id.identities}
 		return inner.Public()
+	case *pluginKey:
+		return nil, fmt.Errorf("its recipient is for plugin %s to tell: see age-plugin-%s --help", id.key.Name(), id.key.Name())
 	default:
 		return nil, fmt.Errorf("no public half of a %T is known", id)
 	}
-	r, err := ParseRecipient(text)
+	r, err := ParseRecipient(text, nil)
 	return []Recipient{r}, err
 }
 

@@ -5,11 +5,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
+	"filippo.io/age/plugin"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -22,11 +24,13 @@ type Recipient struct {
 	age.Recipient
 
 	// Text is the public key as age's -r takes it, without a comment:
-	// "age1…", "age1pq1…", "ssh-ed25519 AAAA…". "" for a passphrase.
+	// "age1…", "age1pq1…", "age1NAME1…", "ssh-ed25519 AAAA…". "" for a
+	// passphrase.
 	Text string
 
 	// Type is that of the stanza it makes: "X25519", "mlkem768x25519",
-	// "ssh-ed25519", "ssh-rsa", "scrypt".
+	// "ssh-ed25519", "ssh-rsa", "scrypt"; of a plugin "plugin NAME", since its
+	// stanzas have any type.
 	Type string
 }
 
@@ -44,9 +48,10 @@ func (r Recipient) Fingerprint() string {
 }
 
 // ParseRecipient reads a public key as age's -r takes it: X25519 (age1…),
-// hybrid post-quantum (age1pq1…), ssh-ed25519 or ssh-rsa. Its errors do not
-// repeat text that might be a private key.
-func ParseRecipient(text string) (Recipient, error) {
+// hybrid post-quantum (age1pq1…), ssh-ed25519 or ssh-rsa and, where plugins may
+// be run, theirs (age1NAME1…). Its errors do not repeat text that might be a
+// private key.
+func ParseRecipient(text string, plugins *plugin.ClientUI) (Recipient, error) {
 	text = strings.TrimSpace(text)
 	switch {
 	case strings.HasPrefix(text, "AGE-"), strings.HasPrefix(text, "-----BEGIN"):
@@ -54,8 +59,8 @@ func ParseRecipient(text string) (Recipient, error) {
 	case strings.HasPrefix(text, "age1pq1"):
 		key, err := age.ParseHybridRecipient(text)
 		return Recipient{key, text, "mlkem768x25519"}, parsing(err)
-	case strings.HasPrefix(text, "age1") && strings.Count(text, "1") > 1:
-		return Recipient{}, errors.New("parsing recipient: the key of a plugin, which is another program: not supported")
+	case isPluginRecipient(text):
+		return pluginRecipient(text, plugins)
 	case strings.HasPrefix(text, "age1"):
 		key, err := age.ParseX25519Recipient(text)
 		return Recipient{key, text, "X25519"}, parsing(err)
@@ -91,7 +96,7 @@ const maxRecipientLine = 8 << 10
 // it: # starts a comment line, blank lines do not count. An SSH key of a kind
 // that cannot encrypt is a warning. No error repeats a line: the file may turn
 // out to be one of private keys.
-func ReadRecipients(path string) (list []Recipient, warnings []string, err error) {
+func ReadRecipients(path string, plugins *plugin.ClientUI) (list []Recipient, warnings []string, err error) {
 	data, _, err := readSmall(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading recipients: %w", err)
@@ -110,7 +115,7 @@ func ReadRecipients(path string) (list []Recipient, warnings []string, err error
 		case len(line) > maxRecipientLine:
 			return fail("line %d is longer than %d bytes", i+1, maxRecipientLine)
 		}
-		r, err := ParseRecipient(line)
+		r, err := ParseRecipient(line, plugins)
 		if err != nil {
 			if unusableSSH(line) {
 				warnings = append(warnings, fmt.Sprintf("%q line %d: an SSH key of a kind that cannot encrypt, left out", path, i+1))
@@ -149,19 +154,24 @@ func postQuantum(stanza string) bool {
 	return stanza == "mlkem768x25519" || stanza == "mlkem768p256tag"
 }
 
+var errMixed = fmt.Errorf("%w: post-quantum keys (age1pq1…) beside others would leave the file open to quantum computers", ErrRecipients)
+
+func isPluginType(stanza string) bool { return strings.HasPrefix(stanza, pluginType) }
+
 // checkTogether refuses what age refuses: a passphrase beside anything, and
 // hybrid keys beside others, which would give away what they protect.
 func checkTogether(types []string) error {
-	if len(types) == 0 {
+	all := len(types)
+	if all == 0 {
 		return fmt.Errorf("%w: there are none", ErrRecipients)
 	}
-	first := postQuantum(types[0])
+	types = slices.DeleteFunc(slices.Clone(types), isPluginType) // age asks them, by their labels
 	for _, t := range types {
-		if t == "scrypt" && len(types) > 1 {
+		if t == "scrypt" && all > 1 {
 			return fmt.Errorf("%w: a passphrase has to be the only one", ErrRecipients)
 		}
-		if postQuantum(t) != first {
-			return fmt.Errorf("%w: post-quantum keys (age1pq1…) beside others would leave the file open to quantum computers", ErrRecipients)
+		if postQuantum(t) != postQuantum(types[0]) {
+			return errMixed
 		}
 	}
 	return nil

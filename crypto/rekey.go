@@ -152,14 +152,33 @@ func (c Change) apply(stanzas []*age.Stanza, fileKey []byte) (after []*age.Stanz
 	if err := checkTogether(types); err != nil {
 		return nil, 0, err
 	}
+	var first []string // labels of those that were added so far
+	kept := after
 	for _, r := range slices.Concat(c.Only, c.Add) {
-		wrapped, err := r.Wrap(fileKey)
+		wrapped, labels, err := r.wrap(fileKey)
 		if err != nil {
 			return nil, 0, fmt.Errorf("wrapping the file key for %s: %w", r.Fingerprint(), err)
 		}
+		if len(after) > 0 && !slices.Equal(labels, labelsOf(kept, first)) {
+			return nil, 0, errMixed
+		}
+		first = labels
 		after = append(after, wrapped...)
 	}
 	return after, dropped, nil
+}
+
+// labelsOf are the labels that a further recipient has to have: those of the
+// stanzas that stay, as far as their type tells, else those of the one added
+// before.
+func labelsOf(kept []*age.Stanza, added []string) []string {
+	switch {
+	case len(kept) == 0:
+		return added
+	case postQuantum(kept[0].Type):
+		return []string{"postquantum"}
+	}
+	return nil
 }
 
 // opens reports whether an identity gets the file key out of this one stanza.

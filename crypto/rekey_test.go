@@ -131,7 +131,7 @@ func TestRekeyKeepsArmorAndSSH(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	path, _ := sshKey(t, key, "")
-	ssh, err := crypto.ReadIdentities(path, nil)
+	ssh, err := crypto.ReadIdentities(path, nil, nil)
 	require.NoError(t, err)
 	to, err := ssh.Public()
 	require.NoError(t, err)
@@ -155,7 +155,7 @@ func FuzzRekeyHeader(f *testing.F) {
 	f.Add([]byte("age-encryption.org/v1\n-> X25519 a b\n\n--- "))
 	fresh, err := age.GenerateX25519Identity()
 	require.NoError(f, err)
-	to, err := crypto.ParseRecipient(fresh.Recipient().String())
+	to, err := crypto.ParseRecipient(fresh.Recipient().String(), nil)
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, done, err := rekeyed(data, old, crypto.Change{Add: []crypto.Recipient{to}})

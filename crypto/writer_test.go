@@ -22,7 +22,7 @@ import (
 
 func recipient(t testing.TB, text string) crypto.Recipient {
 	t.Helper()
-	r, err := crypto.ParseRecipient(text)
+	r, err := crypto.ParseRecipient(text, nil)
 	require.NoError(t, err)
 	return r
 }
@@ -125,7 +125,7 @@ func TestRecipientFiles(t *testing.T) {
 	ecdsa := "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBFNAr3EtH4VWu3fKJbBTA1zR5/vEQJMgYGpCdZ3mIfWUXn2L0TqX1n7vSxUyYwFqFJcVHmQZyN+e4cvsAwGAXSI= x"
 	path := filepath.Join(t.TempDir(), "recipients")
 	require.NoError(t, os.WriteFile(path, []byte("# the team\r\n"+id.Recipient().String()+"\r\n\r\n"+sshLine+" me@host\r\n"), 0o600))
-	list, warnings, err := crypto.ReadRecipients(path)
+	list, warnings, err := crypto.ReadRecipients(path, nil)
 	require.NoError(t, err)
 	require.Empty(t, warnings)
 	require.Len(t, list, 2)
@@ -134,7 +134,7 @@ func TestRecipientFiles(t *testing.T) {
 	require.Equal(t, ssh.FingerprintSHA256(key), list[1].Fingerprint())
 
 	require.NoError(t, os.WriteFile(path, []byte(ecdsa+"\n"+sshLine+"\n"), 0o600))
-	list, warnings, err = crypto.ReadRecipients(path)
+	list, warnings, err = crypto.ReadRecipients(path, nil)
 	if err == nil { // the sample's point has to lie on the curve for x/crypto to take it
 		require.Len(t, list, 1)
 		require.Len(t, warnings, 1)
@@ -152,7 +152,7 @@ func TestRecipientFiles(t *testing.T) {
 		"\xff\xfe" + secretText:            "not a text file",
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-		_, _, err := crypto.ReadRecipients(path)
+		_, _, err := crypto.ReadRecipients(path, nil)
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), id.String())
 		if !strings.HasPrefix(content, "age1") {
@@ -167,7 +167,7 @@ func TestGeneratedKeys(t *testing.T) {
 		file, public, err := crypto.GenerateIdentity(pq, timeOfTests, nil)
 		require.NoError(t, err)
 		path := identityFile(t, file, 0o600)
-		read, err := crypto.ReadIdentities(path, nil)
+		read, err := crypto.ReadIdentities(path, nil, nil)
 		require.NoError(t, err)
 		list, err := read.Public()
 		require.NoError(t, err)
@@ -215,12 +215,12 @@ func TestLockedGeneratedKey(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(file), "AGE-SECRET-KEY")
 	path := identityFile(t, file, 0o600)
-	read, err := crypto.ReadIdentities(path, func() ([]byte, error) { return []byte(secretText), nil })
+	read, err := crypto.ReadIdentities(path, func() ([]byte, error) { return []byte(secretText), nil }, nil)
 	require.NoError(t, err)
 	list, err := read.Public()
 	require.NoError(t, err)
 	require.Equal(t, public.Text, list[0].Text)
-	read, err = crypto.ReadIdentities(path, nil)
+	read, err = crypto.ReadIdentities(path, nil, nil)
 	require.NoError(t, err)
 	_, err = read.Public()
 	require.ErrorIs(t, err, crypto.ErrNoKey)

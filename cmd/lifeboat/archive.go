@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"filippo.io/age/plugin"
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
@@ -47,13 +48,14 @@ func recipientFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "recipient", Aliases: []string{"r"}, Usage: "encrypt to `RECIPIENT`: age1..., age1pq1..., ssh-ed25519 or ssh-rsa; repeatable"},
 		&cli.StringSliceFlag{Name: "recipients", Aliases: []string{"R"}, Usage: "encrypt to all recipients in `FILE`, one a line; repeatable"},
+		pluginsFlag(),
 	}
 }
 
 // recipientList reads recipientFlags, and --passphrase-file where that is
 // what to encrypt with.
 func recipientList(env *environment, c *cli.Context, passphraseFile string) ([]crypto.Recipient, error) {
-	list, err := recipientsIn(env, c.StringSlice("recipient"), c.StringSlice("recipients"))
+	list, err := recipientsIn(env, c.StringSlice("recipient"), c.StringSlice("recipients"), env.plugins(c.Bool("plugins"), c.Args().First() == "-"))
 	if err != nil || passphraseFile == "" {
 		return list, err
 	}
@@ -68,19 +70,19 @@ func recipientList(env *environment, c *cli.Context, passphraseFile string) ([]c
 	return []crypto.Recipient{r}, err
 }
 
-func recipientsIn(env *environment, texts, files []string) ([]crypto.Recipient, error) {
+func recipientsIn(env *environment, texts, files []string, plugins *plugin.ClientUI) ([]crypto.Recipient, error) {
 	var list []crypto.Recipient
 	for _, text := range texts {
-		r, err := crypto.ParseRecipient(text)
+		r, err := crypto.ParseRecipient(text, plugins)
 		if err != nil {
-			return nil, usageError(err)
+			return nil, usageError(hintPlugins(err))
 		}
 		list = append(list, r)
 	}
 	for _, path := range files {
-		found, warnings, err := crypto.ReadRecipients(path)
+		found, warnings, err := crypto.ReadRecipients(path, plugins)
 		if err != nil {
-			return nil, usageError(err)
+			return nil, usageError(hintPlugins(err))
 		}
 		for _, warning := range warnings {
 			env.warn("%s", warning)

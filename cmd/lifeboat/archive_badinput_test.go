@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -243,13 +244,13 @@ func tarWith(t testing.TB, records map[string]string, content string) []byte {
 	for key, value := range records {
 		line := " " + key + "=" + value + "\n"
 		n := len(line) + 2
-		for len(fmt.Sprint(n))+len(line) != n {
+		for len(strconv.Itoa(n))+len(line) != n {
 			n++
 			if n > len(line)+9 {
 				t.Fatalf("no length fits %q", key)
 			}
 		}
-		text.WriteString(fmt.Sprint(n) + line)
+		text.WriteString(strconv.Itoa(n) + line)
 	}
 	header := tarOf(t, entry{name: "PaxHeader", data: []byte(text.String())})
 	header = patched(header[:len(header)-1024], 156, []byte("x"))

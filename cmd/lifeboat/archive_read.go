@@ -19,13 +19,14 @@ func keyFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "`FILE` with an age or ssh private key; repeatable"},
 		&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of SRC or of an identity"},
+		pluginsFlag(),
 		&cli.StringFlag{Name: "pubkey", Usage: "minisign public key `FILE`: refuse SRC unless SRC.minisig is good"},
 		&cli.StringFlag{Name: "max-size", Value: defaultMaxSize, Usage: "refuse to unpack more than `SIZE`"},
 	}
 }
 
 func keyOptionsOf(c *cli.Context) (sourceOptions, error) {
-	o := sourceOptions{Identities: c.StringSlice("identity"), PassphraseFile: c.String("passphrase-file"), PubKey: c.String("pubkey")}
+	o := sourceOptions{Identities: c.StringSlice("identity"), PassphraseFile: c.String("passphrase-file"), Plugins: c.Bool("plugins"), PubKey: c.String("pubkey")}
 	size, err := parseSize(c.String("max-size"))
 	if err != nil {
 		return o, usagef("reading --max-size: %w", err)

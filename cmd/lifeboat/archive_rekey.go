@@ -107,14 +107,15 @@ func changeOf(c *cli.Context, env *environment) (change crypto.Change, err error
 	case c.Bool("rotate") && len(lists) == 0:
 		return change, usagef("--rotate needs the whole list: --recipients FILE (the file's own recipients cannot be read out of it)")
 	}
-	if change.Add, err = recipientsIn(env, add, nil); err != nil {
+	plugins := env.plugins(c.Bool("plugins"), c.Args().First() == "-")
+	if change.Add, err = recipientsIn(env, add, nil, plugins); err != nil {
 		return change, err
 	}
-	if change.Only, err = recipientsIn(env, nil, lists); err != nil {
+	if change.Only, err = recipientsIn(env, nil, lists, plugins); err != nil {
 		return change, err
 	}
 	for _, path := range drop {
-		file, err := crypto.ReadIdentities(path, passphraseIn(env, c.String("passphrase-file")))
+		file, err := readIdentities(env, path, passphraseIn(env, c.String("passphrase-file")), plugins)
 		if err != nil {
 			return change, err
 		}

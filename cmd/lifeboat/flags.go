@@ -28,6 +28,7 @@ const (
 type sourceOptions struct {
 	Identities       []string // files with age or ssh private keys
 	PassphraseFile   string
+	Plugins          bool   // age plugins may be run
 	PubKey           string // file with the minisign key that has to have signed SRC
 	EncryptionConfig string
 	EtcdPrefix       string // "" means: what the backup's kube-apiserver manifest says, else /registry
@@ -64,6 +65,7 @@ func sourceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "`FILE` with an age or ssh private key; repeatable"},
 		&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of SRC or of an identity"},
+		pluginsFlag(),
 		&cli.StringFlag{Name: "pubkey", Usage: "minisign public key `FILE`: refuse SRC unless SRC.minisig is good"},
 		&cli.StringFlag{Name: "encryption-config", Usage: "EncryptionConfiguration `FILE`, if the backup's own will not do"},
 		&cli.StringFlag{Name: "etcd-prefix", Usage: "kube-apiserver's --etcd-prefix `P`, if the backup does not say"},
@@ -82,6 +84,7 @@ func sourceOptionsOf(c *cli.Context) (sourceOptions, error) {
 	o := sourceOptions{
 		Identities:       c.StringSlice("identity"),
 		PassphraseFile:   c.String("passphrase-file"),
+		Plugins:          c.Bool("plugins"),
 		PubKey:           c.String("pubkey"),
 		EncryptionConfig: c.String("encryption-config"),
 		EtcdPrefix:       c.String("etcd-prefix"),

@@ -136,6 +136,7 @@ func keyShowCommand(env *environment) *cli.Command {
 		ArgsUsage: "FILE...",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of a locked key"},
+			pluginsFlag(),
 			outputFlag(env, formatTable, formatJSON),
 		},
 		Action: func(c *cli.Context) error {
@@ -145,12 +146,9 @@ func keyShowCommand(env *environment) *cli.Command {
 			ask := passphraseIn(env, c.String("passphrase-file"))
 			var keys []shownKey
 			for _, path := range c.Args().Slice() {
-				file, err := crypto.ReadIdentities(path, ask)
+				file, err := readIdentities(env, path, ask, env.plugins(c.Bool("plugins"), false))
 				if err != nil {
 					return err
-				}
-				for _, warning := range file.Warnings {
-					env.warn("%s", warning)
 				}
 				list, err := file.Public()
 				if err != nil {
@@ -177,6 +175,7 @@ verify does. An archive that none of them opens is exit code 4.`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "`FILE` with an age or ssh private key; repeatable"},
 			&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of a locked key"},
+			pluginsFlag(),
 			outputFlag(env, formatTable, formatJSON),
 		},
 		Action: func(c *cli.Context) error { return runKeyCheck(c, env) },
@@ -241,12 +240,9 @@ func identityFiles(env *environment, c *cli.Context) ([]*crypto.IdentityFile, er
 	ask := passphraseIn(env, c.String("passphrase-file"))
 	var files []*crypto.IdentityFile
 	for _, path := range c.StringSlice("identity") {
-		file, err := crypto.ReadIdentities(path, ask)
+		file, err := readIdentities(env, path, ask, env.plugins(c.Bool("plugins"), slices.Contains(c.Args().Slice(), "-")))
 		if err != nil {
 			return nil, err
-		}
-		for _, warning := range file.Warnings {
-			env.warn("%s", warning)
 		}
 		files = append(files, file)
 	}

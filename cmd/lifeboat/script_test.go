@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){"lifeboat": main})
+	testscript.Main(m, map[string]func(){"lifeboat": main, "age-plugin-lock": pluginMain})
 }
 
 // TestScripts runs testdata/script/*.txtar. A script is a shell session with

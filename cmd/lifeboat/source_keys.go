@@ -18,12 +18,9 @@ func (o *opener) keys() (crypto.Keys, error) {
 	ask := o.passphrase()
 	keys := crypto.Keys{Passphrase: ask}
 	for _, path := range o.opts.Identities {
-		file, err := crypto.ReadIdentities(path, ask)
+		file, err := readIdentities(o.env, path, ask, o.env.plugins(o.opts.Plugins, o.src.path == "-"))
 		if err != nil {
 			return keys, err
-		}
-		for _, warning := range file.Warnings {
-			o.env.warn("%s", warning)
 		}
 		keys.Identities = append(keys.Identities, file.Identities...)
 	}

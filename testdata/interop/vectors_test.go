@@ -80,7 +80,7 @@ func (v vector) keys() crypto.Keys {
 func TestVectors(t *testing.T) {
 	fresh, err := age.GenerateX25519Identity()
 	require.NoError(t, err)
-	to, err := crypto.ParseRecipient(fresh.Recipient().String())
+	to, err := crypto.ParseRecipient(fresh.Recipient().String(), nil)
 	require.NoError(t, err)
 	n := 0
 	require.NoError(t, fs.WalkDir(vectors.Vectors, ".", func(name string, d fs.DirEntry, err error) error {
