@@ -29,8 +29,8 @@ func archiveCreateCommand(env *environment) *cli.Command {
 			"  --kubernetes /etc/kubernetes --sign backup.key --to backup.tar.gz.age",
 		Description: `The snapshot is checked first: its sha256 sum, its pages, its history. From a
 data dir (etcd stopped) it is the database with its log replayed. The archive
-is written as FILE.part, 0600, synced, read back and only then named; age, tar
-and gzip open it without lifeboat (see RECOVERY.txt, its first entry).
+is written as FILE.lifeboat.part, 0600, synced, read back and only then named;
+age, tar and gzip open it without lifeboat (RECOVERY.txt, its first entry).
 
 Links are packed as links. Where one leads to what is not packed, and without
 manifests or pki in DIR, the archive is made and the exit code is 3.

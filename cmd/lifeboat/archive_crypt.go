@@ -60,7 +60,7 @@ func runEncrypt(c *cli.Context, env *environment) error {
 	if _, err := crypto.NewWriter(io.Discard, false, list...); err != nil {
 		return err
 	}
-	out, err := openOutlet(env, c.String("to"), !c.Bool("armor"))
+	out, err := openOutlet(env, c.String("to"), !c.Bool("armor"), path)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ is, but what came before an error may be a part: look at the exit code.`,
 			if _, err := head.Peek(1); err != nil && err != io.EOF {
 				return fmt.Errorf("decrypting %q: %w", path, err)
 			}
-			out, err := openOutlet(env, c.String("to"), true)
+			out, err := openOutlet(env, c.String("to"), true, path)
 			if err != nil {
 				return err
 			}

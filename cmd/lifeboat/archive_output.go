@@ -23,23 +23,28 @@ func refuseExisting(targets ...string) error {
 	return nil
 }
 
-// newFile is a file in the making: NAME.part beside its place, 0600, locked,
-// so that neither a reader nor another run ever meets half of it.
+// partSuffix is of a file in the making. Nobody else gives a file that name, a
+// browser's download or another tool's half file among them, and that is the
+// proof that a killed run left it: what has it may be removed.
+const partSuffix = ".lifeboat.part"
+
+// newFile is a file in the making: beside its place, 0600, locked, so that
+// neither a reader nor another run ever meets half of it.
 type newFile struct {
 	*os.File // the part, open for reading and writing
 	target   string
 	part     string
 }
 
-// createFile begins a new file. What a killed run left is removed and named;
-// it is told by what this function makes: a regular file, 0600, ours, and
-// nobody holds its lock.
-func createFile(env *environment, target string) (*newFile, error) {
+// createFile begins a new file out of sources. What a killed run left is
+// removed and named; it is told by what this function makes: its name, a
+// regular file, 0600, ours, and nobody holds its lock.
+func createFile(env *environment, target string, sources ...string) (*newFile, error) {
 	if err := refuseExisting(target); err != nil {
 		return nil, err
 	}
-	f := &newFile{target: target, part: target + ".part"}
-	if err := removeLeftover(env, f.part); err != nil {
+	f := &newFile{target: target, part: target + partSuffix}
+	if err := removeLeftover(env, f.part, sources); err != nil {
 		return nil, err
 	}
 	var err error
@@ -52,7 +57,7 @@ func createFile(env *environment, target string) (*newFile, error) {
 	return f, nil
 }
 
-func removeLeftover(env *environment, part string) error {
+func removeLeftover(env *environment, part string, sources []string) error {
 	info, err := os.Lstat(part)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -71,8 +76,41 @@ func removeLeftover(env *environment, part string) error {
 	if err := lockFile(file); err != nil {
 		return err
 	}
+	if err := refuseSource(part, sources); err != nil {
+		return err
+	}
 	env.warn("removed %q, which a killed run had left", part)
 	return os.Remove(part)
+}
+
+// refuseSource keeps the leftover of a killed run that is to be read now, or
+// that what is to be read stands in.
+func refuseSource(part string, sources []string) error {
+	leftover, err := os.Stat(part)
+	if err != nil {
+		return err
+	}
+	for _, source := range sources {
+		if source == "" {
+			continue
+		}
+		real, err := filepath.EvalSymlinks(source)
+		if err == nil {
+			real, err = filepath.Abs(real)
+		}
+		if err != nil {
+			continue // standard input, or the error of whoever opens it
+		}
+		for at := real; ; at = filepath.Dir(at) {
+			if info, err := os.Stat(at); err == nil && os.SameFile(info, leftover) {
+				return withHint(refusef("%q is in the way: a killed run left it, and %q is to be read", part, source), "choose another name with --to, or move the source away")
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+	}
+	return nil
 }
 
 func lockFile(file *os.File) error {
@@ -146,9 +184,9 @@ type outlet struct {
 	file *newFile // nil for standard output
 }
 
-// openOutlet begins the output. Bytes that are no text do not go to a
+// openOutlet begins the output that is made out of sources. Bytes that are no text do not go to a
 // terminal: it would obey them.
-func openOutlet(env *environment, to string, binary bool) (*outlet, error) {
+func openOutlet(env *environment, to string, binary bool, sources ...string) (*outlet, error) {
 	switch {
 	case to == "":
 		return nil, usagef("say where to write to: --to FILE, or --to - for standard output")
@@ -157,7 +195,7 @@ func openOutlet(env *environment, to string, binary bool) (*outlet, error) {
 	case to == "-":
 		return &outlet{env: env}, nil
 	}
-	file, err := createFile(env, to)
+	file, err := createFile(env, to, sources...)
 	if err != nil {
 		return nil, err
 	}
@@ -193,14 +231,14 @@ type newFolder struct {
 
 const folderMark = ".lifeboat-part"
 
-// createFolder begins a new folder, 0700.
-func createFolder(env *environment, target string) (*newFolder, error) {
+// createFolder begins a new folder, 0700, out of sources.
+func createFolder(env *environment, target string, sources ...string) (*newFolder, error) {
 	target = filepath.Clean(target)
 	if err := refuseExisting(target); err != nil {
 		return nil, err
 	}
 	f := &newFolder{target: target, part: target + ".part"}
-	if err := removeLeftoverFolder(env, f.part); err != nil {
+	if err := removeLeftoverFolder(env, f.part, sources); err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(f.part, 0o700); err != nil {
@@ -219,7 +257,7 @@ func createFolder(env *environment, target string) (*newFolder, error) {
 	return f, nil
 }
 
-func removeLeftoverFolder(env *environment, part string) error {
+func removeLeftoverFolder(env *environment, part string, sources []string) error {
 	if _, err := os.Lstat(part); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -229,6 +267,9 @@ func removeLeftoverFolder(env *environment, part string) error {
 	}
 	defer mark.Close()
 	if err := lockFile(mark); err != nil {
+		return err
+	}
+	if err := refuseSource(part, sources); err != nil {
 		return err
 	}
 	env.warn("removed %q, which a killed run had left", part)

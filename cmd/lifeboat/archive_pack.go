@@ -35,7 +35,7 @@ type created struct {
 // pack is the second pass: read, digest, compress, encrypt, write; then sync,
 // read back, name, sign.
 func (x *creation) pack(ctx context.Context) (*created, error) {
-	out, err := openOutlet(x.env, x.to, true)
+	out, err := openOutlet(x.env, x.to, true, x.snapshot, x.kubernetes, x.previous)
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func runRekey(c *cli.Context, env *environment) error {
 		return err
 	}
 	defer in.Close()
-	out, err := openOutlet(env, c.String("to"), true)
+	out, err := openOutlet(env, c.String("to"), true, path)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func rotate(c *cli.Context, env *environment, opts sourceOptions, path string, l
 	if !in.info.Encrypted {
 		return fmt.Errorf("re-keying %q: %w", path, crypto.ErrNotEncrypted)
 	}
-	out, err := openOutlet(env, c.String("to"), true)
+	out, err := openOutlet(env, c.String("to"), true, path)
 	if err != nil {
 		return err
 	}

@@ -317,12 +317,12 @@ func TestBadArchives(t *testing.T) {
 	}
 }
 
-// What stands at NAME.part and was not left by a run of ours stays there.
+// What stands in the place of the part and was not left by a run of ours stays there.
 func TestStrangePartStays(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	target := filepath.Join(t.TempDir(), "out")
-	part := target + ".part"
+	part := target + partSuffix
 	create := func() result {
 		return lifeboat("archive", "create", "--snapshot", s.snapshot, "--to", target)
 	}
@@ -350,6 +350,66 @@ func TestStrangePartStays(t *testing.T) {
 	require.Equal(t, exitRefused, r.code, r.stderr)
 }
 
+// A file with the name of a part may be the source itself, or somebody's
+// download: it is never removed.
+func TestPartIsTheSource(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	sealed, err := os.ReadFile(s.create(t, "a.age", "-r", s.recipient))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		data []byte
+		args []string // SRC and --to come behind
+	}{
+		"encrypt": {sealed, []string{"encrypt", "-r", s.recipient}},
+		"decrypt": {sealed, []string{"decrypt", "-i", s.identity}},
+		"rekey":   {sealed, []string{"rekey", "-i", s.identity, "--add", s.recipient}},
+		"rotate":  {sealed, []string{"rekey", "-i", s.identity, "--rotate", "--recipients", recipientFile(t, s)}},
+		"create":  {s.backup.snapshot, []string{"create", "--snapshot"}},
+	} {
+		for _, suffix := range []string{".part", partSuffix} {
+			target := filepath.Join(t.TempDir(), "backup")
+			part := target + suffix
+			require.NoError(t, os.WriteFile(part, c.data, 0o600))
+			link := filepath.Join(t.TempDir(), "link")
+			require.NoError(t, os.Symlink(part, link))
+			for _, src := range []string{part, link} {
+				r := lifeboat(append(append([]string{"archive"}, c.args...), src, "--to", target)...)
+				if suffix == partSuffix {
+					require.Equal(t, exitRefused, r.code, "%s: %s", name, r.stderr)
+					require.NoFileExists(t, target, name)
+				} else {
+					require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+					require.NoError(t, os.Remove(target))
+				}
+				left, err := os.ReadFile(part)
+				require.NoError(t, err, name)
+				require.True(t, bytes.Equal(c.data, left), name)
+			}
+		}
+	}
+
+	// In the folder that a killed run left.
+	target := filepath.Join(t.TempDir(), "folder")
+	src := filepath.Join(target+".part", "inner", "backup.tar.gz")
+	require.NoError(t, os.MkdirAll(filepath.Dir(src), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(target+".part", folderMark), nil, 0o600))
+	require.NoError(t, os.WriteFile(src, s.backup.archive, 0o600))
+	r := lifeboat("archive", "unpack", src, "--to", target)
+	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.FileExists(t, src)
+	r = lifeboat("archive", "unpack", harbourArchive, "--to", target)
+	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Contains(t, r.stderr, "which a killed run had left")
+}
+
+func recipientFile(t testing.TB, s *scene) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "recipients")
+	require.NoError(t, os.WriteFile(path, []byte(s.recipient+"\n"), 0o600))
+	return path
+}
+
 // Killed at any moment: the target is whole or not there, only its own 0600
 // part is left, and the next run removes it.
 func TestArchiveKilled(t *testing.T) {
@@ -364,9 +424,9 @@ func TestArchiveKilled(t *testing.T) {
 		timer := time.AfterFunc(delay, func() { _ = cmd.Process.Kill() }) // it may have ended by itself
 		_ = cmd.Wait()
 		timer.Stop()
-		if _, err := os.Stat(target + ".part"); err == nil {
+		if _, err := os.Stat(target + partSuffix); err == nil {
 			left++
-			info, err := os.Stat(target + ".part")
+			info, err := os.Stat(target + partSuffix)
 			require.NoError(t, err)
 			require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
 		}

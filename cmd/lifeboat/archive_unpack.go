@@ -42,7 +42,7 @@ func runUnpack(c *cli.Context, env *environment) error {
 	case to == "" || to == "-":
 		return usagef("say where to write to: --to FOLDER")
 	}
-	folder, err := createFolder(env, to)
+	folder, err := createFolder(env, to, c.Args().First())
 	if err != nil {
 		return err
 	}
