@@ -136,6 +136,10 @@ type Member struct {
 	Name    string `json:"name"`
 	Role    Role   `json:"role"`
 	Learner bool   `json:"learner,omitempty"` // in its own configuration, also when it is down
+	// Epoch tells the clusters apart that come out of one by force-new-cluster,
+	// rebuild and restore: 0 is the first, the newest is the highest. Terms and
+	// indexes of two of them do not compare: a restored cluster begins anew.
+	Epoch   int    `json:"epoch,omitempty"`
 	Term    uint64 `json:"term"`
 	Commit  uint64 `json:"commit"`
 	Applied uint64 `json:"applied"`

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,11 +12,11 @@ import (
 
 // Selector picks members: a name (m1, or what a step added), or one of
 //
-//	leader          the leader of the highest term
+//	leader          the leader of the newest cluster, and in it of the highest term
 //	follower        the first running voter that does not lead; followers: all
 //	any             a running member, drawn from the seed
 //	all             every member of the configuration
-//	survivor        the one running voter with the longest log; survivors: all that run
+//	survivor        the one running voter of the newest cluster that knows most to be committed; survivors: all that run
 //	learner         the learner
 //	majority        as many running voters as a quorum is, the leader among them
 //	minority        the running voters that are left beside a majority
@@ -119,28 +120,29 @@ func half(word string, members []Member, leader string, taken func(string) bool)
 	return running[quorum:]
 }
 
-// leaderOf is the name of the leader of the highest term, "" if nobody leads.
+// leaderOf is the name of the leader of the newest cluster, and in it of the
+// highest term; "" if nobody leads.
 func leaderOf(members []Member) string {
-	name, term := "", uint64(0)
+	var best Member
 	for _, m := range members {
-		if m.Role == RoleLeader && m.Term >= term {
-			name, term = m.Name, m.Term
+		if m.Role == RoleLeader && cmp.Or(cmp.Compare(m.Epoch, best.Epoch), cmp.Compare(m.Term, best.Term)) >= 0 {
+			best = m
 		}
 	}
-	return name
+	return best.Name
 }
 
 func longest(found []string, members []Member) []string {
-	best, commit := "", uint64(0)
+	var best Member
 	for _, m := range members {
-		if slices.Contains(found, m.Name) && (best == "" || m.Commit > commit) {
-			best, commit = m.Name, m.Commit
+		if slices.Contains(found, m.Name) && (best.Name == "" || cmp.Or(cmp.Compare(m.Epoch, best.Epoch), cmp.Compare(m.Commit, best.Commit)) > 0) {
+			best = m
 		}
 	}
-	if best == "" {
+	if best.Name == "" {
 		return nil
 	}
-	return []string{best}
+	return []string{best.Name}
 }
 
 func describe(members []Member) string {

@@ -148,6 +148,55 @@ func TestUnknownLossMeetsNoLimit(t *testing.T) {
 	}
 }
 
+// A restored cluster counts its terms from the beginning, so that old members
+// that come back lead with a higher one. It is still the one that is asked, that
+// selectors pick from and that losses are counted against.
+func TestRestoredClusterOutranksTheOld(t *testing.T) {
+	t.Parallel()
+	data := []byte(`apiVersion: lifeboat/v1
+kind: Drill
+title: two old members come back after a restore
+engine: virtual
+seeds: 1..3
+given: {members: 3, load: {writes: 50/s}}
+steady: [{leader: exactly-one, within: 5s}]
+steps:
+  - {name: save, at: 5s, do: {save: leader}}
+  - {name: two elections, wait: 3s, do: [{move-leader: follower}, {wait: 2s}, {move-leader: follower}, {wait: 1s}]}
+  - {name: all die, do: {kill: all}}
+  - {name: restore, wait: 2s, do: {restore: m1}, expect: [{leader: m1, within: 3s}, {lost: some}]}
+  - {name: old ones, wait: 1s, do: {start: [m2, m3]}, expect: [{leader: several, within: 5s}, {lost: some}, {revision: ahead}, {write: ok}]}
+  - {name: grow, do: [{add-learner: n1}, {start: n1}], expect: [{members: 2, on: m1, within: 3s}]}
+  - {name: wipe, do: {disk-loss: [m2, m3]}, expect: [{leader: m1, for: 2s}, {lost: some}]}
+`)
+	s, err := sim.Load("old.yaml", data)
+	require.NoError(t, err)
+	r, err := drill.Run(t.Context(), s, data, drill.Options{})
+	require.NoError(t, err)
+	require.Equal(t, sim.Met, r.Verdict, "%s\n%s", r.Reason, dump(t, r.Run.Steps))
+}
+
+// A member that does not lead says so when it is asked to hand over.
+func TestMoveLeaderWithoutOne(t *testing.T) {
+	t.Parallel()
+	data := []byte(`apiVersion: lifeboat/v1
+kind: Drill
+title: nobody leads
+engine: [virtual, embedded]
+seeds: 1..1
+given: {members: 3}
+steady: [{read: serializable, on: m1, within: 10s}]
+steps:
+  - {name: lose two, at: 5s, do: {kill: [m2, m3]}, expect: [{leader: none, within: 4s}]}
+  - {name: hand over, do: {move-leader: m1}, expect: [{action: fails, with: "etcdserver: not leader"}]}
+`)
+	s, err := sim.Load("none.yaml", data)
+	require.NoError(t, err)
+	r, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Virtual})
+	require.NoError(t, err)
+	require.Equal(t, sim.Met, r.Verdict, r.Reason)
+}
+
 // Two runs of one drill, in other processes and with other numbers of workers,
 // write the same report, byte for byte.
 func TestSameSeedsSameReport(t *testing.T) {

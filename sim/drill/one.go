@@ -226,10 +226,15 @@ func (r *runner) linearizable(ctx context.Context) error {
 	return judge.Linearizable(ctx)
 }
 
+// highestTerm is of the newest cluster that runs.
 func highestTerm(members []sim.Member) uint64 {
-	term := uint64(0)
+	epoch, term := 0, uint64(0)
 	for _, m := range members {
-		if m.Running() {
+		switch {
+		case !m.Running() || m.Epoch < epoch:
+		case m.Epoch > epoch:
+			epoch, term = m.Epoch, m.Term
+		default:
 			term = max(term, m.Term)
 		}
 	}

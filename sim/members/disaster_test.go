@@ -81,6 +81,9 @@ func TestRebuildOnBackup(t *testing.T) {
 	do(t, c, sim.Start, first)
 	require.NoError(t, c.Advance(ctx, c.Now()+2*time.Second))
 	require.NotEqual(t, sim.RoleLeader, role(c, first))
+	for _, m := range c.Members() {
+		require.Equal(t, m.Name == last, m.Epoch == 1, "%+v", m)
+	}
 	require.Equal(t, "connection refused", c.Read(ctx, others(c, first, last)[0], false, time.Second).Error())
 	list, err := c.MemberList(ctx, last)
 	require.NoError(t, err)

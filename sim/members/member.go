@@ -173,7 +173,7 @@ func (m *member) look(ctx context.Context) (s sim.Member, fresh bool) {
 	defer m.mu.Unlock()
 	if status != nil && client == m.client { // not of an earlier life
 		s = sim.Member{
-			Name: m.name, Role: roleOf(status), Learner: status.IsLearner,
+			Name: m.name, Role: roleOf(status), Learner: status.IsLearner, Epoch: m.epoch,
 			Term: status.RaftTerm, Commit: status.RaftIndex, Applied: status.RaftAppliedIndex,
 		}
 		if began > m.newest { // two may ask at once
@@ -183,7 +183,7 @@ func (m *member) look(ctx context.Context) (s sim.Member, fresh bool) {
 		return s, true
 	}
 	s = m.seen
-	s.Name, s.Learner = m.name, m.learner
+	s.Name, s.Learner, s.Epoch = m.name, m.learner, m.epoch
 	switch {
 	case runs && m.learner:
 		s.Role = sim.RoleLearner

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/raft/v3"
+
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
@@ -127,7 +129,11 @@ func (c *Cluster) doOne(ctx context.Context, a sim.Action, m *member) error {
 	case sim.Remove:
 		return c.remove(ctx, m)
 	case sim.MoveLeader:
-		return c.moveLeader(ctx, m)
+		from, err := c.answering(ctx)
+		if err != nil {
+			return err
+		}
+		return c.moveLeader(ctx, from, m)
 	case sim.ForceNewCluster:
 		return c.forceNewCluster(m)
 	case sim.Rebuild:
@@ -207,7 +213,7 @@ func memberNames(members []*member) []string {
 // stop is SIGTERM: a leader hands over first (etcdserver/server.go,
 // TryTransferLeadershipOnShutdown), to whom it has been connected to longest.
 func (c *Cluster) stop(ctx context.Context, m *member) error {
-	if m.running() && m == c.leader() {
+	if m.running() && m.role == raft.StateLeader {
 		var heir *member
 		oldest := time.Duration(1<<63 - 1)
 		for _, id := range m.state.voters() {
@@ -220,7 +226,7 @@ func (c *Cluster) stop(ctx context.Context, m *member) error {
 		}
 		if heir != nil {
 			// A transfer that fails does not keep the process from ending.
-			if err := c.moveLeader(ctx, heir); errors.Is(err, sim.ErrInvariant) || ctx.Err() != nil {
+			if err := c.moveLeader(ctx, m, heir); errors.Is(err, sim.ErrInvariant) || ctx.Err() != nil {
 				return err
 			}
 		}

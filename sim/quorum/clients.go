@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -18,6 +19,7 @@ const (
 	textDeadline  = "context deadline exceeded"
 	textTimedOut  = "etcdserver: request timed out"
 	textNoLeader  = "etcdserver: no leader"
+	textNotLeader = "etcdserver: not leader"
 	textNoSpace   = "etcdserver: mvcc: database space exceeded"
 	textLearner   = "etcdserver: rpc not supported for learner"
 	textUnhealthy = "etcdserver: unhealthy cluster"
@@ -370,15 +372,14 @@ func (c *Cluster) answers(m *member) bool {
 }
 
 // standing is the state that clients now find: of the running voter that has
-// applied most, among those that share the leader's history where one leads.
+// applied most, of the newest lineage that runs.
 func (c *Cluster) standing() *machine {
-	leader := c.leader()
 	var best *member
 	for _, m := range c.members {
-		if !m.running() || m.state.members[m.id].learner || (leader != nil && m.lineage != leader.lineage) {
+		if !m.running() || m.state.members[m.id].learner {
 			continue
 		}
-		if best == nil || m.state.applied > best.state.applied {
+		if best == nil || cmp.Or(cmp.Compare(m.lineage, best.lineage), cmp.Compare(m.state.applied, best.state.applied)) > 0 {
 			best = m
 		}
 	}

@@ -272,11 +272,20 @@ func (c *Cluster) settle() error {
 	return nil
 }
 
-// leader is the running leader of the highest term, nil if nobody leads.
+// leader is the leader of the newest lineage that runs, and in it of the highest
+// term; nil if nobody leads there. A restored cluster begins with a low term: old
+// members that come back would outrank it.
 func (c *Cluster) leader() *member {
 	var best *member
+	newest := 0
 	for _, m := range c.members {
-		if m.running() && m.role == raft.StateLeader && (best == nil || m.term > best.term) {
+		if !m.running() || m.lineage < newest {
+			continue
+		}
+		if m.lineage > newest {
+			newest, best = m.lineage, nil
+		}
+		if m.role == raft.StateLeader && (best == nil || m.term > best.term) {
 			best = m
 		}
 	}

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -129,17 +130,27 @@ func (c *Cluster) reconfigure(ctx context.Context, m *member, kind pb.ConfChange
 	return r.err
 }
 
-// server is the member that a member change is sent to: the leader that most
-// follow, else a voter that serves, else one that runs.
+// server is the member that a member change is sent to, of the newest lineage:
+// the leader of the highest term, else a voter that serves, else one that runs.
 func (c *Cluster) server() *member {
+	reign := func(m *member) uint64 {
+		if m.role == raft.StateLeader {
+			return m.term
+		}
+		return 0
+	}
+	serving := func(m *member) int {
+		if m.serving {
+			return 1
+		}
+		return 0
+	}
 	var best *member
 	for _, m := range c.members {
 		if !m.running() || m.gone || m.state.members[m.id].learner || m.paused > c.now {
 			continue
 		}
-		switch leads := m.role == raft.StateLeader; {
-		case best == nil, leads && (best.role != raft.StateLeader || m.term > best.term),
-			m.serving && !best.serving && best.role != raft.StateLeader:
+		if best == nil || cmp.Or(cmp.Compare(m.lineage, best.lineage), cmp.Compare(reign(m), reign(best)), cmp.Compare(serving(m), serving(best))) > 0 {
 			best = m
 		}
 	}
@@ -315,11 +326,11 @@ func (c *Cluster) promote(ctx context.Context, target *member) error {
 	return c.reconfigure(ctx, m, pb.ConfChangeAddNode, target.id)
 }
 
-// moveLeader is MoveLeader: the leader hands over to a voter that is connected.
-func (c *Cluster) moveLeader(ctx context.Context, target *member) error {
-	m := c.server()
-	if m == nil || m.role != raft.StateLeader {
-		return errClient(textNoLeader)
+// moveLeader asks m to hand over to a voter (api/v3rpc/maintenance.go,
+// MoveLeader; etcdserver/server.go).
+func (c *Cluster) moveLeader(ctx context.Context, m, target *member) error {
+	if m.role != raft.StateLeader {
+		return errClient(textNotLeader)
 	}
 	if l, ok := m.state.members[target.id]; !ok || l.learner {
 		return errClient(textBadTransfer)

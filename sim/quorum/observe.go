@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -36,7 +37,7 @@ func (c *Cluster) Members() []sim.Member {
 			}
 		}
 		out[i] = sim.Member{
-			Name: m.name, Role: c.roleOf(m), Learner: c.isLearner(m), Term: m.term, Commit: m.disk.hard.GetCommit(),
+			Name: m.name, Role: c.roleOf(m), Learner: c.isLearner(m), Epoch: m.lineage, Term: m.term, Commit: m.disk.hard.GetCommit(),
 			Applied: m.state.applied, Reachable: reachable,
 		}
 	}
@@ -101,8 +102,11 @@ func (c *Cluster) Write(ctx context.Context, on []string, timeout time.Duration)
 				targets = append(targets, m)
 			}
 		}
-		// A client that requires a leader passes over members that know none.
-		slices.SortStableFunc(targets, func(a, b *member) int { return rank(a) - rank(b) })
+		// The newest cluster first, as sim/members has it. A client that requires a
+		// leader passes over members that know none.
+		slices.SortStableFunc(targets, func(a, b *member) int {
+			return cmp.Or(cmp.Compare(b.lineage, a.lineage), cmp.Compare(rank(a), rank(b)))
+		})
 	}
 	if len(targets) == 0 {
 		return errNobody
