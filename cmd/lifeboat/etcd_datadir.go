@@ -123,7 +123,7 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 		return withHint(err, fmt.Sprintf("another member's dir may be whole: lifeboat etcd compare DIR DIR; "+
 			"--accept-loss goes on with what stands before the damage, to entry %d", damage.Index))
 	}
-	if errors.Is(err, snapshot.ErrDamaged) {
+	if errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, snapshot.ErrNotDatabase) {
 		return withHint(err, "another member's dir may be whole: lifeboat etcd compare DIR DIR; else restore a snapshot: lifeboat etcd restore")
 	}
 	if err != nil {

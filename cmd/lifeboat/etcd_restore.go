@@ -25,8 +25,9 @@ func etcdRestoreCommand(env *environment) *cli.Command {
 		ArgsUsage: "SRC",
 		Description: `The result is a cluster with a token of its own, so that no member of the old
 one can come back into it, and of one member, unless --initial-cluster or
---members all says more. Name and peer URLs are those of the etcd manifest in
-the archive or of --manifest, else those that the database has.
+--members all says more; all are voters, and learners are left out unless
+--initial-cluster names them. Name and peer URLs are those of the etcd manifest
+in the archive or of --manifest, else those that the database has.
 
 The revision grows by --bump-revision, and what stands below counts as
 compacted: API servers and controllers whose caches are newer than the backup

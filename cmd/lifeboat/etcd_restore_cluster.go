@@ -45,8 +45,9 @@ func (r *restorer) bump() (uint64, error) {
 
 // clusterMember is a member by its name, as in --initial-cluster.
 type clusterMember struct {
-	name string
-	urls []string
+	name    string
+	urls    []string
+	learner bool // in the old cluster
 }
 
 // clusterNames is the new cluster.
@@ -92,6 +93,11 @@ func (r *restorer) cluster() (clusterNames, error) {
 	if err != nil {
 		return clusterNames{}, err
 	}
+	for _, m := range known {
+		if m.learner && m.name == me.name {
+			r.explain("%s was a learner, and is a voter of the new cluster", m.name)
+		}
+	}
 	names := clusterNames{members: given, write: []clusterMember{me}}
 	if given == nil {
 		names.members = []clusterMember{me}
@@ -111,7 +117,7 @@ func (r *restorer) allMembers(given []clusterMember, manifest controlplane.EtcdM
 			members = listed
 			r.explain("the members are those of the manifest's --initial-cluster")
 		} else {
-			members = known
+			members = r.voters(known)
 			r.explain("the members are those that the database has")
 		}
 	}
@@ -124,6 +130,21 @@ func (r *restorer) allMembers(given []clusterMember, manifest controlplane.EtcdM
 		}
 	}
 	return clusterNames{members: members, write: members, all: true}, nil
+}
+
+// voters leaves learners out: each restored member votes, and one more than the
+// cluster had would change what it can lose. Whoever wants them as voters names
+// them with --initial-cluster.
+func (r *restorer) voters(known []clusterMember) []clusterMember {
+	var voters []clusterMember
+	for _, m := range known {
+		if m.learner {
+			r.explain("the learner %s is left out, as a restored member votes: add it again (etcdctl member add --learner), or name all members with --initial-cluster", m.name)
+			continue
+		}
+		voters = append(voters, m)
+	}
+	return voters
 }
 
 // me is the one member to write.
@@ -184,7 +205,7 @@ func (r *restorer) known() ([]clusterMember, error) {
 	members, _, err := r.src.db.Members()
 	var known []clusterMember
 	for _, m := range members {
-		known = append(known, clusterMember{m.Name, m.PeerURLs})
+		known = append(known, clusterMember{name: m.Name, urls: m.PeerURLs, learner: m.IsLearner})
 	}
 	return known, err
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,10 +52,18 @@ func loopback(t testing.TB) url.URL {
 // start runs an etcd on a data dir until the test ends.
 func start(t testing.TB, cfg *embed.Config) *embed.Etcd {
 	t.Helper()
+	e, _ := startUntil(t, cfg)
+	return e
+}
+
+// startUntil is start with an end of its own.
+func startUntil(t testing.TB, cfg *embed.Config) (e *embed.Etcd, stop func()) {
+	t.Helper()
 	e, err := embed.StartEtcd(cfg)
 	require.NoError(t, err)
-	t.Cleanup(e.Close)
-	return e
+	stop = sync.OnceFunc(e.Close) // a second Close panics
+	t.Cleanup(stop)
+	return e, stop
 }
 
 func ready(t testing.TB, s *etcdserver.EtcdServer) *clientv3.Client {

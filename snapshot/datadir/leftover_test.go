@@ -173,3 +173,31 @@ func TestHostileLeftover(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, l.Behind)
 }
+
+// A segment between others is gone: what stands before it can be had, and what
+// it held is named.
+func TestMissingSegment(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "etcd")
+	crash(t, dir, 100)
+	require.EqualValues(t, 101, replay(t, dir, datadir.ReplayOptions{}).Revision)
+	log := open(t, dir).WAL()
+	segment := func(seq, first uint64) string { return filepath.Join(log, hex16(seq)+"-"+hex16(first)+".wal") }
+	last := replay(t, dir, datadir.ReplayOptions{}).Last
+	split(t, dir, last-30)
+	require.NoError(t, os.Rename(segment(1, last-29), segment(2, last-29)))
+	split(t, dir, last-60)
+	require.EqualValues(t, 101, replay(t, dir, datadir.ReplayOptions{}).Revision, "three segments, all there")
+
+	require.NoError(t, os.Remove(segment(1, last-59)))
+	watch := watchTree(t, dir)
+	_, err := survey(t, dir).Replay(t.Context(), datadir.ReplayOptions{})
+	damage := (*datadir.DamagedError)(nil)
+	require.ErrorAs(t, err, &damage)
+	require.ErrorContains(t, err, "segment 1 of the log is missing")
+	r := replay(t, dir, datadir.ReplayOptions{AcceptLoss: true})
+	require.Equal(t, last-60, r.Last)
+	require.EqualValues(t, 41, r.Revision)
+	require.Contains(t, r.Damage, "segment 1 of the log is missing")
+	watch.unchanged(t)
+}
