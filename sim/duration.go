@@ -29,3 +29,17 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	*d = Duration(parsed)
 	return nil
 }
+
+// Short is d for people: three digits are enough.
+func (d Duration) Short() string {
+	switch {
+	case d.D() >= 10*time.Second:
+		return d.D().Round(100 * time.Millisecond).String()
+	case d.D() >= time.Second:
+		return d.D().Round(10 * time.Millisecond).String()
+	}
+	return d.D().Round(time.Millisecond).String()
+}
+
+// seconds is Short, for templates.
+func seconds(d Duration) string { return d.Short() }

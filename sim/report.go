@@ -52,6 +52,8 @@ type RTO struct {
 	Decide  Duration `json:"decide"`
 	Restore Duration `json:"restore"`
 	Total   Duration `json:"total"`
+	// WithoutLeader is the longest stretch since then in which no member led.
+	WithoutLeader Duration `json:"withoutLeader"`
 }
 
 // Run is one run of a drill: one seed on one engine.
@@ -97,8 +99,9 @@ type SeedResult struct {
 	RTO     *Duration `json:"rto,omitempty"`
 	RPO     *int      `json:"rpo,omitempty"`
 	// RPOUnknown: it was measured, and nobody could be asked.
-	RPOUnknown bool   `json:"rpoUnknown,omitempty"`
-	Digest     string `json:"digest,omitempty"`
+	RPOUnknown    bool      `json:"rpoUnknown,omitempty"`
+	Digest        string    `json:"digest,omitempty"`
+	WithoutLeader *Duration `json:"withoutLeader,omitempty"`
 }
 
 // Spread is what a number was over all seeds.
@@ -133,6 +136,8 @@ type Report struct {
 	Seeds   []SeedResult `json:"seeds"`
 	RTO     *Spread      `json:"rto,omitempty"`
 	RPO     *Losses      `json:"rpo,omitempty"`
+	// WithoutLeader is RTO.WithoutLeader of all seeds.
+	WithoutLeader *Spread `json:"withoutLeader,omitempty"`
 	// Run is one run in full: the first that did not meet its expectations, else
 	// the first.
 	Run Run `json:"run"`
@@ -153,13 +158,14 @@ func NewReport(s *Scenario, engine EngineName, versions map[string]string, runs 
 	r := &Report{Scenario: s, Engine: engine, Verdict: Met, Versions: versions}
 	runs = slices.Clone(runs)
 	slices.SortFunc(runs, func(a, b Run) int { return cmp.Compare(a.Seed, b.Seed) })
-	var rtos []Duration
+	var rtos, leaderless []Duration
 	shown := -1
 	for i, run := range runs {
 		line := SeedResult{Seed: run.Seed, Verdict: run.Verdict, Reason: run.Reason, RPO: run.RPO, RPOUnknown: run.RPOUnknown, Digest: run.Digest}
 		if run.RTO != nil {
 			line.RTO = &run.RTO.Total
-			rtos = append(rtos, run.RTO.Total)
+			line.WithoutLeader = &run.RTO.WithoutLeader
+			rtos, leaderless = append(rtos, run.RTO.Total), append(leaderless, run.RTO.WithoutLeader)
 		}
 		r.Seeds = append(r.Seeds, line)
 		r.RPO = r.RPO.with(line)
@@ -170,7 +176,7 @@ func NewReport(s *Scenario, engine EngineName, versions map[string]string, runs 
 	if len(runs) > 0 {
 		r.Run = runs[max(0, shown)]
 	}
-	r.RTO = SpreadOf(rtos)
+	r.RTO, r.WithoutLeader = SpreadOf(rtos), SpreadOf(leaderless)
 	return r
 }
 
@@ -183,15 +189,4 @@ func (r *Report) Failed() []SeedResult {
 		}
 	}
 	return out
-}
-
-// seconds is a duration for people.
-func seconds(d Duration) string {
-	switch {
-	case d.D() >= 10*time.Second:
-		return d.D().Round(100 * time.Millisecond).String()
-	case d.D() >= time.Second:
-		return d.D().Round(10 * time.Millisecond).String()
-	}
-	return d.D().Round(time.Millisecond).String()
 }

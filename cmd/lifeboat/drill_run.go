@@ -232,7 +232,7 @@ func printReports(env *environment, reports []*sim.Report) error {
 		for _, r := range reports {
 			median, most, lost := "-", "-", "-"
 			if r.RTO != nil {
-				median, most = r.RTO.Median.String(), r.RTO.Max.String()
+				median, most = r.RTO.Median.Short(), r.RTO.Max.Short()
 			}
 			if r.RPO != nil {
 				lost = r.RPO.String()

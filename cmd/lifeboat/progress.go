@@ -248,6 +248,12 @@ func (s progressState) json() []byte {
 }
 
 func (s progressState) String() string {
+	if s.Bytes == 0 && s.Total == 0 { // a phase that moves no bytes
+		if s.Done {
+			return s.Phase + " in " + inSeconds(s.Seconds)
+		}
+		return s.Phase + ", " + inSeconds(s.Seconds)
+	}
 	text := s.Phase + ": " + humanize.IBytes(uint64(s.Bytes))
 	if s.Done {
 		return text + " in " + inSeconds(s.Seconds)

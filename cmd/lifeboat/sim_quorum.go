@@ -55,6 +55,8 @@ type quorumAnswer struct {
 	Quorum  int `json:"quorum"`
 	Seeds   int `json:"seeds"`
 	Keeps   int `json:"keepsQuorum"` // seeds in which writes went on
+	// Leaderless is how long no member led, where writes went on.
+	Leaderless *sim.Spread `json:"withoutLeader,omitempty"`
 	// Silence is how long no write was acknowledged, where they went on.
 	Silence *sim.Spread `json:"withoutWrites,omitempty"`
 	// Lost are acknowledged writes that do not come back with the members left.
@@ -128,19 +130,19 @@ measure: {rto: {from: kill, until: steady}, rpo: acked-writes-lost}
 		return nil, err
 	}
 	answer := &quorumAnswer{Members: members, Killed: kill, Quorum: members/2 + 1, Seeds: len(report.Seeds)}
-	var silences []sim.Duration
+	var silences, leaderless []sim.Duration
 	for _, seed := range report.Seeds {
 		switch {
 		case seed.Verdict == sim.Met:
 			answer.Keeps++
 			if seed.RTO != nil {
-				silences = append(silences, *seed.RTO)
+				silences, leaderless = append(silences, *seed.RTO), append(leaderless, *seed.WithoutLeader)
 			}
 		case seed.Verdict != sim.Deviated, strings.Contains(seed.Reason, "invariant"):
 			return nil, failf("seed %d: %s", seed.Seed, seed.Reason)
 		}
 	}
-	answer.Silence = sim.SpreadOf(silences)
+	answer.Silence, answer.Leaderless = sim.SpreadOf(silences), sim.SpreadOf(leaderless)
 	if kill < members && report.RPO != nil {
 		answer.Lost = []quorumLoss{{After: string(cure), Losses: *report.RPO}}
 	}
@@ -157,12 +159,17 @@ func (a *quorumAnswer) print(env *environment) error {
 	case a.Seeds:
 		out.line("writes go on in all %d runs", a.Seeds)
 	case 0:
-		out.line("writes stop, in all %d runs: %d members are left", a.Seeds, a.Members-a.Killed)
+		out.line("writes stop, in all %d runs: members left: %d", a.Seeds, a.Members-a.Killed)
 	default:
 		out.line("writes go on in %d of %d runs", a.Keeps, a.Seeds)
 	}
-	if s := a.Silence; s != nil {
-		out.line("without an acknowledged write: %s at least, %s in the middle, %s for 99 of 100", s.Min, s.Median, s.P99)
+	for _, without := range []struct {
+		what string
+		s    *sim.Spread
+	}{{"a leader", a.Leaderless}, {"an acknowledged write", a.Silence}} {
+		if s := without.s; s != nil {
+			out.line("without %s: %s at least, %s in the middle, %s for 99 of 100, %s at most", without.what, s.Min.Short(), s.Median.Short(), s.P99.Short(), s.Max.Short())
+		}
 	}
 	for _, l := range a.Lost {
 		after := ""

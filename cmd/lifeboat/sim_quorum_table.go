@@ -63,7 +63,7 @@ func quorumTable(c *cli.Context, env *environment, seeds sim.Range) error {
 	for _, row := range rows {
 		silence, note := "-", ""
 		if row.Silence != nil {
-			silence = "up to " + row.Silence.Max.String()
+			silence = "up to " + row.Silence.Max.Short()
 		}
 		if !row.Gain {
 			note = "no more than " + strconv.Itoa(row.Members-1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
@@ -93,10 +94,14 @@ func rto(s *sim.Scenario, run *sim.Run) *sim.RTO {
 	end = max(end, from)
 	detect, decide := from, from
 	for _, e := range run.Events {
-		if e.At <= from || e.At > end {
-			continue
-		}
 		switch {
+		case e.At <= from:
+		case e.At > end:
+			// Real members are looked at now and then: writes may be back before it
+			// was seen who leads.
+			if e.Kind == sim.EventRole && e.At <= end+lookLag && detect == from {
+				detect = end
+			}
 		case e.Kind == sim.EventRole && e.Role != sim.RoleDown && e.Role != sim.RoleRemoved:
 			if detect == from {
 				detect = e.At
@@ -109,7 +114,39 @@ func rto(s *sim.Scenario, run *sim.Run) *sim.RTO {
 		}
 	}
 	decide = max(decide, detect)
-	return &sim.RTO{Detect: detect - from, Decide: decide - detect, Restore: end - decide, Total: end - from}
+	return &sim.RTO{
+		Detect: detect - from, Decide: decide - detect, Restore: end - decide, Total: end - from,
+		WithoutLeader: withoutLeader(run, from),
+	}
+}
+
+// lookLag is how late a role of a real member may be seen (sim/members looks ten
+// times a second).
+const lookLag = sim.Duration(200 * time.Millisecond)
+
+// withoutLeader is the longest stretch after from in which no member led.
+func withoutLeader(run *sim.Run, from sim.Duration) (longest sim.Duration) {
+	leaders := map[string]bool{}
+	since := from
+	for _, e := range run.Events {
+		if e.Kind != sim.EventRole {
+			continue
+		}
+		had := len(leaders) > 0
+		if delete(leaders, e.Member); e.Role == sim.RoleLeader {
+			leaders[e.Member] = true
+		}
+		switch has := len(leaders) > 0; {
+		case had && !has:
+			since = max(from, e.At)
+		case has && !had && e.At > from:
+			longest = max(longest, e.At-since)
+		}
+	}
+	if len(leaders) == 0 {
+		longest = max(longest, run.Length-since)
+	}
+	return longest
 }
 
 func recovered(s *sim.Scenario, run *sim.Run, from sim.Duration) sim.Duration {
