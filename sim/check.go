@@ -47,6 +47,9 @@ func (l *loader) checkEngines(s *Scenario) {
 				if !a.Verb.Can(engine) {
 					l.fail(a.line, "", "step %q: the %s engine cannot do %s", step.Name, engine, a.Verb)
 				}
+				if engine == Embedded && a.Verb == Defrag && a.By > 0 {
+					l.fail(a.line, "leave `by` out, or `engine: virtual`", "step %q: a real member is defragmented in the time that it takes, not in %s", step.Name, a.By)
+				}
 			}
 		}
 		for _, e := range s.allExpectations() {

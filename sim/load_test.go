@@ -40,6 +40,7 @@ func TestLoadTellsMistakes(t *testing.T) {
 		"out of order":          {head + "steps:\n  - {at: 9s, do: heal}\n  - {at: 5s, do: heal}\n", "before the step that it follows"},
 		"after the end":         {head + "steps:\n  - {at: 5m, do: heal}\nstop-when: {time: 1m}\n", "the drill is stopped at 1m0s"},
 		"engine cannot":         {strings.Replace(head, "virtual", "embedded", 1) + "steps:\n  - do: {slow-disk: {members: m1, by: 1s}}\n", "the embedded engine cannot do slow-disk"},
+		"defrag for so long":    {strings.Replace(head, "virtual", "[virtual, embedded]", 1) + "steps:\n  - do: {defrag: {members: m1, by: 8s}}\n", "line 7: step \"step 1\": a real member is defragmented in the time that it takes, not in 8s"},
 		"objects, no backup":    {strings.Replace(head, "virtual", "embedded", 1) + "steps:\n  - {do: heal, expect: [{objects: default}]}\n", "the members start without a backup"},
 		"backup, virtual":       {head + "given: {backup: x}\nsteps: [{do: heal}]\n", "cannot start from a backup"},
 		"two subjects":          {head + "steps:\n  - expect: [{leader: none, write: ok}]\n", "looks at one thing"},
