@@ -179,7 +179,7 @@ func (r *repairer) writeDir(report *repairReport) error {
 }
 
 func (r *repairer) planDir(src *source) (*restorer, *datadir.RestorePlan, error) {
-	rs := &restorer{c: r.c, env: r.env, opts: r.opts, src: src, to: r.to, verb: restoreVerb}
+	rs := &restorer{c: r.c, env: r.env, opts: r.opts, src: src, to: r.to, verb: repairVerb}
 	options, err := rs.options()
 	if err != nil {
 		return nil, nil, err

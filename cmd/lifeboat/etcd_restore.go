@@ -64,13 +64,14 @@ func targetFlags() []cli.Flag {
 	}
 }
 
-// restoreVerb and rebuildVerb share all but the words: a rebuild is a restore
-// of what a survivor holds.
+// The verbs share all but the words: a rebuild is a restore of what a survivor
+// holds, a repair of a data dir one of what was repaired of it.
 type verb string
 
 const (
 	restoreVerb verb = "restored"
 	rebuildVerb verb = "rebuilt"
+	repairVerb  verb = "repaired"
 )
 
 func runRestore(c *cli.Context, env *environment, as verb) error {

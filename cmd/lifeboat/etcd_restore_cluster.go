@@ -21,7 +21,11 @@ func (r *restorer) bump() (uint64, error) {
 	own := r.src.db.Revision()
 	switch text := r.c.String("bump-revision"); text {
 	case "off":
-		r.explain("the revision stays at %d: caches that are newer than the data will act on what no longer exists", own)
+		if r.verb == repairVerb {
+			r.explain("the revision stays at %d, and every living key as it is", own)
+		} else {
+			r.explain("the revision stays at %d: caches that are newer than the data will act on what no longer exists", own)
+		}
 		return 0, nil
 	case "auto":
 		newest := own
@@ -101,7 +105,11 @@ func (r *restorer) cluster() (clusterNames, error) {
 	names := clusterNames{members: given, write: []clusterMember{me}}
 	if given == nil {
 		names.members = []clusterMember{me}
-		r.explain("the new cluster has one member, %s (%s); --initial-cluster or --members all makes more", me.name, strings.Join(me.urls, ","))
+		more := "; --initial-cluster or --members all makes more"
+		if r.verb == repairVerb {
+			more = "; the others join it as new ones"
+		}
+		r.explain("the new cluster has one member, %s (%s)%s", me.name, strings.Join(me.urls, ","), more)
 	}
 	return names, nil
 }
