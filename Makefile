@@ -62,8 +62,8 @@ fuzz: ## every fuzz target for FUZZTIME=30s
 	done
 
 bench: ## whole commands beside the floor and the peers, then each package's benchmarks
-	LIFEBOAT_BENCH_KEYS=$(BENCH_KEYS) go test -run '^$$' -bench '^Benchmark(SideBySide|Archive)$$' -benchtime 1x -timeout 1h ./cmd/lifeboat
-	go test -run '^$$' -skip '^Benchmark(SideBySide|Archive)$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 1h ./...
+	LIFEBOAT_BENCH_KEYS=$(BENCH_KEYS) go test -run '^$$' -bench '^Benchmark(SideBySide|Archive|Etcd)$$' -benchtime 1x -timeout 1h ./cmd/lifeboat
+	go test -run '^$$' -skip '^Benchmark(SideBySide|Archive|Etcd)$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 1h ./...
 
 # LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
 soak: interop-tools ## random tests 20 times as long, race, cross builds, interop; needs a C compiler

@@ -29,6 +29,7 @@ import (
 type contender struct {
 	name   string
 	rounds int
+	before func() error // not timed; nil for nothing
 	do     func() error
 	versus string
 }
@@ -86,6 +87,9 @@ func race(b *testing.B, contenders []contender) map[string]time.Duration {
 		for _, c := range contenders {
 			if round > c.rounds {
 				continue
+			}
+			if c.before != nil {
+				require.NoError(b, c.before(), c.name)
 			}
 			start := time.Now()
 			require.NoError(b, c.do(), c.name)

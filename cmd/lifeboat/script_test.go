@@ -29,6 +29,7 @@ var soak = 1
 // TestMain makes the test binary the program itself when it is started under
 // the name lifeboat, as the scripts do.
 func TestMain(m *testing.M) {
+	sayChildHeap()                    // nothing, unless a benchmark asks
 	drill.Main()                      // as is a drill's worker
 	etcdproc.Main(datadir.Tasks()...) // the etcd child is this binary, too, under its own name
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
