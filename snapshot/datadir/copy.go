@@ -20,14 +20,14 @@ func copyTo(ctx context.Context, path string, from *os.File, size int64) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(copyPages(ctx, to, from, size), to.Close())
+	return errors.Join(copyPages(ctx, to, from, size, func(int64) {}), to.Close())
 }
 
 // copyPages writes the first size bytes of from to the empty file to. It does
 // not sync, but has the disk begin at once: a sync after the last byte would
 // find everything still to be written, and beyond a fifth of the memory the
-// kernel stops whoever goes on writing.
-func copyPages(ctx context.Context, to, from *os.File, size int64) error {
+// kernel stops whoever goes on writing. copied is told how far it has come.
+func copyPages(ctx context.Context, to, from *os.File, size int64, copied func(upTo int64)) error {
 	if err := reserve(to, size); snapshot.IsDiskFull(err) {
 		return err
 	}
@@ -51,6 +51,7 @@ func copyPages(ctx context.Context, to, from *os.File, size int64) error {
 		}
 		beginWriting(to, at, n)
 		at += n
+		copied(at)
 	}
 	return nil
 }

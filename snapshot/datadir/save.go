@@ -44,22 +44,37 @@ func save(ctx context.Context, db *os.File, size int64, target Target) (s Saved,
 		return s, err
 	}
 	defer out.discard()
-	hash := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(out.file, hash), &contextReader{ctx, &fileReader{file: db, size: size}}, make([]byte, 1<<20))
-	if err != nil {
+	if s.Sum, err = copyAndHash(ctx, out.file, db, size); err != nil {
 		return s, err
 	}
-	if n != size {
-		return s, fmt.Errorf("the database ends at %d bytes, its pages take %d", n, size)
-	}
-	hash.Sum(s.Sum[:0])
-	if _, err := out.file.Write(s.Sum[:]); err != nil {
+	if _, err := out.file.WriteAt(s.Sum[:], size); err != nil {
 		return s, err
 	}
 	if s.Aside != "" {
 		return s, out.replace(s.Aside)
 	}
 	return s, out.name()
+}
+
+// copyAndHash is copyPages and the sha256 sum of what was written, which is read
+// back while the rest is being copied.
+func copyAndHash(ctx context.Context, to, from *os.File, size int64) (sum [sha256.Size]byte, err error) {
+	upTo := make(chan int64)
+	hashed := later(func() (sum [sha256.Size]byte, err error) {
+		hash, buf, at := sha256.New(), make([]byte, 1<<20), int64(0)
+		for end := range upTo {
+			if err == nil {
+				_, err = io.CopyBuffer(hash, io.NewSectionReader(to, at, end-at), buf)
+			}
+			at = end
+		}
+		hash.Sum(sum[:0])
+		return sum, err
+	})
+	err = copyPages(ctx, to, from, size, func(end int64) { upTo <- end })
+	close(upTo)
+	sum, hashErr := hashed()
+	return sum, errors.Join(err, hashErr)
 }
 
 // ErrNoSpace says that a target does not fit; nothing was written.
@@ -75,17 +90,4 @@ func checkSpace(dir string, need int64) error {
 		return fmt.Errorf("%w in %q: %d bytes are needed, %d are free", ErrNoSpace, dir, need, free)
 	}
 	return nil
-}
-
-// contextReader ends reading when ctx does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := context.Cause(c.ctx); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -28,7 +28,7 @@ func newUnnamed(path string) (*unnamed, error) {
 	if file, err := openUnnamed(filepath.Dir(path)); err == nil {
 		return &unnamed{file: file, path: path}, nil
 	}
-	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
