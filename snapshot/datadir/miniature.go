@@ -24,7 +24,7 @@ func makeMiniature(path, source string) error {
 		return err
 	}
 	defer src.Close()
-	mini, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoSync: true, NoFreelistSync: true, PageSize: src.Info().PageSize})
+	mini, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, NoSync: true, NoGrowSync: true, NoFreelistSync: true, PageSize: src.Info().PageSize})
 	if err != nil {
 		return err
 	}
