@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -55,6 +54,7 @@ func openDecrypted(ctx context.Context, env *environment, opts sourceOptions, pa
 }
 
 func (o *opener) decrypt(ctx context.Context) (*decrypted, error) {
+	defer o.release()
 	if err := o.checkSignature(ctx); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (o *opener) decrypt(ctx context.Context) (*decrypted, error) {
 	}
 	in, done := o.env.stdin, func() error { return nil }
 	if o.src.path != "-" {
-		file, err := os.Open(o.src.path)
+		file, err := o.file()
 		if err != nil {
 			return nil, plainCause(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -64,6 +63,7 @@ func runRekey(c *cli.Context, env *environment) error {
 		return rotate(c, env, opts, path, change.Only)
 	}
 	o := &opener{env: env, opts: opts, src: &source{path: path}}
+	defer o.release()
 	if err := o.checkSignature(c.Context); err != nil {
 		return fmt.Errorf("opening %q: %w", path, err)
 	}
@@ -71,7 +71,7 @@ func runRekey(c *cli.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	in, size, err := openStream(env, path)
+	in, size, err := o.raw()
 	if err != nil {
 		return err
 	}
@@ -126,16 +126,22 @@ func changeOf(c *cli.Context, env *environment) (change crypto.Change, err error
 
 // openStream opens SRC as it stands.
 func openStream(env *environment, path string) (io.ReadCloser, int64, error) {
-	if path == "-" {
-		return io.NopCloser(env.stdin), 0, nil
+	o := &opener{env: env, src: &source{path: path}}
+	return o.raw()
+}
+
+// raw opens SRC without a look at what it is.
+func (o *opener) raw() (io.ReadCloser, int64, error) {
+	if o.src.path == "-" {
+		return io.NopCloser(o.env.stdin), 0, nil
 	}
-	file, err := os.Open(path)
+	file, err := o.file()
 	if err != nil {
 		return nil, 0, err
 	}
 	info, err := file.Stat()
 	if err == nil && info.IsDir() {
-		err = failf("%q is a folder", path)
+		err = failf("%q is a folder", o.src.path)
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, file.Close())

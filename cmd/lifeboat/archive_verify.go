@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -217,6 +216,7 @@ func (v *verification) snapshot(src *source, found *examined) {
 // quick looks at both ends of the encryption and at nothing between.
 func (v *verification) quick(ctx context.Context, env *environment, opts sourceOptions) error {
 	o := &opener{env: env, opts: opts, src: &source{path: v.Source}}
+	defer o.release()
 	if err := o.checkSignature(ctx); err != nil {
 		return fmt.Errorf("opening %q: %w", v.Source, err)
 	}
@@ -225,7 +225,7 @@ func (v *verification) quick(ctx context.Context, env *environment, opts sourceO
 	} else {
 		v.say("signature", checkSkipped, "no --pubkey was given")
 	}
-	file, err := os.Open(v.Source)
+	file, err := o.file()
 	if err != nil {
 		return err
 	}

@@ -75,14 +75,16 @@ func (s *source) Close() error {
 
 // opener opens one SRC.
 type opener struct {
-	env  *environment
-	opts sourceOptions
-	src  *source
+	env    *environment
+	opts   sourceOptions
+	src    *source
+	signed *os.File // SRC as its signature was checked, under --pubkey
 }
 
 // openSource opens SRC. The caller closes it.
 func openSource(ctx context.Context, env *environment, opts sourceOptions, path string) (*source, error) {
 	o := &opener{env: env, opts: opts, src: &source{path: path}}
+	defer o.release()
 	if err := o.open(ctx); err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, errors.Join(err, o.src.Close()))
 	}
@@ -106,10 +108,13 @@ func (o *opener) open(ctx context.Context) error {
 		return plainCause(err)
 	}
 	o.src.modTime = info.ModTime()
-	if info.IsDir() {
+	if info.IsDir() && o.signed == nil {
 		return o.dataDir(ctx)
 	}
-	file, err := os.Open(o.src.path)
+	file, err := o.file()
+	if err == nil {
+		info, err = file.Stat()
+	}
 	if err != nil {
 		return plainCause(err)
 	}

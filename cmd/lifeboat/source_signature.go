@@ -9,13 +9,15 @@ import (
 	"os"
 
 	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 // signatureSuffix is what minisign appends to a file's name.
 const signatureSuffix = ".minisig"
 
-// checkSignature holds SRC against SRC.minisig before a byte of SRC is parsed.
-// Without --pubkey it does nothing.
+// checkSignature holds SRC against SRC.minisig before a byte of SRC is parsed,
+// and keeps what it has checked for file: storage that somebody else looks
+// after may serve other bytes the second time. Without --pubkey it does nothing.
 func (o *opener) checkSignature(ctx context.Context) error {
 	if o.opts.PubKey == "" {
 		return nil
@@ -32,33 +34,57 @@ func (o *opener) checkSignature(ctx context.Context) error {
 		return plainCause(err)
 	}
 	defer file.Close()
-	before, err := file.Stat()
+	info, err := file.Stat()
 	if err != nil {
 		return plainCause(err)
 	}
-	if !before.Mode().IsRegular() {
+	if !info.Mode().IsRegular() {
 		return &codedError{Code: exitDamaged, Err: errors.New("it carries no signature: only a file can, and --pubkey asks for one")}
 	}
 	signature, err := readSignature(o.src.path + signatureSuffix)
 	if err != nil {
 		return err
 	}
-	phase := o.env.progress.Start("checking the signature", before.Size())
+	phase := o.env.progress.Start("checking the signature", info.Size())
 	defer phase.Done()
-	comment, err := verifier.Verify(phase.Reader(&contextReader{ctx, file}), signature)
+	var src io.Reader = phase.Reader(&contextReader{ctx, file})
+	if o.opts.MaxSize > 0 {
+		src = &boundedReader{r: src, left: o.opts.MaxSize}
+	}
+	spool := snapshot.Spool{Where: snapshot.Where(o.opts.Spool), Dir: o.opts.spoolDir}
+	copied, _, err := spool.Take(ctx, src)
 	if err != nil {
 		return err
 	}
-	after, err := os.Stat(o.src.path)
+	comment, err := verifier.Verify(&contextReader{ctx, copied}, signature)
+	if err == nil {
+		_, err = copied.Seek(0, io.SeekStart)
+	}
 	if err != nil {
-		return plainCause(err)
+		return errors.Join(err, copied.Close())
 	}
-	if !os.SameFile(before, after) || before.Size() != after.Size() || !before.ModTime().Equal(after.ModTime()) {
-		return errors.New("it changed while its signature was checked")
-	}
+	o.signed = copied
 	o.src.signedBy, o.src.signedComment = verifier.ID(), comment
 	o.src.layers = append(o.src.layers, layer{"signature", "good", "by key " + verifier.ID() + ": " + comment})
 	return nil
+}
+
+// file opens SRC: under --pubkey the copy whose signature was checked. The
+// caller closes it.
+func (o *opener) file() (*os.File, error) {
+	if o.signed == nil {
+		return os.Open(o.src.path)
+	}
+	file := o.signed
+	o.signed = nil
+	return file, nil
+}
+
+// release gives up the copy that nobody came to read.
+func (o *opener) release() {
+	if o.signed != nil {
+		_ = o.signed.Close() // nothing was written to it that anybody wants
+	}
 }
 
 func readSignature(path string) ([]byte, error) {

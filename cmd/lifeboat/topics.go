@@ -109,8 +109,8 @@ XDG_STATE_HOME=DIR     archive verify keeps what it saw in DIR/lifeboat
 HOME=DIR               without XDG_STATE_HOME, and not root: in
                        DIR/.local/state/lifeboat
 TMPDIR=DIR             where get, inspect, verify and other readers spool a
-                       database that memory has no room for, instead of /tmp:
-                       in plain text, in a file without a name
+                       database, and SRC under --pubkey, that memory has no
+                       room for, instead of /tmp: in a file without a name
 
 Nothing else is read from the environment: no keys, no passphrases, no default
 flags. The Go runtime has its own (GOMEMLIMIT, GOMAXPROCS, GODEBUG). What you
