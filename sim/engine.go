@@ -184,6 +184,10 @@ type Tally struct {
 	// Gaps are the stretches without one acknowledged write, oldest first: of at
 	// least three heartbeats in virtual time, of ten where clocks are real.
 	Gaps []Gap `json:"gaps,omitempty"`
+	// Silences are stretches of any length without an acknowledged write, oldest
+	// first, each longer than all that follow it: so the longest after any moment
+	// is among them.
+	Silences []Gap `json:"-"`
 	// Buckets are acknowledged and failed writes per second, for the report.
 	Buckets []Bucket `json:"buckets,omitempty"`
 }
@@ -201,6 +205,15 @@ type ObjectLoss struct {
 type Gap struct {
 	From  Duration `json:"from"`
 	Until Duration `json:"until"`
+}
+
+// AddSilence puts a stretch behind silences that end before it, and drops those
+// that are no longer.
+func AddSilence(silences []Gap, g Gap) []Gap {
+	for n := len(silences); n > 0 && silences[n-1].Until-silences[n-1].From <= g.Until-g.From; n-- {
+		silences = silences[:n-1]
+	}
+	return append(silences, g)
 }
 
 // Bucket is one second of load.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -198,6 +199,23 @@ steps:
 	r, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Virtual})
 	require.NoError(t, err)
 	require.Equal(t, sim.Met, r.Verdict, r.Reason)
+}
+
+// An outage too short to be a gap is measured all the same.
+func TestShortOutageIsMeasured(t *testing.T) {
+	t.Parallel()
+	s, data := load(t, "move-leader-before-shutdown")
+	r, err := drill.Run(t.Context(), s, data, drill.Options{Engine: sim.Virtual, Seeds: &sim.Range{First: 1, Last: 2}})
+	require.NoError(t, err)
+	require.Equal(t, sim.Met, r.Verdict, r.Reason)
+	require.Positive(t, r.RTO.Min)
+	require.Less(t, r.RTO.Max.D(), time.Second)
+
+	var silences []sim.Gap
+	for _, g := range []sim.Gap{{From: 0, Until: 5}, {From: 5, Until: 6}, {From: 6, Until: 9}, {From: 9, Until: 10}} {
+		silences = sim.AddSilence(silences, g)
+	}
+	require.Equal(t, []sim.Gap{{From: 0, Until: 5}, {From: 6, Until: 9}, {From: 9, Until: 10}}, silences)
 }
 
 // Two runs of one drill, in other processes and with other numbers of workers,

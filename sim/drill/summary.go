@@ -76,8 +76,9 @@ func (r *runner) fail(cause, detail string) {
 }
 
 // rto is measured from the start of a step. Until a step is until its end;
-// until steady is until the last stretch without an acknowledged write was
-// over, or without a load until steady was seen again.
+// until steady is until the last gap, a stretch without an acknowledged write,
+// was over; of stretches too short to be gaps it is the length of the longest.
+// Without a load it is until steady was seen again.
 func rto(s *sim.Scenario, run *sim.Run) *sim.RTO {
 	from, end := sim.Duration(0), run.Length
 	for _, step := range run.Steps {
@@ -149,6 +150,14 @@ func withoutLeader(run *sim.Run, from sim.Duration) (longest sim.Duration) {
 	return longest
 }
 
+// longestSilence is the longest stretch without an acknowledged write after from.
+func longestSilence(silences []sim.Gap, from sim.Duration) (longest sim.Duration) {
+	for _, s := range silences {
+		longest = max(longest, s.Until-max(s.From, from))
+	}
+	return longest
+}
+
 func recovered(s *sim.Scenario, run *sim.Run, from sim.Duration) sim.Duration {
 	if s.Given.Load.Writes > 0 {
 		end := from
@@ -159,6 +168,9 @@ func recovered(s *sim.Scenario, run *sim.Run, from sim.Duration) sim.Duration {
 			case gap.Until > from:
 				end = gap.Until
 			}
+		}
+		if end == from { // shorter than what counts as a gap, and yet without writes
+			end += longestSilence(run.Tally.Silences, from)
 		}
 		return end
 	}

@@ -29,8 +29,10 @@ type load struct {
 	buckets []sim.Bucket
 	gaps    []sim.Gap
 	lastOK  time.Duration
-	running bool
-	setBack map[*sim.Object]bool // those of which an acknowledged write is lost
+	// silences are Tally.Silences.
+	silences []sim.Gap
+	running  bool
+	setBack  map[*sim.Object]bool // those of which an acknowledged write is lost
 }
 
 // loadTimeout is how long a client waits for an answer before it asks the next
@@ -195,6 +197,9 @@ func (l *load) count(n int, ok bool) {
 	}
 	l.acked[n] = true
 	l.buckets[second].Acknowledged++
+	if l.lastOK > 0 {
+		l.silences = sim.AddSilence(l.silences, sim.Gap{From: sim.Duration(l.lastOK), Until: sim.Duration(now)})
+	}
 	if l.lastOK > 0 && now-l.lastOK >= l.gap() {
 		l.gaps = append(l.gaps, sim.Gap{From: sim.Duration(l.lastOK), Until: sim.Duration(now)})
 	}
@@ -213,7 +218,7 @@ func (l *load) tally() sim.Tally {
 	have, known := l.have()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := sim.Tally{Sent: l.sent, Failed: l.failed, Gaps: append([]sim.Gap(nil), l.gaps...), Buckets: append([]sim.Bucket(nil), l.buckets...)}
+	t := sim.Tally{Sent: l.sent, Failed: l.failed, Gaps: append([]sim.Gap(nil), l.gaps...), Silences: append([]sim.Gap(nil), l.silences...), Buckets: append([]sim.Bucket(nil), l.buckets...)}
 	l.setBack = map[*sim.Object]bool{}
 	for n, acked := range l.acked {
 		if !acked {

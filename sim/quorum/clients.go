@@ -321,6 +321,9 @@ func (c *Cluster) counted(r *request) {
 	}
 	c.tally.Acknowledged++
 	c.bucket().Acknowledged++
+	if c.lastAck > 0 {
+		c.tally.Silences = sim.AddSilence(c.tally.Silences, sim.Gap{From: sim.Duration(c.lastAck), Until: sim.Duration(c.now)})
+	}
 	if c.lastAck > 0 && c.now-c.lastAck >= c.silence() {
 		if len(c.tally.Gaps) < maxGaps {
 			c.tally.Gaps = append(c.tally.Gaps, sim.Gap{From: sim.Duration(c.lastAck), Until: sim.Duration(c.now)})

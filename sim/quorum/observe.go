@@ -218,7 +218,7 @@ func (c *Cluster) Tally() sim.Tally {
 	} else if len(c.acked) == 0 {
 		t.LostKnown = true
 	}
-	t.Gaps, t.Buckets = slices.Clone(t.Gaps), slices.Clone(t.Buckets)
+	t.Gaps, t.Silences, t.Buckets = slices.Clone(t.Gaps), slices.Clone(t.Silences), slices.Clone(t.Buckets)
 	if c.loaded && c.now-c.lastAck >= c.silence() {
 		t.Gaps = append(t.Gaps, sim.Gap{From: sim.Duration(c.lastAck)})
 	}
