@@ -123,6 +123,9 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 		return withHint(err, fmt.Sprintf("another member's dir may be whole: lifeboat etcd compare DIR DIR; "+
 			"--accept-loss goes on with what stands before the damage, to entry %d", damage.Index))
 	}
+	if errors.Is(err, datadir.ErrNoLog) {
+		return withHint(err, "where etcd ran with --wal-dir, name that folder with --src-wal-dir; --accept-loss goes on without what was acknowledged last")
+	}
 	if errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, snapshot.ErrNotDatabase) {
 		return withHint(err, "another member's dir may be whole: lifeboat etcd compare DIR DIR; else restore a snapshot: lifeboat etcd restore")
 	}
@@ -156,7 +159,7 @@ func (o *opener) tellReplay(r *datadir.Replay) {
 		o.env.warn("the write-ahead log is damaged %s; what it held from there on is missing", r.Damage)
 	}
 	if r.LogLast > r.Last {
-		o.env.warn("%s of the write-ahead log left out: no commit is recorded", entries(r.Last+1, r.LogLast))
+		o.env.warn("%s of the write-ahead log left out: no commit is recorded, but they may have been acknowledged", entries(r.Last+1, r.LogLast))
 	}
 	if r.Entries() > 0 {
 		o.env.note("%s of the write-ahead log read beyond the database", entries(r.Database+1, r.Last))

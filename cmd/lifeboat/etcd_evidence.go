@@ -58,12 +58,11 @@ func (o *opener) weigh(r *datadir.Replay, all []*datadir.Survivor) error {
 		o.env.warn("%s", text)
 		return nil
 	}
-	return withHint(fmt.Errorf("%s: %w", text, errBehind),
-		"with --peer-dir, the whole dirs of more voters may prove that nothing is missing; --accept-loss goes on without it")
+	return &codedError{
+		Code: exitDamaged, Err: fmt.Errorf("%s: acknowledged writes may be lost", text),
+		Hint: "with --peer-dir, the whole dirs of more voters may prove that nothing is missing; --accept-loss goes on without it",
+	}
 }
-
-// errBehind is damage: what was asked for cannot be had whole.
-var errBehind = fmt.Errorf("acknowledged writes may be lost (%w)", snapshot.ErrDamaged)
 
 // doubtOf says what of a dir the survivor may not have.
 func doubtOf(d datadir.Doubt, than *datadir.Survivor) string {

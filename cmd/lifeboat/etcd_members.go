@@ -28,8 +28,8 @@ type memberList struct {
 	Members []snapshot.Member `json:"members"`
 	Removed []uint64          `json:"removed,omitempty"`
 
-	// Zombies are members that the database has and that etcd up to 3.5 knows
-	// to be removed: a server of 3.6 would take them for members again.
+	// Zombies are members that the database has and that are none for etcd up to
+	// 3.5: a server of 3.6 would take them for members again.
 	Zombies []uint64 `json:"zombies,omitempty"`
 	// Unpromoted are learners in the database that are voters for etcd up to 3.5.
 	Unpromoted []uint64 `json:"unpromoted,omitempty"`
@@ -43,15 +43,14 @@ func etcdMembers(env *environment, src *source) error {
 		return err
 	}
 	if src.replay != nil {
-		v2, err := src.replay.Survivor.Dir.V2Membership()
-		if err != nil {
-			env.warn("%v", err)
+		if s := src.replay.Survivor; s.V2Err != nil {
+			env.warn("%v", s.V2Err)
 		} else {
-			list.Zombies, list.Unpromoted = v2.Differences(list.Members)
+			list.Zombies, list.Unpromoted = s.Differences(list.Members)
 		}
 	}
 	for _, id := range list.Zombies {
-		env.warn("member %x is in the database, but was removed: a zombie, which etcd 3.6 would take for a member", id)
+		env.warn("member %x is in the database, but not of the cluster: a zombie, which etcd 3.6 would take for a member", id)
 	}
 	for _, id := range list.Unpromoted {
 		env.warn("member %x is a learner in the database, but was promoted: etcd 3.6 would take it for a learner", id)

@@ -20,13 +20,16 @@ func etcdRebuildCommand(env *environment) *cli.Command {
 		ArgsUsage: "DIR",
 		Description: `What etcd's --force-new-cluster is for, without booting it, without its loss:
 the newest acknowledged write often stands beyond the commit that the survivor
-has recorded, where --force-new-cluster cuts. rebuild keeps the whole log, says
-what of it is not proven committed, and --committed-only cuts.
+has recorded, where --force-new-cluster cuts. rebuild keeps the whole log and
+says what of it is not proven committed. --committed-only cuts as etcd does:
+acknowledged writes may be lost.
 
 With --peer-dir the dir whose log is newest is used, whichever stands first;
-with the dirs of a majority of the voters at hand it has every acknowledged
-write. The result is a new cluster with a token and an id of its own: members
-of the old one cannot come back into it, and join as new ones.`,
+with the whole dirs of a majority of the voters at hand it has every
+acknowledged write. Without them, a dir that goes beyond the result, or may
+where it is damaged, is refused; --accept-loss goes on. The result is the
+member whose dir stands first, in a new cluster with a token and an id of its
+own: members of the old one cannot come back into it, and join as new ones.`,
 		Flags: append(append(sourceFlags(), targetFlags()...),
 			&cli.BoolFlag{Name: "via-etcd", Usage: "take the database that etcd's own --force-new-cluster leaves, run on a copy: the cut of --committed-only, held against it"},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member"},

@@ -52,6 +52,7 @@ type clusterMember struct {
 	name    string
 	urls    []string
 	learner bool // in the old cluster
+	id      uint64 // of one that the database knows
 }
 
 // clusterNames is the new cluster.
@@ -157,18 +158,18 @@ func (r *restorer) voters(known []clusterMember) []clusterMember {
 
 // me is the one member to write.
 func (r *restorer) me(given []clusterMember, manifest controlplane.EtcdMember, known []clusterMember) (clusterMember, error) {
-	me := clusterMember{name: r.c.String("name")}
+	me, own := clusterMember{name: r.c.String("name")}, r.own(known)
 	switch {
 	case me.name != "":
 	case manifest.Name != "":
 		me.name = manifest.Name
 		r.explain("the name %s is the etcd manifest's", me.name)
-	case r.src.replay != nil && r.src.replay.Survivor.Name() != "":
-		me.name = r.src.replay.Survivor.Name()
+	case own.name != "":
+		me.name = own.name
 		r.explain("the name %s is that of the data dir's member", me.name)
 	case len(given) == 1:
 		me.name = given[0].name
-	case len(known) == 1 && known[0].name != "":
+	case r.src.replay == nil && len(known) == 1 && known[0].name != "":
 		me.name = known[0].name
 		r.explain("the name %s is that of the only member in the database", me.name)
 	default:
@@ -196,6 +197,9 @@ func (r *restorer) me(given []clusterMember, manifest controlplane.EtcdMember, k
 		if old := byName(known); old != nil && !slices.Equal(old, me.urls) {
 			r.explain("the manifest's peer URL %s is taken; the database had %s", strings.Join(me.urls, ","), strings.Join(old, ","))
 		}
+	case own.name == me.name && own.urls != nil:
+		me.urls = own.urls
+		r.explain("the peer URLs %s are those that the database has of it", strings.Join(me.urls, ","))
 	case byName(known) != nil:
 		me.urls = byName(known)
 		r.explain("the peer URLs %s are those that the database has of %s", strings.Join(me.urls, ","), me.name)
@@ -205,6 +209,19 @@ func (r *restorer) me(given []clusterMember, manifest controlplane.EtcdMember, k
 	return me, nil
 }
 
+// own is the member whose data dir SRC is, also where a peer's is replayed: on
+// its host the result will stand. Empty where the dir does not tell.
+func (r *restorer) own(known []clusterMember) clusterMember {
+	if r.src.replay != nil {
+		for _, m := range known {
+			if id := r.src.survivors[0].Log.NodeID; id != 0 && m.id == id {
+				return m
+			}
+		}
+	}
+	return clusterMember{}
+}
+
 // known are the members that the database names.
 func (r *restorer) known() ([]clusterMember, error) {
 	if r.members != nil {
@@ -212,8 +229,15 @@ func (r *restorer) known() ([]clusterMember, error) {
 	}
 	members, _, err := r.src.db.Members()
 	var known []clusterMember
+	var zombies []uint64
+	if r.src.replay != nil {
+		zombies, _ = r.src.replay.Survivor.Differences(members)
+	}
 	for _, m := range members {
-		known = append(known, clusterMember{name: m.Name, urls: m.PeerURLs, learner: m.IsLearner})
+		if slices.Contains(zombies, m.ID) {
+			continue // it would be a voter that nobody has
+		}
+		known = append(known, clusterMember{name: m.Name, urls: m.PeerURLs, learner: m.IsLearner, id: m.ID})
 	}
 	return known, err
 }

@@ -6,6 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"go.etcd.io/etcd/server/v3/etcdserver/api/membership"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
@@ -70,19 +73,39 @@ func TestV2Membership(t *testing.T) {
 	opts.NoBootCheck = true
 	_, err := restore(t, source, opts)
 	require.NoError(t, err)
-	v2, err := open(t, dir).V2Membership()
-	require.NoError(t, err)
-	id := survey(t, dir).Log.NodeID
-	require.True(t, v2.Members[id], "etcdutl wrote the file for etcd 3.6")
+	s := survey(t, dir)
+	require.NoError(t, s.V2Err)
+	id := s.Log.NodeID
+	require.True(t, s.V2.Members[id], "etcdutl wrote the file for etcd 3.6")
+	require.Equal(t, []uint64{id}, s.Voters())
 
-	v2.Removed[7] = true
-	zombies, unpromoted := v2.Differences([]snapshot.Member{{ID: 7}, {ID: id, IsLearner: true}, {ID: 9}})
+	s.V2.Removed[7] = true
+	zombies, unpromoted := s.Differences([]snapshot.Member{{ID: 7}, {ID: id, IsLearner: true}})
 	require.Equal(t, []uint64{7}, zombies)
 	require.Equal(t, []uint64{id}, unpromoted)
 
-	require.NoError(t, os.WriteFile(v2.File, []byte("no snapshot"), 0o600))
-	_, err = open(t, dir).V2Membership()
-	require.ErrorContains(t, err, "reading raft's snapshot")
+	// A member that a restore left in the database, and one that joined after
+	// raft's snapshot was made.
+	last, term := s.Newest()
+	member := membership.ConfigChangeContext{Member: membership.Member{ID: 11, RaftAttributes: membership.RaftAttributes{PeerURLs: []string{"http://new:2380"}}}}
+	extend(t, dir, last+1, term, last+1, confChange(t, raftpb.ConfChangeAddNode, 11, member))
+	editDatabase(t, dir, func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("members")).Put([]byte("9"), []byte(`{"id":9,"peerURLs":["http://gone:2380"],"name":"gone"}`))
+	})
+	s = survey(t, dir)
+	require.Len(t, s.Members, 2)
+	require.Equal(t, []uint64{id}, s.Voters(), "a zombie has no vote")
+	r := replay(t, dir, datadir.ReplayOptions{})
+	require.ElementsMatch(t, []uint64{id, 11}, r.Voters)
+	all, _, err := database(t, r).Members()
+	require.NoError(t, err)
+	zombies, _ = s.Differences(all)
+	require.Equal(t, []uint64{9}, zombies)
+
+	require.NoError(t, os.WriteFile(s.V2.File, []byte("no snapshot"), 0o600))
+	s = survey(t, dir)
+	require.ErrorContains(t, s.V2Err, "reading raft's snapshot")
+	require.Len(t, s.Voters(), 2, "nobody says otherwise")
 }
 
 // A full database: the history goes, keys, revisions and leases stay.

@@ -48,6 +48,8 @@ type Log struct {
 	Behind, BehindTerm uint64
 
 	endsBehind bool // nothing but zeros follows the newest of those records
+
+	added map[uint64]uint64 // members that entries add, each with the newest of these
 }
 
 // EndKnown reports whether nothing that the member had synced, and so perhaps
@@ -189,6 +191,11 @@ func (b *logBuilder) take(decoder *decoder, rec *walpb.Record) error {
 		if err := proto.Unmarshal(rec.Data, &e); err != nil {
 			return fmt.Errorf("decoding an entry: %w", err)
 		}
+		if e.GetType() == raftpb.EntryConfChange {
+			if err := b.confChange(&e); err != nil {
+				return err
+			}
+		}
 		return b.entry(e.GetIndex(), e.GetTerm())
 	case wal.StateType:
 		var s raftpb.HardState
@@ -213,6 +220,24 @@ func (b *logBuilder) take(decoder *decoder, rec *walpb.Record) error {
 		decoder.UpdateCRC(rec.GetCrc())
 	default:
 		return fmt.Errorf("record of unknown type %d", rec.GetType())
+	}
+	return nil
+}
+
+// maxAdded bounds what a hostile log can have us remember.
+const maxAdded = 10_000
+
+func (b *logBuilder) confChange(e *raftpb.Entry) error {
+	var c raftpb.ConfChange
+	if err := proto.Unmarshal(e.GetData(), &c); err != nil {
+		return fmt.Errorf("decoding a change of the members: %w", err)
+	}
+	adds := c.GetType() == raftpb.ConfChangeAddNode || c.GetType() == raftpb.ConfChangeAddLearnerNode
+	if adds && len(b.log.added) < maxAdded {
+		if b.log.added == nil {
+			b.log.added = map[uint64]uint64{}
+		}
+		b.log.added[c.GetNodeId()] = e.GetIndex()
 	}
 	return nil
 }

@@ -225,7 +225,6 @@ func TestDamagedLog(t *testing.T) {
 		"a flipped bit": {last: 1611, damage: func(path string) {
 			overwrite(t, path, 200_000, []byte{0xff, 0xff, 0xff})
 		}},
-		"no log":       {last: 1611, whole: true, damage: func(path string) { require.NoError(t, os.Remove(path)) }},
 		"an empty log": {last: 1611, damage: func(path string) { require.NoError(t, os.Truncate(path, 0)) }},
 		"a foreign file": {last: 1611, damage: func(path string) {
 			require.NoError(t, os.WriteFile(path, []byte("no log at all, but some text that is long enough"), 0o600))
@@ -253,6 +252,20 @@ func TestDamagedLog(t *testing.T) {
 			require.Equal(t, harbourCommitted, r.Hash)
 		})
 	}
+}
+
+// Where etcd ran with --wal-dir, or the log is lost, the newest writes are
+// missing: that is for the operator to decide.
+func TestNoLog(t *testing.T) {
+	t.Parallel()
+	dir := harbour(t)["etcd-1"]
+	require.NoError(t, os.RemoveAll(open(t, dir).WAL()))
+	s := survey(t, dir)
+	_, err := s.Replay(t.Context(), datadir.ReplayOptions{})
+	require.ErrorIs(t, err, datadir.ErrNoLog)
+	require.ErrorIs(t, err, snapshot.ErrDamaged)
+	r := replay(t, dir, datadir.ReplayOptions{AcceptLoss: true})
+	require.Equal(t, harbourCommitted, r.Hash)
 }
 
 func overwrite(t testing.TB, path string, offset int, with []byte) {

@@ -84,6 +84,16 @@ type Change struct {
 	Deleted  bool   `json:"deleted,omitempty"`
 }
 
+// ErrNoLog says that a dir has no log: etcd ran with --wal-dir, or it is lost,
+// and what was acknowledged last with it. It is snapshot.ErrDamaged.
+var ErrNoLog error = noLogError{}
+
+type noLogError struct{}
+
+func (noLogError) Error() string { return "there is no write-ahead log" }
+
+func (noLogError) Is(target error) bool { return target == snapshot.ErrDamaged }
+
 // maxChanges bounds the list of changes that are not proven.
 const maxChanges = 1000
 
@@ -114,6 +124,9 @@ func (d *Dir) Replay(ctx context.Context, opts ReplayOptions) (*Replay, error) {
 func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, error) {
 	if s.DatabaseErr != nil {
 		return nil, s.DatabaseErr
+	}
+	if s.Log.Segments == 0 && !opts.AcceptLoss {
+		return nil, fmt.Errorf("%w in %q", ErrNoLog, s.Dir.WAL())
 	}
 	r := &Replay{Survivor: s, Database: s.Info.RaftIndex, Last: s.Info.RaftIndex}
 	stretch, hole := s.Log.beyond(r.Database)
@@ -147,6 +160,8 @@ func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, err
 	if err := r.run(ctx, req); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
+	zombies, _ := s.Differences(s.Members)
+	r.Voters = without(r.Voters, zombies)
 	// Where the tail changes the voters, a majority of both counts.
 	if after := heldByMajority(all, s, recorded, r.Last, r.Voters); after < held {
 		held, r.ProvenRevision = recorded, r.recordedRevision

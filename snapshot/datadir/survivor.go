@@ -26,6 +26,9 @@ type Survivor struct {
 	Members []snapshot.Member // as the database has them, before the log's tail
 	Removed []uint64
 
+	V2    V2Membership // what raft's snapshot file says of the members
+	V2Err error        // why it cannot be read; from etcd 3.6 on nobody needs it
+
 	// Database is the file that the log continues: member/snap/db, or the one
 	// that the leader had sent and that the member had not taken over yet.
 	Database    string
@@ -51,6 +54,7 @@ func (d *Dir) survey(ctx context.Context) (*Survivor, error) {
 		return nil, err
 	}
 	s := &Survivor{Dir: d, Log: l, Database: d.Database()}
+	s.V2, s.V2Err = d.V2Membership()
 	s.DatabaseErr = s.readDatabase(ctx)
 	if errors.Is(s.DatabaseErr, snapshot.ErrInUse) || ctx.Err() != nil {
 		return nil, s.DatabaseErr
@@ -135,7 +139,8 @@ func (s *Survivor) Newest() (index, term uint64) {
 	return index, term
 }
 
-// Voters are the members whose word counts, as the database has them.
+// Voters are the members whose word counts, as the database has them. Zombies
+// have none: raft does not know them.
 func (s *Survivor) Voters() []uint64 {
 	var ids []uint64
 	for _, m := range s.Members {
@@ -143,7 +148,12 @@ func (s *Survivor) Voters() []uint64 {
 			ids = append(ids, m.ID)
 		}
 	}
-	return ids
+	zombies, _ := s.Differences(s.Members)
+	return without(ids, zombies)
+}
+
+func without(ids, some []uint64) []uint64 {
+	return slices.DeleteFunc(ids, func(id uint64) bool { return slices.Contains(some, id) })
 }
 
 // Name is the member's name, "" where the database does not have it.

@@ -21,6 +21,7 @@ import (
 // truth of etcd up to 3.5. From 3.6 on the database is.
 type V2Membership struct {
 	File    string // "" where there is none
+	Index   uint64 // of the entry up to which it goes
 	Members map[uint64]bool
 	Learner map[uint64]bool
 	Removed map[uint64]bool
@@ -51,6 +52,9 @@ func (d *Dir) V2Membership() (V2Membership, error) {
 	return V2Membership{}, bad
 }
 
+// maxSnap bounds what is read into memory. The keys of etcd 2 may stand in it.
+const maxSnap = 256 << 20
+
 // readV2 reads a .snap file. etcd's store is made for its own files and may
 // panic on others.
 func readV2(path string) (m V2Membership, err error) {
@@ -59,6 +63,9 @@ func readV2(path string) (m V2Membership, err error) {
 			err = fmt.Errorf("reading raft's snapshot %q: %v", filepath.Base(path), p)
 		}
 	}()
+	if info, err := os.Stat(path); err != nil || info.Size() > maxSnap {
+		return m, errors.Join(err, fmt.Errorf("reading raft's snapshot %q: it is larger than any list of members", filepath.Base(path)))
+	}
 	s, err := snap.Read(zap.NewNop(), path)
 	if err != nil {
 		return m, fmt.Errorf("reading raft's snapshot %q: %w", filepath.Base(path), err)
@@ -68,7 +75,7 @@ func readV2(path string) (m V2Membership, err error) {
 		return m, fmt.Errorf("reading raft's snapshot %q: %w", filepath.Base(path), err)
 	}
 	members, removed := membership.MembersFromStore(zap.NewNop(), store)
-	m = V2Membership{File: path, Members: map[uint64]bool{}, Learner: map[uint64]bool{}, Removed: map[uint64]bool{}}
+	m = V2Membership{File: path, Index: s.GetMetadata().GetIndex(), Members: map[uint64]bool{}, Learner: map[uint64]bool{}, Removed: map[uint64]bool{}}
 	for id, member := range members {
 		m.Members[uint64(id)], m.Learner[uint64(id)] = true, member.IsLearner
 	}
@@ -78,14 +85,19 @@ func readV2(path string) (m V2Membership, err error) {
 	return m, nil
 }
 
-// Differences compares the member list of a database: zombies are members that
-// were removed, unpromoted are learners that are voters.
-func (v V2Membership) Differences(members []snapshot.Member) (zombies, unpromoted []uint64) {
+// Differences compares the member list of the database, or of a replay onto it,
+// with what raft's snapshot and the log behind it say. Zombies are members that
+// were removed, or that a restore by etcd before 3.4 left in the database alone
+// (etcd-io/etcd#20340); unpromoted are learners that are voters.
+func (s *Survivor) Differences(members []snapshot.Member) (zombies, unpromoted []uint64) {
+	if s.V2.File == "" {
+		return nil, nil
+	}
 	for _, m := range members {
 		switch {
-		case v.Removed[m.ID]:
+		case s.V2.Removed[m.ID], !s.V2.Members[m.ID] && s.Log.added[m.ID] <= s.V2.Index:
 			zombies = append(zombies, m.ID)
-		case m.IsLearner && v.Members[m.ID] && !v.Learner[m.ID]:
+		case m.IsLearner && s.V2.Members[m.ID] && !s.V2.Learner[m.ID]:
 			unpromoted = append(unpromoted, m.ID)
 		}
 	}
