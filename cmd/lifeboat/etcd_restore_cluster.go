@@ -51,7 +51,7 @@ func (r *restorer) bump() (uint64, error) {
 type clusterMember struct {
 	name    string
 	urls    []string
-	learner bool // in the old cluster
+	learner bool   // in the old cluster
 	id      uint64 // of one that the database knows
 }
 
