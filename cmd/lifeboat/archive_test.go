@@ -12,9 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -408,43 +406,6 @@ func recipientFile(t testing.TB, s *scene) string {
 	path := filepath.Join(t.TempDir(), "recipients")
 	require.NoError(t, os.WriteFile(path, []byte(s.recipient+"\n"), 0o600))
 	return path
-}
-
-// Killed at any moment: the target is whole or not there, only its own 0600
-// part is left, and the next run removes it.
-func TestArchiveKilled(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	dir := t.TempDir()
-	target := filepath.Join(dir, "out.age")
-	left := 0
-	for delay := 5 * time.Millisecond; delay < time.Second; delay += delay/2 + time.Millisecond {
-		cmd := self(t, "archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--to", target)
-		require.NoError(t, cmd.Start())
-		timer := time.AfterFunc(delay, func() { _ = cmd.Process.Kill() }) // it may have ended by itself
-		_ = cmd.Wait()
-		timer.Stop()
-		if _, err := os.Stat(target + partSuffix); err == nil {
-			left++
-			info, err := os.Stat(target + partSuffix)
-			require.NoError(t, err)
-			require.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
-		}
-		if _, err := os.Stat(target); !errors.Is(err, fs.ErrNotExist) {
-			require.NoError(t, err)
-			r := lifeboat("archive", "verify", target, "-i", s.identity)
-			require.Equal(t, exitDone, r.code, r.stderr)
-			break
-		}
-	}
-	if _, err := os.Stat(target); err != nil {
-		r := lifeboat("archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--to", target)
-		require.Equal(t, exitDone, r.code, r.stderr)
-	}
-	t.Logf("%d runs left a part", left)
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
 }
 
 // A full disk, at each of the writing commands: said, and nothing left; what
