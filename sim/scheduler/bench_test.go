@@ -2,6 +2,7 @@ package scheduler_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,16 +49,49 @@ func BenchmarkLoseEach(b *testing.B) {
 func BenchmarkNew(b *testing.B) {
 	for _, pods := range []int{900, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("%dPods", pods), func(b *testing.B) {
-			objects := scheduler.Objects{Nodes: nodes(max(150, pods/100), 3)}
-			for i := range pods {
-				objects.Pods = append(objects.Pods, pod(fmt.Sprintf("p%06d", i), 1, on(objects.Nodes[i%len(objects.Nodes)].Name)))
-			}
+			objects := manyPods(pods)
 			b.ReportAllocs()
+			peak := uint64(0)
 			for b.Loop() {
 				sim, err := scheduler.New(b.Context(), objects, scheduler.Options{})
 				require.NoError(b, err)
+				peak = max(peak, liveHeap())
 				sim.Close()
 			}
+			b.ReportMetric(float64(peak)/1e6, "MB-live")
 		})
 	}
+}
+
+// liveHeap is what is in use once the garbage is gone.
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// manyPods is a full cluster of n Pods, a hundred on a node.
+func manyPods(n int) scheduler.Objects {
+	objects := scheduler.Objects{Nodes: nodes(max(150, n/100), 3)}
+	for i := range n {
+		objects.Pods = append(objects.Pods, pod(fmt.Sprintf("p%06d", i), 1, ownedBy("ReplicaSet"), on(objects.Nodes[i%len(objects.Nodes)].Name)))
+	}
+	return objects
+}
+
+// 100,000 Pods are placed and lost within a gigabyte, the Pods themselves
+// included. It does not run beside other tests: they would be counted, too.
+func TestHundredThousandPods(t *testing.T) {
+	objects := manyPods(100_000)
+	s, err := scheduler.New(t.Context(), objects, scheduler.Options{})
+	require.NoError(t, err)
+	defer s.Close()
+	require.NotEmpty(t, place(t, s, pod("one-more", 100)).Node)
+	loss, err := scheduler.Lose(t.Context(), objects, scheduler.Options{}, "node n0007", []string{"n0007"})
+	require.NoError(t, err)
+	require.Equal(t, 100, loss.Placed)
+	live := liveHeap()
+	t.Logf("%d MB live", live/1e6)
+	require.Less(t, live, uint64(1e9))
 }

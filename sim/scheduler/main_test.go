@@ -11,6 +11,9 @@ import (
 // soak is LIFEBOAT_SOAK, the factor on the counts of random tests.
 var soak = 1
 
+// randomClusters is how many of them the twin is held against.
+const randomClusters = 200
+
 // TestMain lets LIFEBOAT_SOAK multiply the number of random clusters.
 func TestMain(m *testing.M) {
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {
@@ -20,9 +23,9 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 		soak = n
-		if err := flag.Set("rapid.checks", strconv.Itoa(100*n)); err != nil {
-			panic(err)
-		}
+	}
+	if err := flag.Set("rapid.checks", strconv.Itoa(randomClusters*soak)); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

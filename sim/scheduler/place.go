@@ -1,14 +1,17 @@
 package scheduler
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 )
 
 // ErrProfile says that no profile of the configuration has the scheduler name
@@ -108,8 +111,8 @@ func (c *cycle) attempt(profile framework.Framework) (*framework.FitError, error
 	return nil, c.bind(profile, result)
 }
 
-// bind assumes the Pod on its node and reserves what it needs there. PreBind
-// is left out: it waits for controllers that provision volumes.
+// bind assumes the Pod on its node and reserves what it needs there. Volumes are
+// not bound: PreBind waits for the controllers that provision them.
 func (c *cycle) bind(profile framework.Framework, result scheduler.ScheduleResult) error {
 	s, node := c.sim, result.SuggestedHost
 	bound := c.pod.DeepCopy()
@@ -127,7 +130,28 @@ func (c *cycle) bind(profile framework.Framework, result scheduler.ScheduleResul
 	if err := s.add(bound); err != nil {
 		return err
 	}
+	if err := c.writeDevices(profile, bound); err != nil {
+		return err
+	}
 	c.result.Node, c.result.Placed = node, bound
+	return nil
+}
+
+// writeDevices writes what Reserve allocated to the Pod's ResourceClaims, so that
+// Pods that share a claim find it allocated: one that is only being allocated
+// makes them wait. It is PreBind without the volumes; the context that has
+// ended already keeps it from waiting for a driver to attach a device.
+func (c *cycle) writeDevices(profile framework.Framework, bound *corev1.Pod) error {
+	if len(bound.Spec.ResourceClaims) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(c.sim.ctx)
+	cancel()
+	c.state.SetSkipPreBindPlugins(sets.New(names.VolumeBinding))
+	status := profile.RunPreBindPlugins(ctx, c.state, bound, bound.Spec.NodeName)
+	if err := status.AsError(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
 	return nil
 }
 

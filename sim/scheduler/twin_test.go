@@ -4,17 +4,18 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/component-helpers/storage/volume"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	k8sscheduler "k8s.io/kubernetes/pkg/scheduler"
@@ -36,12 +37,13 @@ type twin struct {
 	sync.Mutex
 	messages map[string]string // first FailedScheduling event, by Pod
 	scores   map[string][]fwk.NodePluginScores
+	fits     map[string]map[string]bool // by Pod and node: did every filter let it pass
 }
 
 func startTwin(t *testing.T, objects scheduler.Objects) (tw *twin, end func()) {
 	t.Helper()
 	ctx, stop := context.WithCancel(klog.NewContext(t.Context(), klog.Logger{}))
-	tw = &twin{ctx: ctx, client: fake.NewClientset(objects.Others...), messages: map[string]string{}, scores: map[string][]fwk.NodePluginScores{}}
+	tw = &twin{ctx: ctx, client: fake.NewClientset(objects.Others...), messages: map[string]string{}, scores: map[string][]fwk.NodePluginScores{}, fits: map[string]map[string]bool{}}
 	informers := k8sscheduler.NewInformerFactory(tw.client, 0, nil)
 	recorders := func(string) events.EventRecorderLogger { return &eventLog{twin: tw} }
 	var err error
@@ -96,9 +98,8 @@ func (tw *twin) schedule(t *testing.T, pod *corev1.Pod) (node string) {
 			return true
 		}
 		for _, action := range tw.client.Actions() {
-			if create, ok := action.(interface{ GetObject() runtime.Object }); ok && action.GetSubresource() == "binding" {
-				if binding, ok := create.GetObject().(*corev1.Binding); ok && binding.Name == pod.Name && binding.Namespace == pod.Namespace {
-					node = binding.Target.Name
+			if write, ok := action.(interface{ GetObject() runtime.Object }); ok {
+				if node = decided(pod, write.GetObject()); node != "" {
 					return true
 				}
 			}
@@ -106,6 +107,33 @@ func (tw *twin) schedule(t *testing.T, pod *corev1.Pod) (node string) {
 		return false
 	}, 10*time.Second, 100*time.Microsecond, "%s", name)
 	return node
+}
+
+// decided is the node that a write of the scheduler names for the Pod: its
+// binding, or before that what a claim is told that waits for its consumer.
+func decided(pod *corev1.Pod, written runtime.Object) string {
+	switch o := written.(type) {
+	case *corev1.Binding:
+		if o.Name == pod.Name && o.Namespace == pod.Namespace {
+			return o.Target.Name
+		}
+	case *corev1.PersistentVolumeClaim:
+		if claims(pod, o.Name) {
+			return o.Annotations[volume.AnnSelectedNode]
+		}
+	case *corev1.PersistentVolume:
+		if ref := o.Spec.ClaimRef; ref != nil && claims(pod, ref.Name) {
+			return o.Spec.NodeAffinity.Required.NodeSelectorTerms[0].MatchExpressions[0].Values[0]
+		}
+	}
+	return ""
+}
+
+// claims says whether a Pod uses a claim.
+func claims(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == name
+	})
 }
 
 // forget takes a Pod that fits nowhere out of the queue, so that the next turn
@@ -134,10 +162,22 @@ func (l *eventLog) Eventf(regarding, _ runtime.Object, _, reason, _, note string
 
 func (l *eventLog) WithLogger(klog.Logger) events.EventRecorderLogger { return l }
 
-// scoreLog keeps the scores.
+// scoreLog keeps what filters and scores say.
 type scoreLog struct {
 	framework.Framework
 	twin *twin
+}
+
+func (l *scoreLog) RunFilterPluginsWithNominatedPods(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, info fwk.NodeInfo) *fwk.Status {
+	status := l.Framework.RunFilterPluginsWithNominatedPods(ctx, state, pod, info)
+	l.twin.Lock()
+	defer l.twin.Unlock()
+	name := pod.Namespace + "/" + pod.Name
+	if l.twin.fits[name] == nil {
+		l.twin.fits[name] = map[string]bool{}
+	}
+	l.twin.fits[name][info.Node().Name] = status.IsSuccess()
+	return status
 }
 
 func (l *scoreLog) RunScorePlugins(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) ([]fwk.NodePluginScores, *fwk.Status) {
@@ -151,6 +191,8 @@ func (l *scoreLog) RunScorePlugins(ctx context.Context, state fwk.CycleState, po
 // On random clusters the Simulator and the real loop agree: the same nodes
 // fit, every plugin gives every node the same score, the same node wins or one
 // of the best where several are, and who fits nowhere gets the same event.
+// Volumes that wait for their first consumer and devices are among what Pods
+// ask for.
 func TestTwin(t *testing.T) {
 	t.Parallel()
 	start(t, scheduler.Objects{Nodes: nodes(1, 1)}, scheduler.Options{}) // sets the gates, which the twin reads, too
@@ -168,9 +210,14 @@ func TestTwin(t *testing.T) {
 			name := "default/" + p.Name
 			requireSameScores(rt, loop.scores[name], got.Nodes)
 			if got.Preemption != nil {
+				require.Empty(rt, fitting(loop.fits[name]))
+				want, _, _ := strings.Cut(loop.messages[name], " preemption: ") // the rest names a node that a die chose
+				said, _, _ := strings.Cut(got.Message, " preemption: ")
+				require.Equal(rt, want, said)
 				requirePickRules(rt, got)
 				return // the real loop waits for its victims now
 			}
+			requireSameFeasible(rt, fitting(loop.fits[name]), got)
 			if want == "" {
 				require.Empty(rt, got.Node, "%s", loop.messages[name])
 				require.Equal(rt, loop.messages[name], got.Message)
@@ -178,8 +225,34 @@ func TestTwin(t *testing.T) {
 				continue
 			}
 			require.Equal(rt, want, got.Node, "%v", got.Ties)
+			if claims(p, waiting) {
+				return // the real loop waits for a controller to make the volume
+			}
 		}
 	})
+}
+
+// fitting are the nodes that passed every filter, sorted.
+func fitting(fits map[string]bool) (nodes []string) {
+	for node, ok := range fits {
+		if ok {
+			nodes = append(nodes, node)
+		}
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
+func requireSameFeasible(rt *rapid.T, want []string, got *scheduler.Placement) {
+	var found []string
+	for _, v := range got.Nodes {
+		if v.Rank > 0 {
+			found = append(found, v.Node)
+		}
+	}
+	slices.Sort(found)
+	require.Equal(rt, want, found)
+	require.Equal(rt, len(want), got.Feasible)
 }
 
 func requireSameScores(rt *rapid.T, want []fwk.NodePluginScores, got []scheduler.NodeVerdict) {
@@ -213,98 +286,4 @@ func requirePickRules(rt *rapid.T, p *scheduler.Placement) {
 		require.Equal(rt, p.Node, victim.Spec.NodeName)
 		require.Less(rt, *victim.Spec.Priority, *p.Placed.Spec.Priority)
 	}
-}
-
-func drawCluster(rt *rapid.T) scheduler.Objects {
-	var c scheduler.Objects
-	n := rapid.IntRange(1, 12).Draw(rt, "nodes")
-	for i := range n {
-		node := node(fmt.Sprintf("n%02d", i), rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(rt, "zone"))
-		node.Spec.Unschedulable = rapid.IntRange(0, 9).Draw(rt, "cordoned") == 0
-		if effect := rapid.SampledFrom([]corev1.TaintEffect{"", "", corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule}).Draw(rt, "taint"); effect != "" {
-			node.Spec.Taints = []corev1.Taint{{Key: "dedicated", Value: "x", Effect: effect}}
-		}
-		if rapid.Bool().Draw(rt, "ssd") {
-			node.Labels["disk"] = "ssd"
-		}
-		c.Nodes = append(c.Nodes, node)
-	}
-	for i := range rapid.IntRange(0, 20).Draw(rt, "bound") {
-		p := drawPod(rt, fmt.Sprintf("old-%02d", i))
-		p.Spec.NodeName = fmt.Sprintf("n%02d", rapid.IntRange(0, n-1).Draw(rt, "on"))
-		c.Pods = append(c.Pods, p)
-	}
-	for _, app := range []string{"web", "db"} {
-		c.Others = append(c.Others, &corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: app},
-			Spec:       corev1.ServiceSpec{Selector: map[string]string{"app": app}},
-		})
-	}
-	c.Others = append(c.Others, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}})
-	c.Others = append(c.Others, drawVolumes(rt, n)...)
-	return c
-}
-
-// drawVolumes makes two bound claims on local volumes, and none for the third.
-func drawVolumes(rt *rapid.T, n int) []runtime.Object {
-	var objects []runtime.Object
-	class := "local"
-	for i := range 2 {
-		name := fmt.Sprintf("data-%d", i)
-		home := fmt.Sprintf("n%02d", rapid.IntRange(0, n-1).Draw(rt, "home"))
-		size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
-		modes := []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
-		objects = append(objects,
-			&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-" + name}, Spec: corev1.PersistentVolumeSpec{
-				Capacity: size, AccessModes: modes, StorageClassName: class,
-				PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/data"}},
-				ClaimRef:               &corev1.ObjectReference{Namespace: "default", Name: name},
-				NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-					MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{home}}},
-				}}}},
-			}},
-			&corev1.PersistentVolumeClaim{
-				ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Annotations: map[string]string{"pv.kubernetes.io/bind-completed": "yes"}},
-				Spec:       corev1.PersistentVolumeClaimSpec{AccessModes: modes, StorageClassName: &class, VolumeName: "pv-" + name, Resources: corev1.VolumeResourceRequirements{Requests: size}},
-				Status:     corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound},
-			},
-		)
-	}
-	return objects
-}
-
-// drawPod makes a Pod that asks for a few of the things that filters and
-// scores look at.
-func drawPod(rt *rapid.T, name string) *corev1.Pod {
-	p := pod(name, int64(rapid.IntRange(0, 30).Draw(rt, "cpu"))*100, withPriority(int32(rapid.IntRange(0, 3).Draw(rt, "priority"))))
-	app := rapid.SampledFrom([]string{"web", "db", "other"}).Draw(rt, "app")
-	p.Labels = map[string]string{"app": app}
-	selector := &metav1.LabelSelector{MatchLabels: p.Labels}
-	key := rapid.SampledFrom([]string{corev1.LabelHostname, corev1.LabelTopologyZone}).Draw(rt, "key")
-	term := corev1.PodAffinityTerm{LabelSelector: selector, TopologyKey: key}
-	p.Spec.Affinity = &corev1.Affinity{}
-	switch rapid.IntRange(0, 9).Draw(rt, "wish") {
-	case 0:
-		p.Spec.NodeSelector = map[string]string{"disk": "ssd"}
-	case 1:
-		p.Spec.Affinity.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term}}
-	case 2:
-		p.Spec.Affinity.PodAffinity = &corev1.PodAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{Weight: 10, PodAffinityTerm: term}}}
-	case 3, 4:
-		when := rapid.SampledFrom([]corev1.UnsatisfiableConstraintAction{corev1.DoNotSchedule, corev1.ScheduleAnyway}).Draw(rt, "when")
-		p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: key, WhenUnsatisfiable: when, LabelSelector: selector}}
-	case 5:
-		p.Spec.Containers[0].Ports = []corev1.ContainerPort{{HostPort: 8080, ContainerPort: 80, Protocol: corev1.ProtocolTCP}}
-	case 6:
-		p.Spec.Tolerations = []corev1.Toleration{{Key: "dedicated", Operator: corev1.TolerationOpExists}}
-	case 7:
-		p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{
-			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: fmt.Sprintf("data-%d", rapid.IntRange(0, 2).Draw(rt, "claim"))},
-		}}}
-	case 8:
-		p.Spec.Affinity.NodeAffinity = &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{
-			Weight: 5, Preference: corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: corev1.NodeSelectorOpIn, Values: []string{"ssd"}}}},
-		}}}
-	}
-	return p
 }
