@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/lifeboat-dr/lifeboat/registry"
@@ -130,7 +131,8 @@ func (c *simCluster) add(obj runtime.Object) {
 }
 
 // guessVersion takes the kubelets' word where no manifest says anything; the
-// mirror Pods of a scheduler carry its image.
+// mirror Pods of a scheduler carry its image. Of kubelets the newest counts: in
+// the middle of an upgrade the others are older than the control plane.
 func (c *simCluster) guessVersion() {
 	for _, pod := range c.objects.Pods {
 		for _, container := range pod.Spec.Containers {
@@ -140,11 +142,14 @@ func (c *simCluster) guessVersion() {
 			}
 		}
 	}
+	var newest *version.Version
 	for _, node := range c.objects.Nodes {
-		if v := node.Status.NodeInfo.KubeletVersion; strings.HasPrefix(v, "v1.") {
-			c.version = registry.KubernetesVersion{Version: v, From: "kubelet of Node " + node.Name, Guess: true}
-			return
+		kubelet, err := version.ParseGeneric(node.Status.NodeInfo.KubeletVersion)
+		if err != nil || newest != nil && !newest.LessThan(kubelet) {
+			continue
 		}
+		newest = kubelet
+		c.version = registry.KubernetesVersion{Version: node.Status.NodeInfo.KubeletVersion, From: "kubelet of Node " + node.Name, Guess: true}
 	}
 }
 

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"os"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // lock makes a database out of a snapshot in which all values under a prefix are
@@ -43,4 +46,21 @@ func lock(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
+}
+
+// A cluster in the middle of an upgrade has kubelets of several versions.
+func TestMixedVersions(t *testing.T) {
+	t.Parallel()
+	var c simCluster
+	for _, v := range []string{"", "v1.9.1", "v1.36.2", "nonsense", "v1.37.0", "v1.35.9"} {
+		c.objects.Nodes = append(c.objects.Nodes, &corev1.Node{Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{KubeletVersion: v}}})
+	}
+	c.guessVersion()
+	require.Equal(t, "v1.37.0", c.version.Version)
+	require.True(t, c.version.Guess)
+
+	// The scheduler's own Pod says more than any kubelet.
+	c.objects.Pods = []*corev1.Pod{{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "kube-scheduler", Image: "host:5000/kube-scheduler:v1.36.4"}}}}}
+	c.guessVersion()
+	require.Equal(t, "v1.36.4", c.version.Version)
 }
