@@ -36,7 +36,7 @@ why: >
 #   expect: [{objects: NAMESPACE}] all of its objects can be read.
 # nodes: no members; nodes of a backup are lost. Such a drill has steps alone:
 #   - {do: {lose-node: [worker-1, worker-2]}, expect: [{pending: 0}]}
-#   - {do: {lose-zone: each}, expect: [{back-within: 6m10s, namespace: shop}]}
+#   - {do: {lose-zone: each}, expect: [{back-within: 6m15s, namespace: shop}]}
 engine: [virtual]
 seeds: 1..20
 

@@ -3,6 +3,7 @@ package nodes_test
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -71,17 +72,25 @@ func judge(t *testing.T, c *nodes.Cluster, steps string) *sim.Report {
 	return report
 }
 
-// A Pod comes back 370 s after the loss at the latest: 50 s of grace, ten of
-// phases, ten of the rate limit, 300 s of toleration. The second of two nodes in
-// a zone waits ten more.
+// latest is when the Pods of the n-th node of a zone are back at the latest, in
+// whole seconds: after the detection, a toleration of 300 s, a token of the rate
+// limit that was spent on nothing, and ten more seconds for each node before.
+func latest(c *nodes.Cluster, n int) time.Duration {
+	at := c.Tuning.Detection(nodeloss.Power).Max + 300*time.Second + time.Duration(n)*10*time.Second
+	return (at + time.Second - 1).Truncate(time.Second)
+}
+
+// A Pod comes back when its node was noticed and its toleration is over, and
+// the second of two nodes in a zone waits for its turn.
 func TestBackWithin(t *testing.T) {
 	t.Parallel()
 	c := cluster(t, pod("shop", "web", "n1", "100m", "ReplicaSet", 0), pod("shop", "agent", "n1", "100m", "DaemonSet", 0), pod("other", "x", "n2", "100m", "ReplicaSet", 0))
-	for within, want := range map[string]sim.Verdict{"370s": sim.Met, "369s": sim.Deviated} {
-		require.Equal(t, want, judge(t, c, "  - {do: {lose-node: n1}, expect: [{back-within: "+within+", namespace: shop}]}\n").Verdict, within)
+	for n, step := range map[int]string{1: "lose-node: n1", 2: "lose-zone: a"} {
+		for within, want := range map[time.Duration]sim.Verdict{latest(c, n): sim.Met, latest(c, n) - time.Second: sim.Deviated} {
+			require.Equal(t, want, judge(t, c, "  - {do: {"+step+"}, expect: [{back-within: "+within.String()+"}]}\n").Verdict, "%s %s", step, within)
+		}
 	}
-	require.Equal(t, sim.Deviated, judge(t, c, "  - {do: {lose-zone: a}, expect: [{back-within: 379s}]}\n").Verdict)
-	require.Equal(t, sim.Met, judge(t, c, "  - {do: {lose-zone: a}, expect: [{back-within: 380s}]}\n").Verdict)
+	require.InDelta(t, 6, latest(c, 1).Minutes(), 0.5, "about six minutes")
 
 	r := judge(t, c, "  - {do: {lose-node: n3}, expect: [{back-within: 1s, namespace: shop}]}\n")
 	require.Equal(t, "no Pod had to come back after losing node n3", r.Run.Steps[0].Checks[0].Observed)
@@ -107,7 +116,7 @@ func TestPendingCountsThePushedOut(t *testing.T) {
 	c := cluster(t, pod("bank", "core", "n1", "800m", "ReplicaSet", 1000),
 		pod("shop", "a", "n2", "800m", "ReplicaSet", 0), pod("shop", "b", "n3", "800m", "ReplicaSet", 0), pod("shop", "c", "n4", "800m", "ReplicaSet", 0))
 	r := judge(t, c, `  - do: {lose-node: n1}
-    expect: [{pending: 0, namespace: bank}, {back-within: 370s, namespace: bank}, {pending: 1}, {pending: 0, namespace: shop}, {back-within: 24h, namespace: shop}]
+    expect: [{pending: 0, namespace: bank}, {back-within: `+latest(c, 1).String()+`, namespace: bank}, {pending: 1}, {pending: 0, namespace: shop}, {back-within: 24h, namespace: shop}]
 `)
 	checks := r.Run.Steps[0].Checks
 	require.Len(t, checks, 5)
@@ -173,7 +182,7 @@ func TestReport(t *testing.T) {
 	require.Contains(t, page.String(), "&lt;script&gt;")
 	require.Contains(t, markdown.String(), `<script>\|x`)
 	require.Contains(t, report.String(), `"basis"`)
-	require.Contains(t, markdown.String(), "6m10s")
+	require.Contains(t, markdown.String(), latest(c, 1).String())
 }
 
 // The drills that ship are met by a cluster with room and with controllers that
