@@ -117,8 +117,7 @@ func runRestore(c *cli.Context, env *environment, as verb) error {
 	return r.run(plan)
 }
 
-// nearestFolder is the nearest folder above a path that exists: where a spool
-// stands on the target's own file system.
+// nearestFolder is the nearest folder above a path that exists.
 func nearestFolder(path string) string {
 	path, err := filepath.Abs(path)
 	if err != nil {

@@ -35,7 +35,7 @@ func writingOptionsOf(c *cli.Context, targets ...string) (opts sourceOptions, sr
 	if src, err = oneArgument(c, "SRC"); err != nil {
 		return opts, "", err
 	}
-	opts.spoolDir = nearestFolder(targets[0])
+	opts.spoolDir = datadir.Scratch(targets[0])
 	return opts, src, opts.refuseInside(src, targets...)
 }
 

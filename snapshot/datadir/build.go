@@ -68,7 +68,11 @@ func (b *memberBuild) commitAll() error {
 			return errors.Join(err, b.build.abort())
 		}
 	}
-	return b.commit()
+	err := b.commit()
+	if err != nil && b.wal != nil && !b.placed {
+		err = errors.Join(err, os.RemoveAll(b.wal.final)) // ours: it did not exist before
+	}
+	return err
 }
 
 // abort removes what was built and not committed.

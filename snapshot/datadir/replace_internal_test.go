@@ -148,3 +148,22 @@ func TestReplaceFile(t *testing.T) {
 	require.ErrorContains(t, err, "in the way")
 	require.FileExists(t, left)
 }
+
+// A log without its data dir would be in the way of the second try.
+func TestLogGoesWithItsDataDir(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	m := NewMember{Target: Target{Path: filepath.Join(dir, "etcd")}, WALDir: filepath.Join(dir, "wal")}
+	place, err := m.Target.place()
+	require.NoError(t, err)
+	b, err := beginMember(m, PlannedMember{Builds: place.part, WALDir: m.WALDir})
+	require.NoError(t, err)
+	for _, under := range []string{b.data, b.walBuilt()} {
+		require.NoError(t, os.Mkdir(under, 0o700))
+	}
+	require.NoError(t, os.MkdirAll(filepath.Join(m.Target.Path, "member"), 0o700)) // somebody was faster
+	require.ErrorIs(t, b.commitAll(), fs.ErrExist)
+	require.NoDirExists(t, m.WALDir)
+	require.NoDirExists(t, place.part)
+	require.DirExists(t, filepath.Join(m.Target.Path, "member"))
+}

@@ -133,10 +133,25 @@ func isMount(path string) (bool, error) {
 	return own.Dev != parent.Dev || own.Ino == parent.Ino, nil
 }
 
+// Scratch is a folder on the file system that a target at path will stand on:
+// the target itself where it is a mount point, else the nearest folder above it.
+func Scratch(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "."
+	}
+	if mount, err := isMount(path); err == nil && mount {
+		return path
+	}
+	return existing(filepath.Dir(path))
+}
+
 // build is a Target under way.
 type build struct {
 	place
 	lock *os.File // of part; a build of a living process is left alone
+
+	placed bool // what was built stands in its place
 }
 
 // begin makes the folder to build in. One that a killed run left is removed.
@@ -192,13 +207,31 @@ func removeStale(path string) error {
 	if err := rescue(path); err != nil {
 		return err
 	}
-	return os.RemoveAll(path)
+	return removeBuild(path)
+}
+
+// removeBuild removes the folder of a build, its marker last: without that, what
+// a kill leaves of it would be nobody's, and in the way for ever.
+func removeBuild(part string) error {
+	entries, err := os.ReadDir(part)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == marker {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(part, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(part)
 }
 
 // abort removes what was built.
 func (b *build) abort() error {
 	defer b.lock.Close()
-	return os.RemoveAll(b.part)
+	return removeBuild(b.part)
 }
 
 // commit puts the build, which was synced, in its place. After an error the old
@@ -210,15 +243,16 @@ func (b *build) commit() error {
 		put = func() error { return renameNew(b.built, b.final) }
 	}
 	if err := put(); err != nil {
-		if _, replaced, _ := readNote(b.part); replaced {
-			return err // it holds the old target
+		if _, b.placed, _ = readNote(b.part); b.placed {
+			return err // part holds the old target
 		}
-		return errors.Join(err, os.RemoveAll(b.part))
+		return errors.Join(err, removeBuild(b.part))
 	}
+	b.placed = true
 	if err := syncFile(filepath.Dir(b.final)); err != nil {
 		return err
 	}
-	return os.RemoveAll(b.part)
+	return removeBuild(b.part)
 }
 
 // renameNew renames a folder; an empty one may stand at the new name, rename(2)
