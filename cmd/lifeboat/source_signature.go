@@ -47,7 +47,7 @@ func (o *opener) checkSignature(ctx context.Context) error {
 	}
 	phase := o.env.progress.Start("checking the signature", info.Size())
 	defer phase.Done()
-	var src io.Reader = phase.Reader(&contextReader{ctx, file})
+	src := phase.Reader(&contextReader{ctx, file})
 	if o.opts.MaxSize > 0 {
 		src = &boundedReader{r: src, left: o.opts.MaxSize}
 	}

@@ -82,7 +82,7 @@ func phase(interval time.Duration, i int) time.Duration {
 // long before the fault. Passes happen at pass + k*Period.
 func (t Tuning) missed(pass, silent time.Duration) time.Duration {
 	seen := pass - (silent+pass)/t.Period*t.Period // the first pass at or after the sign of life
-	return max(0, seen+t.Window().Median) // below 0 it was called lost when it was not
+	return max(0, seen+t.Window().Median)          // below 0 it was called lost when it was not
 }
 
 // reported is the pass that reads a kubelet's own word on its dead runtime.
