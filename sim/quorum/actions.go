@@ -102,7 +102,11 @@ func (c *Cluster) doOne(ctx context.Context, a sim.Action, m *member) error {
 	bump := a.BumpRevision == nil || *a.BumpRevision
 	switch a.Verb {
 	case sim.Kill:
+		alive := m.running()
 		c.kill(m, false)
+		if alive && c.broken.forget > 0 {
+			return c.loseTail(m, c.broken.forget)
+		}
 	case sim.Stop:
 		return c.stop(ctx, m)
 	case sim.Start:

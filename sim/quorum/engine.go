@@ -46,7 +46,8 @@ var _ sim.Engine = Engine{}
 
 // broken are rules that tests break to see the invariants catch it.
 type broken struct {
-	forge func(c *Cluster, from *member, msg *pb.Message) // before a message is sent
+	forge  func(c *Cluster, from *member, msg *pb.Message) // before a message is sent
+	forget int                                             // newest entries that a kill takes off a disk
 }
 
 // Name implements sim.Engine.

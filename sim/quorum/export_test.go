@@ -18,6 +18,10 @@ func CommitWithoutQuorum() Engine {
 	}}}
 }
 
+// LoseSynced breaks a rule: of a killed member's disk the newest entries are
+// gone, though it had said that they were synced.
+func LoseSynced() Engine { return Engine{OwnProcess: true, broken: broken{forget: 5}} }
+
 // VoteTwice breaks a rule: whoever asks for a vote gets it, from members that
 // have voted for somebody else, too.
 func VoteTwice() Engine {

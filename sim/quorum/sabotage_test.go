@@ -39,6 +39,7 @@ func TestSabotageIsCaughtAndShrunk(t *testing.T) {
 	for name, engine := range map[string]sim.Engine{
 		"commit without quorum": quorum.CommitWithoutQuorum(),
 		"vote twice":            quorum.VoteTwice(),
+		"lose a synced write":   quorum.LoseSynced(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := uint64(1); ; seed++ {
