@@ -83,7 +83,7 @@ interop-tools:
 	  apt-get update -qq && apt-get install -y -qq $$missing || echo "Not installed. Without them the tests that need them are left out."; \
 	fi
 
-interop: interop-tools ## nested modules in testdata, against age, minisign, strace, zstd, etcd (Debian's), etcd 3.5 and 3.6 and Kubernetes' own programs (built)
+interop: interop-tools report-shot-tools ## nested modules in testdata, against age, minisign, strace, zstd, etcd (Debian's), etcd 3.5 and 3.6 and Kubernetes' own programs (built)
 	@set -e; found=; for mod in $$(find testdata -name go.mod | LC_ALL=C sort); do \
 	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 1h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
@@ -92,7 +92,7 @@ report-shot-tools:
 	@missing=; command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || missing="chromium-headless-shell fonts-liberation"; \
 	if [ -n "$$missing" ]; then \
 	  echo "make report-shot looks at pages in Chromium; installing $$missing with apt-get."; \
-	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing || echo "Not installed. Without it the pages are not looked at."; \
 	fi
 
 report-shot: report-shot-tools ## open the drills' reports in a headless Chromium, on a desk, a phone and paper; pictures into docs/

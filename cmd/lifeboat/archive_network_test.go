@@ -67,11 +67,12 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 				t.Skip("this host lets nobody trace")
 			}
 			require.NoError(t, err, string(output))
-			if traced {
-				calls, err := os.ReadFile(trace)
-				require.NoError(t, err)
-				require.NotContains(t, string(calls), "socket") // calls that strace does not know are in there, too
+			if !traced {
+				t.Skip("it works without a network; no strace on this host tells whether it asked for one")
 			}
+			calls, err := os.ReadFile(trace)
+			require.NoError(t, err)
+			require.NotContains(t, string(calls), "socket") // calls that strace does not know are in there, too
 		})
 	}
 }
