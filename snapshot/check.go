@@ -34,6 +34,18 @@ const maxProblems = 100
 // Check reads everything but the values and lists what Open let pass: the file
 // can be read around these. An error means that Check itself was cut short.
 func (db *DB) Check(ctx context.Context) ([]Problem, error) {
+	e, err := db.Examine(ctx)
+	return e.Problems, err
+}
+
+// Examination is what Examine looked at and found.
+type Examination struct {
+	Records  int64     `json:"records"` // all that were read, whatever they are
+	Problems []Problem `json:"problems"`
+}
+
+// Examine is Check, and says how many records it has looked at.
+func (db *DB) Examine(ctx context.Context) (Examination, error) {
 	c := &checker{db: db}
 	if db.meta.other != nil {
 		c.add(BadMeta, "%v", db.meta.other)
@@ -55,15 +67,16 @@ func (db *DB) Check(ctx context.Context) ([]Problem, error) {
 		c.problems = append(c.problems, Problem{BadRecord, fmt.Sprintf("and %d more", c.more)})
 	}
 	if err != nil {
-		return c.problems, fmt.Errorf("checking database: %w", err)
+		err = fmt.Errorf("checking database: %w", err)
 	}
-	return c.problems, nil
+	return Examination{Records: c.read, Problems: c.problems}, err
 }
 
 type checker struct {
 	db       *DB
 	problems []Problem
 	more     int
+	read     int64 // records
 }
 
 func (c *checker) add(code ProblemCode, format string, args ...any) {
@@ -83,10 +96,9 @@ func (c *checker) addError(code ProblemCode, err error) {
 // checkRecords holds every record against its revision.
 func (c *checker) checkRecords(ctx context.Context) error {
 	return c.db.region.guarded(func() error {
-		read := 0
 		cursor := c.db.keys.Cursor()
 		for key, record := cursor.First(); key != nil; key, record = cursor.Next() {
-			if read++; read%contextStep == 0 {
+			if c.read++; c.read%contextStep == 0 {
 				if err := context.Cause(ctx); err != nil {
 					return err
 				}

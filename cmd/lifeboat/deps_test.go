@@ -17,6 +17,9 @@ import (
 
 const module = "github.com/lifeboat-dr/lifeboat"
 
+// root is the folder of the library's own package, which bears the module's name.
+const root = "."
+
 // packageOrder is the order of the packages: each may import only what stands
 // below it; tests may look up where no ban forbids it. A new package has to be
 // given its place here; the simulations have theirs already.
@@ -30,6 +33,7 @@ func packageOrder() []string {
 		"sim/quorum",
 		"sim/members",
 		"sim",
+		root,
 		"registry/printer",
 		"registry",
 		"snapshot/snapshottest",
@@ -71,23 +75,23 @@ func bans() []ban {
 			why: "it is huge, promises no stable API, and registers types in init: two packages are enough to mend at an upgrade",
 		},
 		{
-			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", "cmd/lifeboat"},
+			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", root, "cmd/lifeboat"},
 			why: "an etcd database, an archive and a key know nothing of Kubernetes, so they can be read when its types cannot",
 		},
 		{
-			imported: module + "/archive", only: []string{"cmd/lifeboat", "archive/..."},
-			why: "layers meet as io.Readers, in cmd/lifeboat/source.go and nowhere else",
+			imported: module + "/archive", only: []string{root, "cmd/lifeboat", "archive/..."},
+			why: "layers meet as io.Readers, in the root package and nowhere else",
 		},
 		{
-			imported: module + "/crypto", only: []string{"cmd/lifeboat"},
-			why: "layers meet as io.Readers, in cmd/lifeboat/source.go and nowhere else",
+			imported: module + "/crypto", only: []string{root, "cmd/lifeboat"},
+			why: "layers meet as io.Readers, in the root package and nowhere else",
 		},
 		{
-			imported: module + "/registry", only: []string{"cmd/lifeboat", "registry/..."},
+			imported: module + "/registry", only: []string{root, "cmd/lifeboat", "registry/..."},
 			why: "the simulations and the database know nodes, Pods and keys as plain values",
 		},
 		{
-			imported: module + "/registry/printer", only: []string{"cmd/lifeboat"},
+			imported: module + "/registry/printer", only: []string{root, "cmd/lifeboat"},
 			testsOf: "registry", // cleaning is tested on what the API server would answer
 			why:     "whoever needs objects must not have to link k8s.io/kubernetes",
 		},
@@ -120,7 +124,11 @@ type goFile struct {
 
 // complaint says why f may not import imported, "" if it may.
 func complaint(f goFile, imported string) string {
-	if own, ok := strings.CutPrefix(imported, module+"/"); ok {
+	own, ok := strings.CutPrefix(imported, module+"/")
+	if imported == module {
+		own, ok = root, true
+	}
+	if ok {
 		if own == f.pkg {
 			return "" // a test from outside the package
 		}
@@ -175,6 +183,9 @@ func TestImportOrderRefuses(t *testing.T) {
 		{"registry", module + "/registry/printer"},
 		{"registry", module + "/cmd/lifeboat"},
 		{"registry", module + "/archive"},
+		{"registry", module},
+		{root, module + "/cmd/lifeboat"},
+		{root, module + "/sim"},
 		{"snapshot", module + "/snapshot/etcdproc"},
 		{"snapshot", module + "/registry"},
 		{"snapshot", "k8s.io/api/core/v1"},
@@ -196,6 +207,8 @@ func TestImportOrderRefuses(t *testing.T) {
 	}{
 		{"cmd/lifeboat", "github.com/urfave/cli/v2", false},
 		{"registry", module + "/snapshot", false},
+		{root, module + "/crypto", false},
+		{"cmd/lifeboat", module, false},
 		{"registry", module + "/registry/printer", true},
 		{"registry/printer", "k8s.io/kubernetes/pkg/printers", false},
 		{"snapshot/etcdproc", "go.etcd.io/etcd/server/v3/etcdserver", false},

@@ -1,0 +1,125 @@
+package lifeboat
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+// archive reads a kube-backup archive: the snapshot goes to the spool, the
+// kubernetes/ half into memory. Nothing is opened before the end was reached.
+func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
+	o.src.kind = Archive
+	packed := &countedReader{r: r}
+	reader, err := archive.NewReader(packed, o.opts.limits())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil && o.src.file != nil && o.src.db == nil {
+			err = errors.Join(err, o.src.file.Close())
+		}
+	}()
+	control, entries := controlplane.New(), int64(0)
+	for {
+		entry, err := reader.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return o.stillGood(err)
+		}
+		entries++
+		if err := o.entry(ctx, entry, reader, control); err != nil {
+			return o.stillGood(fmt.Errorf("reading entry %d %q: %w", entry.Number, entry.Name, err))
+		}
+	}
+	o.src.facts, o.src.links = reader.Facts(), reader.Links()
+	for _, fact := range o.src.facts {
+		o.opts.Observer.warn("entry %d %q: %s", fact.Number, fact.Entry, fact.Detail)
+	}
+	if err := reader.CheckSnapshot(); err != nil {
+		return err
+	}
+	o.archiveLayers(reader, packed.n, entries)
+	for _, link := range o.src.links {
+		control.AddLink(link)
+	}
+	if view := control.View(); len(view.Files()) > 0 {
+		o.src.control = view
+	}
+	return o.database(ctx, o.src.file)
+}
+
+// archiveLayers says what reading to the end has proved.
+func (o *opener) archiveLayers(reader *archive.Reader, packed, entries int64) {
+	if format := reader.Format(); format != archive.Tar {
+		detail := "checksum and length are right, nothing follows"
+		if !reader.Checksummed() {
+			detail = "read to its end, but its writer left the checksum out"
+		}
+		o.src.layers = append(o.src.layers, Layer{Name: string(format), State: "whole", Detail: detail, Looked: packed, Of: "bytes"})
+	}
+	o.src.layers = append(o.src.layers, Layer{Name: "tar", State: "whole", Detail: "read to its end blocks, nothing follows", Looked: entries, Of: "entries"})
+}
+
+// entry takes what is needed out of one entry of an archive.
+func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, control *controlplane.Builder) (err error) {
+	if (entry.Kind == archive.Snapshot || entry.InKubernetes()) && o.isWanted(entry) {
+		return o.snapshotEntry(ctx, entry, r)
+	}
+	watched, err := o.src.inventory.Watch(entry, r)
+	if err != nil {
+		// Whoever wants an object does not need the manifest; Verify says it.
+		o.src.unread = fmt.Errorf("reading entry %d %q: %w", entry.Number, entry.Name, err)
+		return nil
+	}
+	if entry.Kind == archive.Kubernetes && !entry.InKubernetes() {
+		err = control.Add(entry.Name, watched)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, watched) // the digest is of all of it
+	}
+	return err
+}
+
+// isWanted tells the database that the archive's snapshot is, as far as the
+// entries met so far tell: one under kubernetes/ is held until another comes.
+// One too many is the reader's error at the end.
+func (o *opener) isWanted(entry *archive.Entry) bool {
+	return o.src.file == nil || o.src.inside != "" && !entry.InKubernetes()
+}
+
+// snapshotEntry spools the database. Its digest is that of the spool: it is
+// hashed once, for the trailer and for the inventory.
+func (o *opener) snapshotEntry(ctx context.Context, entry *archive.Entry, r io.Reader) error {
+	if o.src.file != nil {
+		if err := o.src.file.Close(); err != nil {
+			return err
+		}
+		o.src.file, o.src.inside = nil, ""
+	}
+	if entry.InKubernetes() {
+		o.src.inside = entry.Name
+	}
+	if err := o.spool(ctx, r); err != nil {
+		return err
+	}
+	o.src.inventory.Note(entry, hex.EncodeToString(o.src.sum[:]))
+	return nil
+}
+
+// stillGood adds to an error in the middle of an archive what was read whole
+// before it.
+func (o *opener) stillGood(err error) error {
+	if o.src.file == nil || o.src.inside != "" || o.src.trailer != snapshot.TrailerGood {
+		return err
+	}
+	return withHint(err, "the snapshot before the damage was read whole, its sha256 trailer is good: take it out with tar and give it to lifeboat by itself")
+}

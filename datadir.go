@@ -1,0 +1,128 @@
+package lifeboat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+)
+
+// dataDir reads a member's state: its database, with the log's entries beyond
+// it put onto a copy that has no name.
+func (o *opener) dataDir(ctx context.Context) error {
+	o.src.kind = DataDir
+	survivors, err := o.survey(ctx)
+	if err != nil {
+		return err
+	}
+	best, err := datadir.Best(survivors)
+	if err != nil {
+		return &Error{Class: Refused, Err: err, Hint: "give the dirs of one cluster's members"}
+	}
+	o.tellChoice(best, survivors)
+	o.src.survivors = survivors
+	return o.replay(ctx, best, survivors)
+}
+
+// survey looks at the source and at the peers' dirs.
+func (o *opener) survey(ctx context.Context) ([]*datadir.Survivor, error) {
+	phase := o.opts.Observer.start("reading the write-ahead log", 0)
+	defer phase.Done()
+	paths := append([]string{o.src.path}, o.opts.PeerDirs...)
+	if err := checkWALDirs(o.opts.WALDirs, len(paths)); err != nil {
+		return nil, err
+	}
+	var survivors []*datadir.Survivor
+	for i, path := range paths {
+		wal := ""
+		if i < len(o.opts.WALDirs) {
+			wal = o.opts.WALDirs[i]
+		}
+		s, err := surveyDir(ctx, path, wal)
+		if err != nil {
+			return nil, err
+		}
+		survivors = append(survivors, s)
+	}
+	return survivors, nil
+}
+
+// checkWALDirs: a log that is taken for another member's would be refused or,
+// worse, fit.
+func checkWALDirs(walDirs []string, dirs int) error {
+	if n := len(walDirs); n > 1 && n != dirs {
+		return misusef("--src-wal-dir is given %d times for %d data dirs: give it once for the first of them, or for each, "+
+			"in their order, and \"\" for one that has its log in it", n, dirs)
+	}
+	return nil
+}
+
+// surveyDir looks at one data dir, whose log stands in wal, "" for in it.
+func surveyDir(ctx context.Context, path, wal string) (*datadir.Survivor, error) {
+	dir, err := datadir.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if wal != "" {
+		dir = dir.WithWAL(wal)
+	}
+	s, err := dir.Survey(ctx)
+	if err != nil {
+		return nil, hintInUse(err)
+	}
+	if s.Log.Segments == 0 && wal != "" {
+		return nil, &Error{Class: Failed, Err: fmt.Errorf("--src-wal-dir %q: there is no write-ahead log in it", wal)}
+	}
+	return s, nil
+}
+
+func hintInUse(err error) error {
+	if errors.Is(err, snapshot.ErrInUse) {
+		return withHint(err, "stop etcd first: move its manifest out of /etc/kubernetes/manifests and wait until the container is gone")
+	}
+	return err
+}
+
+func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir.Survivor) error {
+	phase := o.opts.Observer.start("replaying the write-ahead log", 0)
+	defer phase.Done()
+	opts := datadir.ReplayOptions{CommittedOnly: o.opts.CommittedOnly, AcceptLoss: o.opts.AcceptLoss, Spool: o.opts.spool()}
+	for _, peer := range all {
+		if peer != s {
+			opts.Peers = append(opts.Peers, peer)
+		}
+	}
+	r, err := s.Replay(ctx, opts)
+	if err != nil {
+		return hintReplay(err)
+	}
+	if loss := r.Loss(all); loss != nil {
+		if !o.opts.AcceptLoss {
+			return errors.Join(&Error{
+				Class: Damaged, Err: loss,
+				Hint: "with --peer-dir, the whole dirs of more voters may prove that nothing is missing; --accept-loss goes on without it",
+			}, r.File.Close())
+		}
+		o.opts.Observer.warn("%s", loss.Doubts())
+	}
+	o.src.replay, o.src.tail = r, s.Log.Tail(s.Info.RaftIndex)
+	o.tellReplay(r)
+	return o.database(ctx, r.File)
+}
+
+// hintReplay says where a dir that cannot be replayed may still be had.
+func hintReplay(err error) error {
+	damage := (*datadir.DamagedError)(nil)
+	switch {
+	case errors.As(err, &damage):
+		return withHint(err, fmt.Sprintf("another member's dir may be whole: lifeboat etcd compare DIR DIR; "+
+			"--accept-loss goes on with what stands before the damage, to entry %d", damage.Index))
+	case errors.Is(err, datadir.ErrNoLog):
+		return withHint(err, "where etcd ran with --wal-dir, name that folder with --src-wal-dir; --accept-loss goes on without what was acknowledged last")
+	case errors.Is(err, snapshot.ErrDamaged), errors.Is(err, snapshot.ErrNotDatabase):
+		return withHint(err, "another member's dir may be whole: lifeboat etcd compare DIR DIR; else restore a snapshot: lifeboat etcd restore")
+	}
+	return err
+}

@@ -1,0 +1,98 @@
+package lifeboat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+// Stream is a file without its age layer, if it has one. What was read of it
+// counts when Read gave io.EOF, and not before.
+type Stream struct {
+	io.Reader
+	Info crypto.Info // of the age layer
+	done func() error
+}
+
+// Close ends the reading.
+func (s *Stream) Close() error { return s.done() }
+
+// Decrypt opens a file, "-" for Options.Stdin, as a stream of plaintext, its
+// signature checked where PubKey asks for it. The caller closes the Stream.
+func Decrypt(ctx context.Context, path string, opts Options) (*Stream, error) {
+	o := newOpener(path, opts)
+	defer o.release()
+	s, err := o.decrypt(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", path, err)
+	}
+	return s, nil
+}
+
+func (o *opener) decrypt(ctx context.Context) (*Stream, error) {
+	if err := o.checkSignature(ctx); err != nil {
+		return nil, err
+	}
+	keys, err := o.keys()
+	if err != nil {
+		return nil, err
+	}
+	in, done := o.stdin(), func() error { return nil }
+	if o.src.path != "-" {
+		file, err := o.file()
+		if err != nil {
+			return nil, plainCause(err)
+		}
+		info, err := file.Stat()
+		if err == nil && info.IsDir() {
+			err = errors.New("it is a folder")
+		}
+		if err != nil {
+			return nil, errors.Join(plainCause(err), file.Close())
+		}
+		if info.Mode().IsRegular() {
+			o.src.size = info.Size()
+		}
+		in, done = file, file.Close
+	}
+	phase := o.opts.Observer.start("reading "+o.src.path, o.src.size)
+	plain, info, err := crypto.NewReader(phase.reader(ctx, in), keys)
+	if err != nil {
+		phase.Done()
+		return nil, errors.Join(err, done())
+	}
+	if info.Encrypted {
+		o.noteUnsigned()
+	}
+	return &Stream{plain, info, func() error { phase.Done(); return done() }}, nil
+}
+
+// EachEntry reads an archive to the end of every layer and hands each file and
+// folder in it to do. The Reader that it returns knows the facts and links.
+func EachEntry(ctx context.Context, path string, opts Options, do func(*archive.Entry, io.Reader) error) (*archive.Reader, error) {
+	in, err := Decrypt(ctx, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	reader, err := archive.NewReader(in, opts.limits())
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", path, err)
+	}
+	for {
+		entry, err := reader.Next()
+		if err == io.EOF {
+			return reader, nil
+		}
+		if err == nil {
+			err = do(entry, reader)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %q: %w", path, err)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package lifeboat
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/registry/printer"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+// Engine is who reads the keyspace. Both give the same bytes.
+type Engine string
+
+// The engines.
+const (
+	Direct Engine = "direct" // reads the file
+	Etcd   Engine = "etcd"   // asks a real etcd, booted on a copy in Options.ScratchDir
+)
+
+// ExtractOptions say what is made of the objects. The zero value cleans the
+// newest ones for kubectl create.
+type ExtractOptions struct {
+	Revision int64            // of etcd, 0 for the newest
+	Profile  registry.Profile // "" is registry.Recreate
+	Engine   Engine           // "" is Direct
+	Stream   bool             // for one YAML stream, not a folder: no file names are needed
+}
+
+// Extraction is what was found and what cleaning made of it. Its Plan goes to
+// registry.WriteDir or registry.WriteStream.
+type Extraction struct {
+	*registry.Plan
+	Report *registry.ExtractReport
+
+	along map[*registry.Object]bool // objects that nobody asked for and that the others need
+}
+
+// Extract finds objects, with what belongs to them, and makes manifests of
+// them. Nothing is written. Whether all that was asked for is there, Verdict
+// says.
+//
+// Errors: a namespace or kind that is not there is a registry.NamespaceError or
+// registry.UnknownResourceError.
+func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts ExtractOptions) (*Extraction, error) {
+	regOpts, err := b.RegistryOptions(opts.Revision)
+	if err != nil {
+		return nil, err
+	}
+	reader, closeReader, err := b.reader(ctx, opts.Engine)
+	if err != nil {
+		return nil, err
+	}
+	defer closeReader()
+	phase := b.opts.Observer.start("extracting", 0)
+	defer phase.Done()
+	selected, err := registry.New(reader, regOpts).Select(ctx, what)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := registry.Clean(selected.Objects, registry.CleanOptions{
+		Profile: cmp.Or(opts.Profile, registry.Recreate), Convert: printer.NewConverter(selected.Resources).Servable,
+		Stream: opts.Stream, Beside: selected.Beside,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Extraction{Plan: plan, along: selected.Along, Report: registry.NewReport(plan, registry.ReportSource{
+		Path: b.path, Form: string(b.kind), Revision: cmp.Or(opts.Revision, b.db.Revision()), Engine: string(cmp.Or(opts.Engine, Direct)),
+	})}, nil
+}
+
+// reader is the engine that was asked for.
+func (b *Backup) reader(ctx context.Context, engine Engine) (snapshot.Reader, func(), error) {
+	switch engine {
+	case Direct, "":
+		return b.db, func() {}, nil
+	case Etcd:
+	default:
+		return nil, nil, misusef("unknown engine %q", string(engine))
+	}
+	dir := cmp.Or(b.opts.ScratchDir, ".")
+	stale, err := etcdproc.Sweep(dir)
+	for _, name := range stale {
+		b.opts.Observer.warn("removed %q, which a killed run had left", name)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	phase := b.opts.Observer.start("starting etcd on a copy", 0)
+	defer phase.Done()
+	proc, err := etcdproc.Start(ctx, b.file, etcdproc.Options{Dir: dir})
+	if err != nil {
+		return nil, nil, err
+	}
+	return proc, func() {
+		if err := proc.Close(); err != nil {
+			b.opts.Observer.warn("%v", err)
+		}
+	}, nil
+}
+
+// Verdict says what was asked for and is not there, or not whole: an Error of
+// class Incomplete, or NoKey where all of it is locked. What a rule of the
+// profile leaves out is not missing.
+func (x *Extraction) Verdict() error {
+	if x.Complete() {
+		return nil
+	}
+	missing, locked := x.Missing(), 0
+	for _, l := range missing {
+		if l.Object.Form == registry.Encrypted {
+			locked++
+		}
+	}
+	got := slices.ContainsFunc(x.Manifests, func(m *registry.Manifest) bool { return !x.along[m.Object] && m.Raw == nil })
+	switch {
+	case !got && locked > 0 && locked == len(missing):
+		return &Error{Class: NoKey, Err: fmt.Errorf("all %d objects asked for are encrypted, and no key at hand opens them", locked),
+			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
+	case len(missing) > 0:
+		return &Error{Class: Incomplete, Err: fmt.Errorf("%d objects are missing, see above", len(missing))}
+	}
+	return &Error{Class: Incomplete, Err: errors.New("some objects could not be read whole, see above")}
+}

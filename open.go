@@ -1,0 +1,237 @@
+package lifeboat
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+// opener opens one source: the one place where crypto, archive, snapshot and
+// datadir meet.
+type opener struct {
+	opts   Options
+	src    *Backup
+	signed *os.File // the source as its signature was checked, under PubKey
+}
+
+func newOpener(path string, opts Options) *opener {
+	return &opener{opts: opts, src: &Backup{path: path, opts: opts}}
+}
+
+func (o *opener) open(ctx context.Context) error {
+	if err := o.checkSignature(ctx); err != nil {
+		return err
+	}
+	if info, err := os.Stat(o.src.path); o.src.path == "-" || err == nil && !info.IsDir() {
+		if err := o.opts.refuseDirOptions(); err != nil {
+			return err
+		}
+	}
+	if o.src.path == "-" {
+		return o.stream(ctx, o.stdin())
+	}
+	info, err := os.Stat(o.src.path)
+	if err != nil {
+		return plainCause(err)
+	}
+	o.src.modTime = info.ModTime()
+	if info.IsDir() && o.signed == nil {
+		return o.dataDir(ctx)
+	}
+	file, err := o.file()
+	if err == nil {
+		info, err = file.Stat()
+	}
+	if err != nil {
+		return plainCause(err)
+	}
+	if !info.Mode().IsRegular() {
+		defer file.Close()
+		return o.stream(ctx, file)
+	}
+	return o.regular(ctx, file, info.Size())
+}
+
+func (o *opener) stdin() io.Reader {
+	if o.opts.Stdin == nil {
+		return strings.NewReader("")
+	}
+	return o.opts.Stdin
+}
+
+// regular opens a file: a database where it stands, anything else as a stream.
+func (o *opener) regular(ctx context.Context, file *os.File, size int64) error {
+	o.src.size = size
+	head := make([]byte, archive.DetectSize)
+	n, err := io.ReadFull(io.NewSectionReader(file, 0, size), head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return errors.Join(plainCause(err), file.Close())
+	}
+	if archive.Detect(head[:n]) == archive.Bolt {
+		return o.databaseFile(ctx, file)
+	}
+	defer file.Close()
+	return o.stream(ctx, file)
+}
+
+// plainCause is an error of the file system without the path, which the
+// caller names.
+func plainCause(err error) error {
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// databaseFile reads a database where it stands, its sha256 sum beside its
+// pages. What the sum says counts first: it covers what the pages do not show.
+func (o *opener) databaseFile(ctx context.Context, file *os.File) error {
+	o.src.kind = Database
+	switch {
+	case !snapshot.HasTrailer(o.src.size):
+		return o.database(ctx, file)
+	case o.opts.Trailer != TrailerFirst:
+		return o.unproven(ctx, file)
+	}
+	o.src.kind = Snapshot
+	twin, err := duplicate(file) // a failed OpenFile closes its own
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	phase := o.opts.Observer.start("checking sha256", o.src.size)
+	defer phase.Done()
+	hashed := make(chan error, 1)
+	go func() {
+		sum, err := snapshot.HashTrailer(ctx, phase.reader(ctx, io.NewSectionReader(twin, 0, o.src.size)))
+		if err == nil {
+			o.src.trailer, o.src.sum = sum.Verdict(), sum.Sum()
+		}
+		hashed <- errors.Join(err, twin.Close())
+	}()
+	db, openErr := snapshot.OpenFile(ctx, file)
+	err = <-hashed
+	if err == nil {
+		err = o.judgeTrailer(o.src.size)
+	}
+	switch {
+	case err != nil && db != nil:
+		return errors.Join(err, db.Close())
+	case err != nil:
+		return err
+	case openErr != nil:
+		return openErr
+	}
+	o.opened(db, file)
+	return nil
+}
+
+// duplicate is a second descriptor of an open file.
+func duplicate(file *os.File) (*os.File, error) {
+	fd, err := syscall.Dup(int(file.Fd()))
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), file.Name()), nil
+}
+
+// stream reads the source once from its beginning to its end.
+func (o *opener) stream(ctx context.Context, r io.Reader) error {
+	phase := o.opts.Observer.start("reading "+o.src.path, o.src.size)
+	defer phase.Done()
+	keys, err := o.keys()
+	if err != nil {
+		return err
+	}
+	in := &countedReader{r: phase.reader(ctx, r)}
+	plain, info, err := crypto.NewReader(in, keys)
+	if err != nil {
+		return err
+	}
+	if info.Encrypted {
+		o.noteUnsigned()
+		age := len(o.src.layers)
+		o.src.layers = append(o.src.layers, Layer{Name: "age", State: "whole", Detail: "authenticated to its last chunk, " + recipientsOf(info), Of: "bytes"})
+		defer func() { o.src.layers[age].Looked = in.n }()
+	}
+	buffered := bufio.NewReaderSize(plain, archive.DetectSize)
+	head, err := buffered.Peek(archive.DetectSize)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if archive.Detect(head) != archive.Bolt {
+		return o.archive(ctx, buffered)
+	}
+	o.src.kind = Database
+	if err := o.spool(ctx, buffered); err != nil {
+		return err
+	}
+	if o.src.trailer != snapshot.TrailerMissing {
+		o.src.kind = Snapshot
+	}
+	return o.database(ctx, o.src.file)
+}
+
+// spool takes the database out of the stream, checking its trailer.
+func (o *opener) spool(ctx context.Context, r io.Reader) error {
+	file, sum, err := o.opts.spool().Take(ctx, o.opts.bounded(r))
+	if err != nil {
+		return err
+	}
+	o.src.file, o.src.trailer, o.src.sum = file, sum.Verdict(), sum.Sum()
+	return nil
+}
+
+// database judges the trailer and opens the database, which takes file over.
+func (o *opener) database(ctx context.Context, file *os.File) error {
+	o.src.file = nil // nobody else closes it from here on
+	info, err := file.Stat()
+	if err == nil {
+		err = o.judgeTrailer(info.Size())
+	}
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	db, err := snapshot.OpenFile(ctx, file)
+	if err != nil {
+		return err
+	}
+	o.opened(db, file)
+	return nil
+}
+
+// judgeTrailer says what the sum over a database of size bytes proves.
+func (o *opener) judgeTrailer(size int64) error {
+	switch {
+	case o.src.trailer == snapshot.TrailerWrong:
+		return wrongTrailer()
+	case o.src.trailer == snapshot.TrailerMissing && o.opts.RequireHash:
+		return &Error{Class: Damaged, Err: errors.New("sha256 trailer: missing, and --require-hash asks for it")}
+	case o.src.trailer == snapshot.TrailerMissing:
+		o.src.layers = append(o.src.layers, Layer{Name: "sha256 trailer", State: "missing", Detail: "not provable without the trailer: the data pages carry no checksum"})
+		if o.src.kind != DataDir { // a member's own database never has one
+			o.opts.Observer.warn("the database has no sha256 trailer: nothing proves that it is whole")
+		}
+	default:
+		o.src.layers = append(o.src.layers, Layer{Name: "sha256 trailer", State: "whole", Detail: "the database is what etcd wrote", Looked: size, Of: "bytes"})
+	}
+	return nil
+}
+
+func (o *opener) opened(db *snapshot.DB, file *os.File) {
+	o.src.db, o.src.file = db, file
+	layer := Layer{Name: "page structure", State: "whole", Detail: "every page is reachable once, in order and in bounds", Of: "bytes"}
+	if info, err := db.Status(); err == nil {
+		layer.Looked = info.Size
+	}
+	o.src.layers = append(o.src.layers, layer)
+}

@@ -1,0 +1,117 @@
+package lifeboat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+// SignatureSuffix is what minisign appends to a file's name.
+const SignatureSuffix = ".minisig"
+
+// checkSignature holds the source against its .minisig before a byte of it is
+// parsed, and keeps what it has checked for file: storage that somebody else
+// looks after may serve other bytes the second time. Without PubKey it does
+// nothing.
+func (o *opener) checkSignature(ctx context.Context) error {
+	if o.opts.PubKey == "" {
+		return nil
+	}
+	verifier, err := crypto.ReadVerifier(o.opts.PubKey)
+	if err != nil {
+		return &Error{Class: Misused, Err: err}
+	}
+	if o.src.path == "-" {
+		return withHint(misusef("--pubkey cannot check standard input: it would have to be read before it is checked"), "save it to a file first")
+	}
+	file, err := os.Open(o.src.path)
+	if err != nil {
+		return plainCause(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return plainCause(err)
+	}
+	if !info.Mode().IsRegular() {
+		return &Error{Class: Damaged, Err: errors.New("it carries no signature: only a file can, and --pubkey asks for one")}
+	}
+	signature, err := readSignature(o.src.path + SignatureSuffix)
+	if err != nil {
+		return err
+	}
+	return o.verifyCopy(ctx, file, info.Size(), verifier, signature)
+}
+
+// verifyCopy takes a copy of file, and checks that.
+func (o *opener) verifyCopy(ctx context.Context, file *os.File, size int64, verifier *crypto.Verifier, signature []byte) error {
+	phase := o.opts.Observer.start("checking the signature", size)
+	defer phase.Done()
+	copied, _, err := o.opts.spool().Take(ctx, o.opts.bounded(phase.reader(ctx, file)))
+	if err != nil {
+		return err
+	}
+	signed := &countedReader{r: phase.reader(ctx, copied)}
+	comment, err := verifier.Verify(signed, signature)
+	if err == nil {
+		_, err = copied.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return errors.Join(err, copied.Close())
+	}
+	o.signed = copied
+	o.src.signedBy, o.src.signedComment = verifier.ID(), comment
+	o.src.layers = append(o.src.layers, Layer{Name: "signature", State: "good", Detail: "by key " + verifier.ID() + ": " + comment, Looked: signed.n, Of: "bytes"})
+	return nil
+}
+
+// file opens the source: under PubKey the copy whose signature was checked.
+// The caller closes it.
+func (o *opener) file() (*os.File, error) {
+	if o.signed == nil {
+		return os.Open(o.src.path)
+	}
+	file := o.signed
+	o.signed = nil
+	return file, nil
+}
+
+// release gives up the copy that nobody came to read.
+func (o *opener) release() {
+	if o.signed != nil {
+		_ = o.signed.Close() // nothing was written to it that anybody wants
+	}
+}
+
+func readSignature(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, withHint(&crypto.SignatureError{Reason: fmt.Sprintf("there is no %q", path)}, "take the signature file along with the archive")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, crypto.MaxSignature+1))
+	if err == nil && len(data) > crypto.MaxSignature {
+		err = &crypto.SignatureError{Reason: "the signature file is too large to be one"}
+	}
+	return data, err
+}
+
+// noteUnsigned says what encryption does not: who made the file.
+func (o *opener) noteUnsigned() {
+	if o.opts.PubKey != "" {
+		return
+	}
+	if _, err := os.Stat(o.src.path + SignatureSuffix); o.src.path != "-" && err == nil {
+		o.opts.Observer.warn("the signature of %q was not checked: give --pubkey FILE", o.src.path)
+		return
+	}
+	o.opts.Observer.warn("nothing proves who made %q: it is not signed, and anybody who knows the public key can encrypt to it", o.src.path)
+}
