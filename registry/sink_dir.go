@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/internal/whole"
 )
 
 // The reasons for which WriteDir refuses to write.
 var (
-	ErrExists = errors.New("it exists already")
-	ErrInUse  = errors.New("another run is writing it")
+	ErrExists = whole.ErrExists
+	ErrInUse  = whole.ErrInUse
 )
 
 // Written says what WriteDir did.
@@ -26,10 +26,6 @@ type Written struct {
 	Bytes    int64
 	Leftover string // folder that a killed run had left, removed now; "" when there was none
 }
-
-// partMark stands in a folder that WriteDir builds. It proves that the folder
-// may be removed, and its lock that nobody is at it.
-const partMark = ".lifeboat-part"
 
 // WriteDir writes the manifests below the folder target, each to its File.
 //
@@ -42,130 +38,32 @@ const partMark = ".lifeboat-part"
 func WriteDir(ctx context.Context, target string, plan *Plan) (written Written, err error) {
 	target = filepath.Clean(target)
 	written.Dir = target
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("writing manifests to %q: %w", target, err)
-		}
-	}()
-	name := filepath.Base(target)
-	if name == "." || name == ".." || name == string(filepath.Separator) {
-		return written, ErrExists
+	if err := writeDir(ctx, target, plan, &written); err != nil {
+		return written, fmt.Errorf("writing manifests to %q: %w", target, err)
 	}
-	parent, err := os.OpenRoot(filepath.Dir(target))
-	if err != nil {
-		return written, err
-	}
-	defer parent.Close()
-	part, leftover, err := openPart(parent, name)
-	if leftover {
-		written.Leftover = filepath.Join(filepath.Dir(target), name+".part")
-	}
-	if err != nil {
-		return written, err
-	}
-	defer part.close()
-	if err := part.fill(ctx, plan, &written); err != nil {
-		return written, errors.Join(err, parent.RemoveAll(part.name))
-	}
-	// The mark goes last: killed before it, the next run knows the folder as
-	// its own; killed after it, target has one hidden file too many.
-	if err := refuseExisting(parent, name); err != nil {
-		return written, errors.Join(err, parent.RemoveAll(part.name))
-	}
-	if err := parent.Rename(part.name, name); err != nil {
-		return written, errors.Join(err, parent.RemoveAll(part.name))
-	}
-	if err := part.root.Remove(partMark); err != nil {
-		return written, err
-	}
-	return written, errors.Join(syncPath(part.root, "."), syncPath(parent, "."))
+	return written, nil
 }
 
-// part is a folder that is being built.
-type part struct {
-	name string
-	root *os.Root
-	mark *os.File
-}
-
-func (p *part) close() {
-	_ = p.mark.Close() // only its lock was of use
-	_ = p.root.Close()
-}
-
-// openPart makes NAME.part with its mark. leftover tells that one of a killed
-// run stood there and was removed.
-func openPart(parent *os.Root, name string) (p *part, leftover bool, err error) {
-	if err := refuseExisting(parent, name); err != nil {
-		return nil, false, err
-	}
-	partName := name + ".part"
-	if _, err := parent.Lstat(partName); err == nil {
-		if err := removeLeftover(parent, partName); err != nil {
-			return nil, false, err
-		}
-		leftover = true
-	}
-	if err := parent.Mkdir(partName, 0o700); err != nil {
-		return nil, leftover, err
-	}
-	root, err := parent.OpenRoot(partName)
+func writeDir(ctx context.Context, target string, plan *Plan, written *Written) error {
+	dir, err := whole.NewDir(target, whole.Options{Found: func(l whole.Leftover) { written.Leftover = l.Part }})
 	if err != nil {
-		return nil, leftover, err
-	}
-	mark, err := root.OpenFile(partMark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err == nil {
-		err = lock(mark)
-	}
-	if err != nil {
-		_ = root.Close()
-		return nil, leftover, errors.Join(err, parent.RemoveAll(partName))
-	}
-	return &part{name: partName, root: root, mark: mark}, leftover, nil
-}
-
-func refuseExisting(parent *os.Root, name string) error {
-	_, err := parent.Lstat(name)
-	switch {
-	case err == nil:
-		return ErrExists
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	}
-	return err
-}
-
-// removeLeftover removes a NAME.part that bears the mark and that nobody holds,
-// and one that is empty: its maker was killed before it could set the mark.
-func removeLeftover(parent *os.Root, partName string) error {
-	mark, err := parent.Open(path.Join(partName, partMark))
-	info, statErr := parent.Lstat(partName)
-	if errors.Is(err, fs.ErrNotExist) && statErr == nil && info.IsDir() && parent.Remove(partName) == nil {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("%q is in the way and was not made by this tool: %w", partName, ErrExists)
-	}
-	defer mark.Close()
-	if err := lock(mark); err != nil {
 		return err
 	}
-	return parent.RemoveAll(partName)
-}
-
-// lock takes the lock of a mark; it is gone with the process that holds it.
-func lock(mark *os.File) error {
-	err := syscall.Flock(int(mark.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return ErrInUse
+	root, err := dir.Root()
+	if err == nil {
+		err = fill(ctx, root, plan, written)
 	}
-	return err
+	if err == nil {
+		err = dir.Sync(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, dir.Discard())
+	}
+	return dir.Commit()
 }
 
-// fill writes, reads back and syncs all manifests. Syncing is a pass of its own:
-// the first call lets a journaling file system commit everything, and the rest
-// find little to do, where a sync after each write would commit each by itself.
-func (p *part) fill(ctx context.Context, plan *Plan, written *Written) error {
+// fill writes all manifests and reads them back.
+func fill(ctx context.Context, root *os.Root, plan *Plan, written *Written) error {
 	folders := map[string]bool{}
 	for _, m := range plan.Manifests {
 		if err := ctx.Err(); err != nil {
@@ -176,31 +74,18 @@ func (p *part) fill(ctx context.Context, plan *Plan, written *Written) error {
 			return fmt.Errorf("%s: %w", m.Object, err)
 		}
 		if folder := path.Dir(m.File); !folders[folder] {
-			if err := p.root.Mkdir(folder, 0o700); err != nil {
+			if err := root.Mkdir(folder, 0o700); err != nil {
 				return err
 			}
 			folders[folder] = true
 		}
-		if err := p.writeFile(m.File, text); err != nil {
+		if err := writeFile(root, m.File, text); err != nil {
 			return fmt.Errorf("file %q: %w", m.File, err)
 		}
 		written.Files++
 		written.Bytes += int64(len(text))
 	}
-	for _, m := range plan.Manifests {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		if err := syncPath(p.root, m.File); err != nil {
-			return fmt.Errorf("file %q: %w", m.File, err)
-		}
-	}
-	for folder := range folders {
-		if err := syncPath(p.root, folder); err != nil {
-			return err
-		}
-	}
-	return syncPath(p.root, ".")
+	return nil
 }
 
 // bytes is what the manifest's file holds.
@@ -216,8 +101,8 @@ func (m *Manifest) bytes() ([]byte, error) {
 }
 
 // writeFile writes a new file and reads it back.
-func (p *part) writeFile(name string, text []byte) (err error) {
-	f, err := p.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+func writeFile(root *os.Root, name string, text []byte) (err error) {
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -236,13 +121,4 @@ func (p *part) writeFile(name string, text []byte) (err error) {
 		return errors.New("what was read back is not what was written")
 	}
 	return nil
-}
-
-// syncPath brings a file or folder to the disk.
-func syncPath(root *os.Root, name string) error {
-	f, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

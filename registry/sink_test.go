@@ -160,7 +160,7 @@ func TestWriteDir(t *testing.T) {
 	before := treeOf(t, target)
 	_, err = registry.WriteDir(t.Context(), target, onePlan(t))
 	require.ErrorIs(t, err, registry.ErrExists)
-	require.ErrorContains(t, err, `restored": it exists already`)
+	require.ErrorContains(t, err, `restored" already exists`)
 	require.Equal(t, before, treeOf(t, target))
 }
 

@@ -44,6 +44,7 @@ func packageOrder() []string {
 		"archive",
 		"crypto",
 		"scenarios",
+		"internal/whole",
 	}
 }
 

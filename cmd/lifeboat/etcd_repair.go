@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -118,7 +117,7 @@ func (r *repairer) run() error {
 		err = r.writeDir(&report)
 	} else {
 		var written datadir.Saved
-		written, err = datadir.Save(ctx, repaired.File, repaired.After.Size, r.target())
+		written, err = datadir.Save(ctx, repaired.File, repaired.After.Size, r.opts.writeTo(r.c, r.env, r.src.path, r.to))
 		report.Aside = written.Aside
 		err = errors.Join(err, repaired.File.Close())
 	}
@@ -143,11 +142,6 @@ func (r *repairer) refuse() error {
 	return nil
 }
 
-// target is the file to write.
-func (r *repairer) target() datadir.Target {
-	return datadir.Target{Path: r.to, Replace: r.c.Bool("replace"), Now: time.Now()}
-}
-
 // writeDir makes a data dir of the repaired database, as restore does.
 func (r *repairer) writeDir(report *repairReport) error {
 	ctx := r.c.Context
@@ -161,9 +155,6 @@ func (r *repairer) writeDir(report *repairReport) error {
 	rs, plan, err := r.planDir(&src)
 	if err != nil {
 		return err
-	}
-	for _, m := range plan.Members {
-		r.env.warnOfLeftovers(m.Builds)
 	}
 	phase := r.env.progress.Start("writing and checking "+r.to, 0)
 	report.DataDir, err = plan.Run(ctx)

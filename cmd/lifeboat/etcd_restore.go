@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -170,10 +169,9 @@ func (r *restorer) options() (datadir.RestoreOptions, error) {
 	if err != nil {
 		return o, err
 	}
-	now := time.Now()
 	o.InitialCluster = names.String()
 	for _, m := range names.write {
-		target := datadir.Target{Path: r.to, Replace: r.c.Bool("replace"), Now: now}
+		target := r.opts.writeTo(r.c, r.env, r.src.path, r.to)
 		if names.all {
 			target.Path = filepath.Join(r.to, m.name)
 		}
@@ -183,9 +181,6 @@ func (r *restorer) options() (datadir.RestoreOptions, error) {
 }
 
 func (r *restorer) run(plan *datadir.RestorePlan) error {
-	for _, m := range plan.Members {
-		r.env.warnOfLeftovers(m.Builds)
-	}
 	phase := r.env.progress.Start("writing and checking "+r.to, 0)
 	result, err := plan.Run(r.c.Context)
 	phase.Done()

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/hex"
 	"path/filepath"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -36,7 +35,7 @@ func etcdSaveCommand(env *environment) *cli.Command {
 				return err
 			}
 			defer src.Close()
-			return etcdSave(c, env, src, to)
+			return etcdSave(c, env, opts, src, to)
 		},
 	}
 }
@@ -51,7 +50,7 @@ type savedSnapshot struct {
 	Aside    string        `json:"aside,omitempty"` // where the file went that stood there
 }
 
-func etcdSave(c *cli.Context, env *environment, src *source, to string) error {
+func etcdSave(c *cli.Context, env *environment, opts sourceOptions, src *source, to string) error {
 	info, err := src.db.Info(c.Context)
 	if err != nil {
 		return err
@@ -61,7 +60,7 @@ func etcdSave(c *cli.Context, env *environment, src *source, to string) error {
 		return err
 	}
 	phase := env.progress.Start("saving "+filepath.Base(to), info.Size)
-	written, err := datadir.Save(c.Context, src.file, info.Size, datadir.Target{Path: to, Replace: c.Bool("replace"), Now: time.Now()})
+	written, err := datadir.Save(c.Context, src.file, info.Size, opts.writeTo(c, env, src.path, to))
 	phase.Done()
 	if err != nil {
 		return targetHint(err)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -47,14 +48,22 @@ func printUndo(out *section, target, aside string) {
 	}
 }
 
-// warnOfLeftovers names the half-made target of a run that was killed, before
-// it is removed.
-func (e *environment) warnOfLeftovers(part string) {
-	switch exists, aside := datadir.Leftover(part); {
-	case aside != "":
-		e.warn("a run was killed when it had just replaced something: that goes from %q to %q", part, aside)
-	case exists:
-		e.warn("removing %q, left behind by a run that was killed", part)
+// writeTo is the target of a command that reads src.
+func (o sourceOptions) writeTo(c *cli.Context, env *environment, src, to string) datadir.Target {
+	return datadir.Target{
+		Path: to, Replace: c.Bool("replace"), Now: time.Now(),
+		Sources: slices.Concat([]string{src}, o.PeerDirs, o.WALDirs), Found: env.foundLeftover,
+	}
+}
+
+// foundLeftover names what a killed run had left.
+func (e *environment) foundLeftover(l datadir.Leftover) {
+	e.warn("removed %q, which a killed run had left", l.Part)
+	switch {
+	case l.Aside != "":
+		e.warn("that run had replaced something, which is kept as %q", l.Aside)
+	case l.Back != "":
+		e.warn("that run was about to replace something, which stands at %q again", l.Back)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/crypto"
-	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/internal/whole"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
@@ -173,8 +173,9 @@ func sentinels() []struct {
 		{archive.ErrManySnapshots, exitRefused}, // which one is the cluster's is not ours to guess
 		{snapshot.ErrInUse, exitRefused},
 		{etcdproc.ErrNewer, exitRefused},
-		{registry.ErrExists, exitRefused},
-		{registry.ErrInUse, exitRefused},
+		{whole.ErrExists, exitRefused},
+		{whole.ErrInUse, exitRefused},
+		{whole.ErrSource, exitRefused},
 		{fs.ErrExist, exitRefused},
 		{crypto.ErrSignature, exitDamaged},
 		{crypto.ErrRecipients, exitUsage},

@@ -1,6 +1,7 @@
 package datadir
 
 import (
+	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -31,4 +32,12 @@ func fdPath(f *os.File) string {
 		return "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
 	}
 	return "/dev/fd/" + strconv.Itoa(int(f.Fd()))
+}
+
+func syncFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

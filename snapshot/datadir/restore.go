@@ -148,13 +148,8 @@ func (p *RestorePlan) planMember(m NewMember) (PlannedMember, error) {
 	if err != nil {
 		return PlannedMember{}, err
 	}
-	if place.aside != "" {
-		if err := (&Dir{Path: m.Target.Path}).InUse(); err != nil {
-			return PlannedMember{}, err
-		}
-	}
 	planned := PlannedMember{
-		Name: m.Name, PeerURLs: m.PeerURLs, DataDir: m.Target.Path, Builds: place.part, Renames: place.final, Aside: place.aside,
+		Name: m.Name, PeerURLs: m.PeerURLs, DataDir: m.Target.Path, Builds: place.Part, Renames: place.Final, Aside: place.Aside,
 	}
 	if m.WALDir != "" {
 		if planned.WALDir, err = filepath.Abs(m.WALDir); err != nil {
@@ -164,7 +159,7 @@ func (p *RestorePlan) planMember(m NewMember) (PlannedMember, error) {
 			return PlannedMember{}, fmt.Errorf("log folder %q: %w", m.WALDir, os.ErrExist)
 		}
 	}
-	return planned, checkSpace(existing(filepath.Dir(place.part)), p.Bytes*int64(len(p.opts.Members)))
+	return planned, checkSpace(existing(filepath.Dir(place.Part)), p.Bytes*int64(len(p.opts.Members)))
 }
 
 // newestRecord is the revision of the newest record. It is below the newest
@@ -221,7 +216,7 @@ func (p *RestorePlan) run(ctx context.Context) (_ *Restored, err error) {
 	}()
 	result := &Restored{RestorePlan: p}
 	for i, m := range p.opts.Members {
-		b, err := beginMember(m, p.Members[i])
+		b, err := beginMember(m, p.Members[i], p.opts.Owner)
 		if err != nil {
 			return nil, err
 		}
@@ -236,12 +231,14 @@ func (p *RestorePlan) run(ctx context.Context) (_ *Restored, err error) {
 		}
 	}
 	for _, b := range builds {
-		if err := b.sync(); err != nil {
+		if err := b.sync(ctx); err != nil {
 			return nil, fmt.Errorf("syncing member %q: %w", b.member.Name, err)
 		}
 	}
-	for _, b := range builds {
-		if err := b.commitAll(); err != nil {
+	for i, b := range builds {
+		err := b.commitAll()
+		p.Members[i].Aside = b.member.Aside // somebody may have taken the name that was planned
+		if err != nil {
 			return nil, fmt.Errorf("putting member %q in its place: %w", b.member.Name, err)
 		}
 	}
@@ -282,7 +279,7 @@ func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.
 	}
 	result.Hash = hash
 	if p.BootCheck {
-		trial, err := etcdproc.Try(ctx, b.data, b.walBuilt(), b.part)
+		trial, err := etcdproc.Try(ctx, b.Data, b.walBuilt(), b.Part)
 		if err != nil {
 			return err
 		}
@@ -292,17 +289,15 @@ func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.
 		}
 		result.Boots = append(result.Boots, trial)
 	}
-	if _, err := synced(); err != nil {
-		return err
-	}
-	return p.opts.Owner.apply(b)
+	_, err = synced()
+	return err
 }
 
 // writeMember has a child make the dir, and copies the database meanwhile.
 func (p *RestorePlan) writeMember(ctx context.Context, b *memberBuild, file *os.File) error {
 	req := restoreRequest{
 		Name: b.member.Name, PeerURLs: b.member.PeerURLs, InitialCluster: p.InitialCluster, Token: p.Token,
-		DataDir: b.data, WALDir: b.walBuilt(), Copy: filepath.Join(b.part, "database"),
+		DataDir: b.Data, WALDir: b.walBuilt(), Copy: filepath.Join(b.Part, "database"),
 	}
 	if p.opts.Bump > 0 {
 		req.Bump = uint64(p.NewRevision - p.newestRecord)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-dr/lifeboat/internal/whole"
 )
 
 // Saved is a file that Save has written.
@@ -23,7 +25,7 @@ type Saved struct {
 // behind it, to a file; target.Replace moves one that stands there aside. size
 // is that of the database's pages: a member's file may be longer.
 //
-// The file has no name until it is whole: a kill leaves nothing.
+// The file has no name until it is whole: a kill leaves none of its bytes.
 func Save(ctx context.Context, db *os.File, size int64, target Target) (Saved, error) {
 	s, err := save(ctx, db, size, target)
 	if err != nil {
@@ -33,27 +35,22 @@ func Save(ctx context.Context, db *os.File, size int64, target Target) (Saved, e
 }
 
 func save(ctx context.Context, db *os.File, size int64, target Target) (s Saved, err error) {
-	if s.Aside, err = target.file(); err != nil {
-		return s, err
-	}
 	if err := checkSpace(filepath.Dir(target.Path), size+sha256.Size); err != nil {
 		return s, err
 	}
-	out, err := newUnnamed(target.Path)
+	out, err := whole.NewFile(target.Path, target.options())
 	if err != nil {
 		return s, err
 	}
-	defer out.discard()
-	if s.Sum, err = copyAndHash(ctx, out.file, db, size); err != nil {
-		return s, err
+	if s.Sum, err = copyAndHash(ctx, out.File, db, size); err == nil {
+		_, err = out.WriteAt(s.Sum[:], size)
 	}
-	if _, err := out.file.WriteAt(s.Sum[:], size); err != nil {
-		return s, err
+	if err != nil {
+		return s, errors.Join(err, out.Discard())
 	}
-	if s.Aside != "" {
-		return s, out.replace(s.Aside)
-	}
-	return s, out.name()
+	err = out.Commit()
+	s.Aside = out.Aside
+	return s, err
 }
 
 // copyAndHash is copyPages and the sha256 sum of what was written, which is read

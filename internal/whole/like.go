@@ -1,0 +1,73 @@
+package whole
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// dress gives what was built the owner, the mode and the security label of what
+// it replaces; of the folder that it comes into the owner and the label alone.
+func (b *build) dress() error {
+	switch {
+	case b.exists:
+		info, err := like(b.Final, b.built)
+		if err != nil {
+			return err
+		}
+		if err := b.call("chmod", func() error { return os.Chmod(b.built, info.Mode().Perm()) }); err != nil {
+			return err
+		}
+	case b.inside:
+		if _, err := like(filepath.Dir(b.Final), b.built); err != nil {
+			return err
+		}
+	}
+	if o := b.opts.Owner; o != nil {
+		return walk(b.built, func(path string) error { return os.Lchown(path, o.UID, o.GID) })
+	}
+	return nil
+}
+
+// like gives a tree the owner and the label of an old file or folder.
+func like(old, built string) (fs.FileInfo, error) {
+	info, err := os.Stat(old)
+	if err != nil {
+		return nil, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, fmt.Errorf("%q has no owner", old)
+	}
+	label := make([]byte, 1024)
+	n, err := unix.Lgetxattr(old, "security.selinux", label)
+	if err != nil {
+		n = 0 // no such label, or a system without any
+	}
+	return info, walk(built, func(path string) error {
+		if err := os.Lchown(path, int(stat.Uid), int(stat.Gid)); err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil
+		}
+		if err := unix.Lsetxattr(path, "security.selinux", label[:n], 0); err != nil && !errors.Is(err, unix.ENOTSUP) {
+			return &fs.PathError{Op: "setxattr", Path: path, Err: err}
+		}
+		return nil
+	})
+}
+
+func walk(root string, do func(path string) error) error {
+	return filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return do(path)
+	})
+}
