@@ -102,7 +102,8 @@ func readNote(part string) (r replaced, err error) {
 		err = json.Unmarshal(text, &n)
 	}
 	r.final = strings.TrimSuffix(part, partSuffix)
-	if err == nil && (!filepath.IsLocal(n.Built) || filepath.Base(n.Aside) != n.Aside || !strings.HasPrefix(n.Aside, filepath.Base(r.final)+asideSuffix)) {
+	if err == nil && (!filepath.IsLocal(n.Built) || filepath.Base(n.Aside) != n.Aside ||
+		!strings.HasPrefix(n.Aside, filepath.Base(r.final)+asideSuffix) || len(n.Aside) < len(filepath.Base(r.final)+asideSuffix+asideTime)) {
 		err = errors.New("its names are not those of a build")
 	}
 	if err == nil {

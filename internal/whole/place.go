@@ -26,6 +26,7 @@ type Place struct {
 const (
 	partSuffix  = ".part"
 	asideSuffix = ".old-"
+	asideTime   = "20060102T150405Z"
 	dataName    = "data"
 )
 
@@ -130,7 +131,7 @@ func freeAside(final string, now time.Time) (string, error) {
 	if now.IsZero() {
 		now = time.Now()
 	}
-	return numbered(final + asideSuffix + now.UTC().Format("20060102T150405Z"))
+	return numbered(final + asideSuffix + now.UTC().Format(asideTime))
 }
 
 // numbered is a name that nobody has: this one, or the first that is free with a

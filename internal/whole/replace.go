@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 // putNew gives what was built a name that nobody has.
@@ -50,7 +51,7 @@ func (b *build) moveAside(old string) (err error) {
 func (s steps) toAside(old, aside string) (string, error) {
 	err := s.renameNew("move aside", old, aside)
 	if errors.Is(err, fs.ErrExist) {
-		if aside, err = numbered(aside); err == nil {
+		if aside, err = numbered(aside[:strings.LastIndex(aside, asideSuffix)+len(asideSuffix)+len(asideTime)]); err == nil {
 			err = s.renameNew("move aside", old, aside)
 		}
 	}

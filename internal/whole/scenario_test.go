@@ -81,24 +81,40 @@ func (s scenario) prepare(t testing.TB) (dir string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	target := filepath.Join(dir, "target")
-	if s.link {
-		require.NoError(t, os.Mkdir(filepath.Join(dir, "disk"), 0o700))
-		require.NoError(t, os.Symlink("disk/target", target))
-	}
-	if s.mount || s.inside != "" {
-		require.NoError(t, os.Mkdir(target, 0o700))
-	}
 	if s.mount {
-		if err := syscall.Mount("tmpfs", target, "tmpfs", 0, "size=1m"); err != nil {
-			t.Skip("mounting takes root:", err)
-		}
-		t.Cleanup(func() { require.NoError(t, syscall.Unmount(target, 0)) })
+		require.NoError(t, os.Mkdir(target, 0o700))
+		mountSmall(t, target, "size=1m")
 		require.NoError(t, os.Mkdir(filepath.Join(target, "lost+found"), 0o700))
 	}
-	if s.old {
-		s.make(t, s.final(dir), "old")
-	}
+	require.NoError(t, s.prepareIn(dir))
 	return dir
+}
+
+// mountSmall mounts a file system that is unmounted at the end.
+func mountSmall(t testing.TB, dir, options string) {
+	t.Helper()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Skip("mounting takes root:", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+}
+
+// prepareIn makes what stands at the target before.
+func (s scenario) prepareIn(dir string) (err error) {
+	target := filepath.Join(dir, "target")
+	switch {
+	case s.link:
+		err = errors.Join(os.Mkdir(filepath.Join(dir, "disk"), 0o700), os.Symlink("disk/target", target))
+	case s.inside != "" && !s.mount:
+		err = os.Mkdir(target, 0o700)
+	}
+	if err != nil || !s.old {
+		return err
+	}
+	if s.dir {
+		return errors.Join(os.Mkdir(s.final(dir), 0o750), fill(s.final(dir), "old"))
+	}
+	return os.WriteFile(s.final(dir), []byte("old"), 0o640)
 }
 
 // final is what comes into being.
@@ -110,16 +126,6 @@ func (s scenario) final(dir string) string {
 		return filepath.Join(dir, "target", s.inside)
 	}
 	return filepath.Join(dir, "target")
-}
-
-func (s scenario) make(t testing.TB, path, text string) {
-	t.Helper()
-	if s.dir {
-		require.NoError(t, os.Mkdir(path, 0o750))
-		require.NoError(t, fill(path, text))
-	} else {
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o640))
-	}
 }
 
 func fill(dir, text string) error {

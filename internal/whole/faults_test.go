@@ -1,0 +1,122 @@
+package whole
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// faulty counts system calls and has one fail, or all from one on.
+type faulty struct {
+	scenario
+	at, calls int
+	onwards   bool
+	failed    []string
+}
+
+func (f *faulty) before(call string) error {
+	f.calls++
+	if f.calls-1 == f.at || f.onwards && f.calls > f.at {
+		f.failed = append(f.failed, call)
+		return syscall.EIO
+	}
+	return f.refuse(call)
+}
+
+// An error at each system call of every way of writing, for a moment or for good:
+// the run says so, what stood there stands there, unless the new one does, and
+// nothing is left that the next run does not put in order.
+func TestErrorAtEveryStep(t *testing.T) {
+	t.Parallel()
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			for _, onwards := range []bool{false, true} {
+				for at, more := 0, true; more; at++ {
+					dir := s.prepare(t)
+					f := &faulty{scenario: s, at: at, onwards: onwards}
+					err := s.write(dir, "new", Options{Existing: s.existing, before: f.before})
+					more = len(f.failed) > 0
+					h := history{scenario: s, dir: dir, wrote: []string{"new"}}
+					h.gap = h.gap && onwards // the way back fails as well
+					h.look(t)
+					switch text := s.text(t, s.final(dir)); {
+					case err != nil:
+						require.ErrorIs(t, err, syscall.EIO)
+						if !onwards && text != "new" {
+							s.requireNothingElse(t, dir)
+							require.Empty(t, s.asides(t, dir), "at %v", f.failed)
+						}
+					case text != "new":
+						require.Fail(t, "no error, and nothing written", "at %v", f.failed)
+					}
+					h.next(t)
+				}
+			}
+		})
+	}
+}
+
+// Runs that fail, die or end, one after the other on one target: the target is
+// always whole, and nothing that ever stood there is lost.
+func TestNothingIsLost(t *testing.T) {
+	t.Parallel()
+	aside := slices.DeleteFunc(scenarios(), func(s scenario) bool { return s.existing != MoveAside || s.mount })
+	rapid.Check(t, func(rt *rapid.T) {
+		s := rapid.SampledFrom(aside).Draw(rt, "scenario")
+		dir := s.prepare(t)
+		h := history{scenario: s, dir: dir}
+		h.gap = true // looked at below
+		for i := range rapid.IntRange(1, 6).Draw(rt, "runs") {
+			text := strconv.Itoa(i)
+			h.wrote = append(h.wrote, text)
+			f := &faulty{scenario: s, at: rapid.IntRange(0, 40).Draw(rt, "at"), onwards: rapid.Bool().Draw(rt, "onwards")}
+			err := s.write(dir, text, Options{Existing: MoveAside, before: f.before})
+			if err == nil {
+				require.Equal(rt, text, s.text(t, s.final(dir)))
+			}
+			h.look(t)
+			if s.text(t, s.final(dir)) == "" {
+				require.True(rt, s.gap && f.onwards, "there is no target after %v", f.failed)
+			}
+		}
+		h.next(t)
+	})
+}
+
+// A file system without room, at every number of files: what stands there stands
+// there, and nothing is left beside it.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	for _, s := range scenarios() {
+		if s.mount || s.without != nil {
+			continue
+		}
+		for inodes, written := 4, 0; written < 2; inodes++ {
+			require.Less(t, inodes, 60)
+			dir := t.TempDir()
+			mountSmall(t, dir, "size=1m,nr_inodes="+strconv.Itoa(inodes))
+			if s.prepareIn(dir) != nil {
+				continue // not even room for what stands there before
+			}
+			before := tree(t, dir)
+			err := s.write(dir, "new", Options{Existing: s.existing})
+			if err == nil {
+				require.Equal(t, "new", s.text(t, s.final(dir)))
+				written++
+				continue
+			}
+			require.ErrorIs(t, err, syscall.ENOSPC, "%s with %d inodes", s.name, inodes)
+			require.Equal(t, before, tree(t, dir), "%s with %d inodes", s.name, inodes)
+		}
+	}
+	dir := t.TempDir()
+	mountSmall(t, dir, "size=64k")
+	require.ErrorIs(t, WriteFile(filepath.Join(dir, "target"), make([]byte, 1<<20), Options{}), syscall.ENOSPC)
+	require.Len(t, tree(t, dir), 1)
+}
