@@ -1,0 +1,156 @@
+package registry
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// apart is by how much clocks may differ before one of them counts as
+	// wrong: NTP keeps machines far closer, and a slow write stays below.
+	apart = 2 * time.Second
+
+	// witnesses are how many other clocks are asked about a point, at most.
+	witnesses = 7
+)
+
+// judge takes out the points that most other clocks contradict, and all of a
+// clock of which most are. It names such clocks, and never takes one clock's
+// word against one other's.
+func (c *Clock) judge(points []point, names []string) []point {
+	points = withoutCopied(points, names)
+	before, after := askWitnesses(points, false), askWitnesses(points, true)
+	tallies := make([]sourceTally, len(names))
+	dropped := make([]bool, len(points))
+	for i, p := range points {
+		off := offBy(p, before[i], after[i])
+		dropped[i] = off.Abs() > apart && (len(before[i]) >= 2 || len(after[i]) >= 2)
+		tallies[p.source].add(off, dropped[i], slices.Concat(before[i], after[i]))
+	}
+	kept := points[:0:0]
+	for i, p := range points {
+		if !dropped[i] && tallies[p.source].wrong() == 0 {
+			kept = append(kept, p)
+		}
+	}
+	for i, t := range tallies {
+		if t.points > 0 {
+			c.Clocks = append(c.Clocks, ClockSource{Name: names[i], Points: t.points, Dropped: len(t.off), Off: t.wrong()})
+		}
+	}
+	slices.SortFunc(c.Clocks, func(a, b ClockSource) int { return strings.Compare(a.Name, b.Name) })
+	c.weigh(tallies)
+	return kept
+}
+
+// sourceTally is what became of a clock's points.
+type sourceTally struct {
+	points int
+	off    []time.Duration // of those dropped
+	apart  time.Duration   // the furthest outside the others
+	reach  time.Duration   // the furthest from one of the others, the time between them included
+}
+
+func (t *sourceTally) add(off time.Duration, dropped bool, others []time.Duration) {
+	t.points++
+	t.apart = max(t.apart, off.Abs())
+	if dropped {
+		t.off = append(t.off, off)
+	}
+	for _, d := range others {
+		t.reach = max(t.reach, d.Abs())
+	}
+}
+
+// wrong is by how much the clock is wrong, 0 where most of its points fit.
+func (t *sourceTally) wrong() time.Duration {
+	if 2*len(t.off) <= t.points {
+		return 0
+	}
+	slices.Sort(t.off)
+	return t.off[len(t.off)/2]
+}
+
+// weigh says what so few clocks cannot tell.
+func (c *Clock) weigh(tallies []sourceTally) {
+	switch len(c.Clocks) {
+	case 1:
+		c.Doubt = fmt.Sprintf("all times are of one clock (%s): whether it is right cannot be told", c.Clocks[0].Name)
+	case 2:
+		differ, reach := time.Duration(0), time.Duration(0)
+		for _, t := range tallies {
+			differ, reach = max(differ, t.apart), max(reach, t.reach)
+		}
+		if differ <= apart {
+			return
+		}
+		c.doubt = reach
+		c.Doubt = fmt.Sprintf("the clocks %q and %q differ by up to %s: which of them is right cannot be told",
+			c.Clocks[0].Name, c.Clocks[1].Name, reach.Round(time.Second))
+	}
+}
+
+// withoutCopied leaves creation times out where they do not ascend with their
+// revisions: a cluster whose keys were copied one by one into a new etcd has
+// revisions that tell nothing of it.
+func withoutCopied(points []point, names []string) []point {
+	source := slices.Index(names, creations)
+	var newest time.Time
+	all, behind := 0, 0
+	for _, p := range points {
+		if p.source != source {
+			continue
+		}
+		all++
+		if p.low.Add(creationTakes).Before(newest) {
+			behind++
+		}
+		newest = later(newest, p.low)
+	}
+	if 4*behind <= all {
+		return points
+	}
+	return slices.DeleteFunc(points, func(p point) bool { return p.source == source })
+}
+
+// askWitnesses gives for each point what other clocks said last before it, or
+// first after it, each once, sorted.
+func askWitnesses(points []point, after bool) [][]time.Duration {
+	said := make([][]time.Duration, len(points))
+	var recent []point // of each clock one, the nearest first
+	for n := range points {
+		i := n
+		if after {
+			i = len(points) - 1 - n
+		}
+		p := points[i]
+		for _, w := range recent {
+			if w.source != p.source && len(said[i]) < witnesses {
+				said[i] = append(said[i], p.low.Sub(w.low))
+			}
+		}
+		slices.Sort(said[i])
+		if at := slices.IndexFunc(recent, func(w point) bool { return w.source == p.source }); at >= 0 {
+			recent = slices.Delete(recent, at, at+1)
+		}
+		recent = slices.Insert(recent, 0, p)[:min(len(recent)+1, witnesses+1)]
+	}
+	return said
+}
+
+// offBy is by how much a point lies outside what most witnesses leave for it:
+// not before those that came before, not after those that came after. Of an
+// even number of them the milder half decides.
+func offBy(p point, before, after []time.Duration) time.Duration {
+	ahead, behind := time.Duration(0), time.Duration(0)
+	if n := len(after); n > 0 {
+		ahead = max(0, after[(n-1)/2]) // p is this much later than what was written after it
+	}
+	if n := len(before); n > 0 {
+		behind = max(0, -before[n/2]-p.slack)
+	}
+	return cmp.Or(ahead, -behind)
+}
