@@ -77,6 +77,7 @@ func TestJoinedHistory(t *testing.T) {
 		}
 		steps[""] = func(rt *rapid.T) { require.NoError(rt, live.writeDown(rt.Context())) }
 		rt.Repeat(steps)
+		require.NoError(rt, live.writeDown(rt.Context()))
 		saved = append(saved, filepath.Join(dir, "last"))
 		require.NoError(rt, live.save(saved[len(saved)-1]))
 		parts := openParts(rt, rapid.Permutation(saved).Draw(rt, "order"))
