@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 export GOFLAGS     := -trimpath -buildvcs=false
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
-LDFLAGS := -s -w -buildid= -X main.linkedVersion=$(VERSION)
+LDFLAGS := -s -w -buildid= -X github.com/lifeboat-dr/lifeboat/cmd/internal/console.linkedVersion=$(VERSION)
 
 .DEFAULT_GOAL := help
 .PHONY: report-shot report-shot-tools interop-tools help build demo test short race lint fmt fuzz bench soak cross interop golden tidy-check cover clean

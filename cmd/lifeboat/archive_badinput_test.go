@@ -15,6 +15,8 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/armor"
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // badArchive is a file that list, unpack and verify meet with the same exit
@@ -22,9 +24,9 @@ import (
 type badArchive struct {
 	data   []byte
 	args   []string
-	code   exitCode
-	words  string   // of standard error
-	verify exitCode // of verify alone, where it is another one
+	code   console.ExitCode
+	words  string           // of standard error
+	verify console.ExitCode // of verify alone, where it is another one
 }
 
 // What people, disks and enemies make of archives: each has an exit code that
@@ -67,7 +69,7 @@ func TestArchivesAsTheyCome(t *testing.T) {
 			after, err := stateOf(src)
 			require.NoError(t, err)
 			require.Equal(t, before, after)
-			if c.code == exitDone {
+			if c.code == console.ExitDone {
 				require.DirExists(t, out)
 				require.NoError(t, os.RemoveAll(out))
 			}
@@ -100,32 +102,32 @@ func encryptedInputs(t testing.TB, s *scene, sealed []byte) map[string]badArchiv
 		return []byte("age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA " + factor + "\n" + strings.Repeat("A", 43) + "\n" + mac)
 	}
 	return map[string]badArchive{
-		"encrypted, and no key given":         {sealed, nil, exitNoKey, "encrypted to X25519 (1); no identity was given", 0},
-		"encrypted to somebody else":          {ageOf(t, s.backup.archive, stranger.Recipient()), open, exitNoKey, "identities tried: 1", 0},
-		"encrypted to a plugin alone":         {[]byte("age-encryption.org/v1\n-> piv-p256 AAAA\n\n" + mac), open, exitNoKey, "piv-p256 (1)", 0},
-		"armored, CRLF, blanks before it":     {crlf, open, exitDone, "", 0},
-		"armored, behind a byte order mark":   {append([]byte("\xef\xbb\xbf"), text.Bytes()...), open, exitDamaged, "not an archive", 0},
-		"armored, cut":                        {text.Bytes()[:text.Len()/2], open, exitDamaged, "armor", 0},
-		"armored, a bit":                      {flipped(text.Bytes(), text.Len()/2), open, exitDamaged, "", 0},
-		"header of two thousand recipients":   {[]byte("age-encryption.org/v1\n" + strings.Repeat("-> grease\n\n", 2000) + mac), open, exitDamaged, "header", 0},
-		"header of three megabytes":           {[]byte("age-encryption.org/v1\n-> " + strings.Repeat("A", 3<<20)), open, exitDamaged, "header", 0},
-		"passphrase that costs 4 GiB":         {scrypt("22"), []string{"--passphrase-file", phrase}, exitRefused, "work factor 22", 0},
-		"passphrase that costs 8 GiB":         {scrypt("23"), []string{"--passphrase-file", phrase}, exitRefused, "work factor 23", 0},
-		"passphrase that costs nothing":       {scrypt("0"), []string{"--passphrase-file", phrase}, exitDamaged, "scrypt", 0},
-		"passphrase cost with a zero before":  {scrypt("018"), []string{"--passphrase-file", phrase}, exitDamaged, "scrypt", 0},
-		"passphrase beside another recipient": {bytes.Replace(scrypt("10"), []byte("-> scrypt"), []byte("-> X25519 "+strings.Repeat("A", 43)+"\n"+strings.Repeat("A", 43)+"\n-> scrypt"), 1), open, exitRefused, "beside other recipients", 0},
-		"header's authentication flipped":     {flipped(sealed, header+8), open, exitDamaged, "age layer", 0},
-		"cut in the header":                   {sealed[:header-10], open, exitDamaged, "age layer", 0},
-		"cut in the nonce":                    {sealed[:payload+nonce/2], open, exitDamaged, "age layer", 0},
-		"cut a byte before a chunk's end":     {sealed[:payload+nonce+chunk-1], open, exitDamaged, "age layer", 0},
-		"cut at a chunk's end":                {sealed[:payload+nonce+chunk], open, exitDamaged, "age layer", 0},
-		"cut a byte behind a chunk's end":     {sealed[:payload+nonce+chunk+1], open, exitDamaged, "age layer", 0},
-		"a bit in the first chunk":            {flipped(sealed, payload+nonce+100), open, exitDamaged, "chunk 0", 0},
-		"a bit in the middle chunk":           {flipped(sealed, payload+nonce+chunk+100), open, exitDamaged, "chunk 1", 0},
-		"a bit in the last byte":              {flipped(sealed, len(sealed)-1), open, exitDamaged, "chunk", 0},
-		"two archives, one behind the other":  {append(bytes.Clone(sealed), sealed...), open, exitDamaged, "age layer", 0},
-		"encrypted twice":                     {ageOf(t, sealed, recipientOf(t, s)), open, exitDamaged, "an age file, still encrypted", 0},
-		"gpg file":                            {append([]byte("\x85\x02\x0c\x03"), make([]byte, 600)...), nil, exitDamaged, "no known format", 0},
+		"encrypted, and no key given":         {sealed, nil, console.ExitNoKey, "encrypted to X25519 (1); no identity was given", 0},
+		"encrypted to somebody else":          {ageOf(t, s.backup.archive, stranger.Recipient()), open, console.ExitNoKey, "identities tried: 1", 0},
+		"encrypted to a plugin alone":         {[]byte("age-encryption.org/v1\n-> piv-p256 AAAA\n\n" + mac), open, console.ExitNoKey, "piv-p256 (1)", 0},
+		"armored, CRLF, blanks before it":     {crlf, open, console.ExitDone, "", 0},
+		"armored, behind a byte order mark":   {append([]byte("\xef\xbb\xbf"), text.Bytes()...), open, console.ExitDamaged, "not an archive", 0},
+		"armored, cut":                        {text.Bytes()[:text.Len()/2], open, console.ExitDamaged, "armor", 0},
+		"armored, a bit":                      {flipped(text.Bytes(), text.Len()/2), open, console.ExitDamaged, "", 0},
+		"header of two thousand recipients":   {[]byte("age-encryption.org/v1\n" + strings.Repeat("-> grease\n\n", 2000) + mac), open, console.ExitDamaged, "header", 0},
+		"header of three megabytes":           {[]byte("age-encryption.org/v1\n-> " + strings.Repeat("A", 3<<20)), open, console.ExitDamaged, "header", 0},
+		"passphrase that costs 4 GiB":         {scrypt("22"), []string{"--passphrase-file", phrase}, console.ExitRefused, "work factor 22", 0},
+		"passphrase that costs 8 GiB":         {scrypt("23"), []string{"--passphrase-file", phrase}, console.ExitRefused, "work factor 23", 0},
+		"passphrase that costs nothing":       {scrypt("0"), []string{"--passphrase-file", phrase}, console.ExitDamaged, "scrypt", 0},
+		"passphrase cost with a zero before":  {scrypt("018"), []string{"--passphrase-file", phrase}, console.ExitDamaged, "scrypt", 0},
+		"passphrase beside another recipient": {bytes.Replace(scrypt("10"), []byte("-> scrypt"), []byte("-> X25519 "+strings.Repeat("A", 43)+"\n"+strings.Repeat("A", 43)+"\n-> scrypt"), 1), open, console.ExitRefused, "beside other recipients", 0},
+		"header's authentication flipped":     {flipped(sealed, header+8), open, console.ExitDamaged, "age layer", 0},
+		"cut in the header":                   {sealed[:header-10], open, console.ExitDamaged, "age layer", 0},
+		"cut in the nonce":                    {sealed[:payload+nonce/2], open, console.ExitDamaged, "age layer", 0},
+		"cut a byte before a chunk's end":     {sealed[:payload+nonce+chunk-1], open, console.ExitDamaged, "age layer", 0},
+		"cut at a chunk's end":                {sealed[:payload+nonce+chunk], open, console.ExitDamaged, "age layer", 0},
+		"cut a byte behind a chunk's end":     {sealed[:payload+nonce+chunk+1], open, console.ExitDamaged, "age layer", 0},
+		"a bit in the first chunk":            {flipped(sealed, payload+nonce+100), open, console.ExitDamaged, "chunk 0", 0},
+		"a bit in the middle chunk":           {flipped(sealed, payload+nonce+chunk+100), open, console.ExitDamaged, "chunk 1", 0},
+		"a bit in the last byte":              {flipped(sealed, len(sealed)-1), open, console.ExitDamaged, "chunk", 0},
+		"two archives, one behind the other":  {append(bytes.Clone(sealed), sealed...), open, console.ExitDamaged, "age layer", 0},
+		"encrypted twice":                     {ageOf(t, sealed, recipientOf(t, s)), open, console.ExitDamaged, "an age file, still encrypted", 0},
+		"gpg file":                            {append([]byte("\x85\x02\x0c\x03"), make([]byte, 600)...), nil, console.ExitDamaged, "no known format", 0},
 	}
 }
 
@@ -149,44 +151,44 @@ func containerInputs(t testing.TB, s *scene) map[string]badArchive {
 	}
 	negative := patched(tarOf(t, entry{name: "x", data: []byte("x")}), 124, bytes.Repeat([]byte{0xff}, 12))
 	return map[string]badArchive{
-		"zstd under the name of gzip":           {zstdOf(t, b.tar), nil, exitDone, "", 0},
-		"zip":                                   {[]byte("PK\x03\x04" + strings.Repeat("x", 600)), nil, exitDamaged, "a zip file", 0},
-		"gzip of two members":                   {append(gzipOf(t, b.tar[:half]), gzipOf(t, b.tar[half:])...), nil, exitDone, "", 0},
-		"gzip with long names and comments":     {gzipWith(t, b.tar, strings.Repeat("n", 70_000)), nil, exitDamaged, "gzip", 0},
-		"gzip with a wrong header sum":          {headerSum(b.archive, 1), nil, exitDamaged, "gzip", 0},
-		"gzip with a right header sum":          {headerSum(b.archive, 0), nil, exitDone, "", 0},
-		"gzip in gzip":                          {gzipOf(t, b.archive), nil, exitDamaged, "a gzip file, and in it a gzip file", 0},
-		"bomb in a bomb":                        {gzipOf(t, gzipOf(t, make([]byte, 64<<20))), nil, exitDamaged, "no tar", 0},
-		"tar without its end":                   {content, nil, exitDamaged, "two zero blocks", 0},
-		"tar with half an end":                  {append(bytes.Clone(content), make([]byte, 512)...), nil, exitDamaged, "tar layer", 0},
-		"tar with bytes behind its end":         {append(bytes.Clone(b.tar), []byte(strings.Repeat("x", 512))...), nil, exitDamaged, "trailing data", 0},
-		"second tar behind the end":             {gzipOf(t, append(bytes.Clone(b.tar), b.tar...)), nil, exitRefused, "a second archive is appended", 0},
-		"name with a NUL":                       {tarWith(t, map[string]string{"path": "a\x00b"}, ""), nil, exitDamaged, "tar layer", 0},
-		"name of four kilobytes":                {tarWith(t, map[string]string{"path": strings.Repeat("n", 4096)}, ""), nil, exitRefused, "longer than 1024 bytes", 0},
-		"name that is not UTF-8":                {tarOf(t, entry{name: "a\xff"}), nil, exitRefused, "not UTF-8", 0},
-		"name with a line feed":                 {tarOf(t, entry{name: "a\nb"}), nil, exitRefused, "control", 0},
-		"name that dots lead out of":            {tarOf(t, entry{name: "./kubernetes/../../x"}), nil, exitRefused, "a name with ..", 0},
-		"hard link to /etc/shadow":              {tarOf(t, entry{name: "x", kind: tar.TypeLink, link: "/etc/shadow"}), nil, exitRefused, "leaves the archive", 0},
-		"file through a chain of links":         {tarOf(t, entry{name: "a", kind: tar.TypeSymlink, link: "b"}, entry{name: "b", kind: tar.TypeSymlink, link: "/tmp"}, entry{name: "a/x"}), nil, exitRefused, "through a file or a link", 0},
-		"link in the place of a folder":         {tarOf(t, entry{name: "a/", kind: tar.TypeDir}, entry{name: "a", kind: tar.TypeSymlink, link: "/tmp"}), nil, exitRefused, "was there before", 0},
-		"pipe":                                  {tarOf(t, entry{name: "x", kind: tar.TypeFifo}), nil, exitRefused, "type '6'", 0},
-		"type that nobody knows":                {patched(tarOf(t, entry{name: "x"}), 156, []byte("Z")), nil, exitRefused, "type 'Z'", 0},
-		"folder in the place of a file":         {tarOf(t, entry{name: "a"}, entry{name: "a/", kind: tar.TypeDir}), nil, exitRefused, "was there before", 0},
-		"file and the same as a folder":         {tarOf(t, entry{name: "a"}, entry{name: "a/b"}), nil, exitRefused, "through a file or a link", 0},
-		"size below zero":                       {negative, nil, exitDamaged, "tar layer", 0},
-		"size of a terabyte":                    {patched(tarOf(t, entry{name: "x"}), 124, []byte("\x80\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00")), nil, exitRefused, "unpacks to more than", 0},
-		"size that PAX says otherwise":          {tarWith(t, map[string]string{"size": "9999999"}, "abc"), nil, exitDamaged, "tar layer", 0},
-		"PAX record without its end":            {bytes.Replace(tarWith(t, map[string]string{"comment": "cc"}, ""), []byte("cc\n"), []byte("ccc"), 1), nil, exitDamaged, "tar layer", 0},
-		"global header that renames":            {patched(tarWith(t, map[string]string{"path": "../../x"}, ""), 156, []byte("g")), nil, exitRefused, "a global PAX header", 0},
-		"sparse file with ten million holes":    {sparse("10", "10000000\n"+strings.Repeat("0\n0\n", 1<<20)), nil, exitDamaged, "tar layer", 0},
-		"sparse file of eight exabytes":         {sparse("9223372036854775807", "1\n0\n0\n"+strings.Repeat("\x00", 506)), nil, exitRefused, "unpacks to more than", 0},
-		"twenty thousand empty files":           {gzipOf(t, tarOf(t, manyFiles(20_000)...)), nil, exitRefused, "more than 16384 entries", 0},
-		"folders a hundred deep":                {tarOf(t, entry{name: strings.Repeat("a/", 100) + "b"}), nil, exitRefused, "folders deep", 0},
-		"names that differ in case alone":       {withEntries(t, s, entry{name: "kubernetes/A", data: []byte("1")}, entry{name: "kubernetes/a", data: []byte("2")}), nil, exitDone, "", 0},
-		"names of another system":               {withEntries(t, s, entry{name: `C:x`}, entry{name: `\x`}), nil, exitDone, "", 0},
-		"hard link to itself and to what comes": {withEntries(t, s, entry{name: "l", kind: tar.TypeLink, link: "l"}, entry{name: "m", kind: tar.TypeLink, link: "n"}, entry{name: "n"}), nil, exitDone, "", 0},
-		"dangling links":                        {withEntries(t, s, entry{name: "kubernetes/l", kind: tar.TypeSymlink, link: "nothing"}, entry{name: "kubernetes/m", kind: tar.TypeSymlink, link: "/var/lib/x"}), nil, exitDone, "", 0},
-		"setuid, sticky, everybody may write":   {patched(tarOf(t, append([]entry{{name: "x"}}, harbourEntries(s)...)...), 100, []byte("0007777\x00")), nil, exitDone, "", 0},
+		"zstd under the name of gzip":           {zstdOf(t, b.tar), nil, console.ExitDone, "", 0},
+		"zip":                                   {[]byte("PK\x03\x04" + strings.Repeat("x", 600)), nil, console.ExitDamaged, "a zip file", 0},
+		"gzip of two members":                   {append(gzipOf(t, b.tar[:half]), gzipOf(t, b.tar[half:])...), nil, console.ExitDone, "", 0},
+		"gzip with long names and comments":     {gzipWith(t, b.tar, strings.Repeat("n", 70_000)), nil, console.ExitDamaged, "gzip", 0},
+		"gzip with a wrong header sum":          {headerSum(b.archive, 1), nil, console.ExitDamaged, "gzip", 0},
+		"gzip with a right header sum":          {headerSum(b.archive, 0), nil, console.ExitDone, "", 0},
+		"gzip in gzip":                          {gzipOf(t, b.archive), nil, console.ExitDamaged, "a gzip file, and in it a gzip file", 0},
+		"bomb in a bomb":                        {gzipOf(t, gzipOf(t, make([]byte, 64<<20))), nil, console.ExitDamaged, "no tar", 0},
+		"tar without its end":                   {content, nil, console.ExitDamaged, "two zero blocks", 0},
+		"tar with half an end":                  {append(bytes.Clone(content), make([]byte, 512)...), nil, console.ExitDamaged, "tar layer", 0},
+		"tar with bytes behind its end":         {append(bytes.Clone(b.tar), []byte(strings.Repeat("x", 512))...), nil, console.ExitDamaged, "trailing data", 0},
+		"second tar behind the end":             {gzipOf(t, append(bytes.Clone(b.tar), b.tar...)), nil, console.ExitRefused, "a second archive is appended", 0},
+		"name with a NUL":                       {tarWith(t, map[string]string{"path": "a\x00b"}, ""), nil, console.ExitDamaged, "tar layer", 0},
+		"name of four kilobytes":                {tarWith(t, map[string]string{"path": strings.Repeat("n", 4096)}, ""), nil, console.ExitRefused, "longer than 1024 bytes", 0},
+		"name that is not UTF-8":                {tarOf(t, entry{name: "a\xff"}), nil, console.ExitRefused, "not UTF-8", 0},
+		"name with a line feed":                 {tarOf(t, entry{name: "a\nb"}), nil, console.ExitRefused, "control", 0},
+		"name that dots lead out of":            {tarOf(t, entry{name: "./kubernetes/../../x"}), nil, console.ExitRefused, "a name with ..", 0},
+		"hard link to /etc/shadow":              {tarOf(t, entry{name: "x", kind: tar.TypeLink, link: "/etc/shadow"}), nil, console.ExitRefused, "leaves the archive", 0},
+		"file through a chain of links":         {tarOf(t, entry{name: "a", kind: tar.TypeSymlink, link: "b"}, entry{name: "b", kind: tar.TypeSymlink, link: "/tmp"}, entry{name: "a/x"}), nil, console.ExitRefused, "through a file or a link", 0},
+		"link in the place of a folder":         {tarOf(t, entry{name: "a/", kind: tar.TypeDir}, entry{name: "a", kind: tar.TypeSymlink, link: "/tmp"}), nil, console.ExitRefused, "was there before", 0},
+		"pipe":                                  {tarOf(t, entry{name: "x", kind: tar.TypeFifo}), nil, console.ExitRefused, "type '6'", 0},
+		"type that nobody knows":                {patched(tarOf(t, entry{name: "x"}), 156, []byte("Z")), nil, console.ExitRefused, "type 'Z'", 0},
+		"folder in the place of a file":         {tarOf(t, entry{name: "a"}, entry{name: "a/", kind: tar.TypeDir}), nil, console.ExitRefused, "was there before", 0},
+		"file and the same as a folder":         {tarOf(t, entry{name: "a"}, entry{name: "a/b"}), nil, console.ExitRefused, "through a file or a link", 0},
+		"size below zero":                       {negative, nil, console.ExitDamaged, "tar layer", 0},
+		"size of a terabyte":                    {patched(tarOf(t, entry{name: "x"}), 124, []byte("\x80\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00")), nil, console.ExitRefused, "unpacks to more than", 0},
+		"size that PAX says otherwise":          {tarWith(t, map[string]string{"size": "9999999"}, "abc"), nil, console.ExitDamaged, "tar layer", 0},
+		"PAX record without its end":            {bytes.Replace(tarWith(t, map[string]string{"comment": "cc"}, ""), []byte("cc\n"), []byte("ccc"), 1), nil, console.ExitDamaged, "tar layer", 0},
+		"global header that renames":            {patched(tarWith(t, map[string]string{"path": "../../x"}, ""), 156, []byte("g")), nil, console.ExitRefused, "a global PAX header", 0},
+		"sparse file with ten million holes":    {sparse("10", "10000000\n"+strings.Repeat("0\n0\n", 1<<20)), nil, console.ExitDamaged, "tar layer", 0},
+		"sparse file of eight exabytes":         {sparse("9223372036854775807", "1\n0\n0\n"+strings.Repeat("\x00", 506)), nil, console.ExitRefused, "unpacks to more than", 0},
+		"twenty thousand empty files":           {gzipOf(t, tarOf(t, manyFiles(20_000)...)), nil, console.ExitRefused, "more than 16384 entries", 0},
+		"folders a hundred deep":                {tarOf(t, entry{name: strings.Repeat("a/", 100) + "b"}), nil, console.ExitRefused, "folders deep", 0},
+		"names that differ in case alone":       {withEntries(t, s, entry{name: "kubernetes/A", data: []byte("1")}, entry{name: "kubernetes/a", data: []byte("2")}), nil, console.ExitDone, "", 0},
+		"names of another system":               {withEntries(t, s, entry{name: `C:x`}, entry{name: `\x`}), nil, console.ExitDone, "", 0},
+		"hard link to itself and to what comes": {withEntries(t, s, entry{name: "l", kind: tar.TypeLink, link: "l"}, entry{name: "m", kind: tar.TypeLink, link: "n"}, entry{name: "n"}), nil, console.ExitDone, "", 0},
+		"dangling links":                        {withEntries(t, s, entry{name: "kubernetes/l", kind: tar.TypeSymlink, link: "nothing"}, entry{name: "kubernetes/m", kind: tar.TypeSymlink, link: "/var/lib/x"}), nil, console.ExitDone, "", 0},
+		"setuid, sticky, everybody may write":   {patched(tarOf(t, append([]entry{{name: "x"}}, harbourEntries(s)...)...), 100, []byte("0007777\x00")), nil, console.ExitDone, "", 0},
 	}
 }
 
@@ -201,20 +203,20 @@ func contentInputs(t testing.TB, s *scene) map[string]badArchive {
 	db := b.snapshot[:len(b.snapshot)-32]
 	bombed := entry{name: "./kubernetes/manifests/kube-apiserver.yaml", data: []byte(anchorsBomb())}
 	return map[string]badArchive{
-		"no snapshot":                            {gzipOf(t, tarOf(t, b.files...)), nil, exitDone, "", exitDamaged},
-		"two snapshots":                          {withEntries(t, s, entry{name: "old.db", data: b.snapshot}), nil, exitDone, "", exitRefused},
-		"empty snapshot":                         {named(nil), nil, exitDone, "", exitDamaged},
-		"help text in the place of it":           {named([]byte("NAME:\n\tetcdctl\n\nUSAGE:\n\tetcdctl snapshot save\n")), nil, exitDone, "", exitDamaged},
-		"snapshot packed once more":              {named(gzipOf(t, b.snapshot)), nil, exitDone, "", exitDamaged},
-		"snapshot with a wrong sum":              {named(flipped(b.snapshot, len(b.snapshot)-5)), nil, exitDone, "", exitDamaged},
-		"snapshot cut at a page":                 {named(db[:len(db)/8192*4096]), nil, exitDone, "", exitDamaged},
-		"snapshot whose magic is wrong":          {named(flipped(flipped(db, 16), 4096+16)), nil, exitDone, "", exitDamaged},
-		"copy of a member's database":            {named(db), nil, exitDone, "", 0},
-		"no kubernetes/":                         {gzipOf(t, tarOf(t, entry{name: "etcd.db", data: b.snapshot})), nil, exitDone, "", 0},
-		"kubernetes/ without pki/":               {gzipOf(t, tarOf(t, append([]entry{{name: "etcd-backup.snapshot", data: b.snapshot}}, b.without("/pki/")...)...)), nil, exitDone, "", exitIncomplete},
-		"manifest that is a bomb of YAML":        {gzipOf(t, tarOf(t, append([]entry{{name: "etcd-backup.snapshot", data: b.snapshot}, bombed}, b.without("kube-apiserver.yaml")...)...)), nil, exitDone, "", 0},
-		"raw database as d8 packs it":            {gzipOf(t, tarOf(t, append([]entry{{name: "etcd.db", data: b.snapshot}}, b.files...)...)), nil, exitDone, "", 0},
-		"archive in which another one is packed": {gzipOf(t, tarOf(t, entry{name: "kube-backup.tar.gz", data: b.archive})), nil, exitDone, "", exitDamaged},
+		"no snapshot":                            {gzipOf(t, tarOf(t, b.files...)), nil, console.ExitDone, "", console.ExitDamaged},
+		"two snapshots":                          {withEntries(t, s, entry{name: "old.db", data: b.snapshot}), nil, console.ExitDone, "", console.ExitRefused},
+		"empty snapshot":                         {named(nil), nil, console.ExitDone, "", console.ExitDamaged},
+		"help text in the place of it":           {named([]byte("NAME:\n\tetcdctl\n\nUSAGE:\n\tetcdctl snapshot save\n")), nil, console.ExitDone, "", console.ExitDamaged},
+		"snapshot packed once more":              {named(gzipOf(t, b.snapshot)), nil, console.ExitDone, "", console.ExitDamaged},
+		"snapshot with a wrong sum":              {named(flipped(b.snapshot, len(b.snapshot)-5)), nil, console.ExitDone, "", console.ExitDamaged},
+		"snapshot cut at a page":                 {named(db[:len(db)/8192*4096]), nil, console.ExitDone, "", console.ExitDamaged},
+		"snapshot whose magic is wrong":          {named(flipped(flipped(db, 16), 4096+16)), nil, console.ExitDone, "", console.ExitDamaged},
+		"copy of a member's database":            {named(db), nil, console.ExitDone, "", 0},
+		"no kubernetes/":                         {gzipOf(t, tarOf(t, entry{name: "etcd.db", data: b.snapshot})), nil, console.ExitDone, "", 0},
+		"kubernetes/ without pki/":               {gzipOf(t, tarOf(t, append([]entry{{name: "etcd-backup.snapshot", data: b.snapshot}}, b.without("/pki/")...)...)), nil, console.ExitDone, "", console.ExitIncomplete},
+		"manifest that is a bomb of YAML":        {gzipOf(t, tarOf(t, append([]entry{{name: "etcd-backup.snapshot", data: b.snapshot}, bombed}, b.without("kube-apiserver.yaml")...)...)), nil, console.ExitDone, "", 0},
+		"raw database as d8 packs it":            {gzipOf(t, tarOf(t, append([]entry{{name: "etcd.db", data: b.snapshot}}, b.files...)...)), nil, console.ExitDone, "", 0},
+		"archive in which another one is packed": {gzipOf(t, tarOf(t, entry{name: "kube-backup.tar.gz", data: b.archive})), nil, console.ExitDone, "", console.ExitDamaged},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"aead.dev/minisign"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 )
 
@@ -38,23 +39,23 @@ func TestKeysAsTheyCome(t *testing.T) {
 		content []byte
 		mode    os.FileMode
 		args    []string
-		code    exitCode
+		code    console.ExitCode
 		words   string
 	}{
-		"as age-keygen writes it":       {append([]byte("# created: today\n# public key: x\n"), key...), 0o600, nil, exitDone, ""},
-		"CRLF":                          {bytes.ReplaceAll(append([]byte("# x\n"), key...), []byte("\n"), []byte("\r\n")), 0o600, nil, exitDone, ""},
-		"everybody may read it":         {key, 0o644, nil, exitDone, "can be read by others (mode 0644)"},
-		"the public key":                {[]byte(s.recipient + "\n"), 0o600, nil, exitFailed, "this is a public key"},
-		"a post-quantum public key":     {[]byte(pq.Text + "\n"), 0o600, nil, exitFailed, "this is a public key"},
-		"twenty megabytes":              {bytes.Repeat([]byte("#\n"), 10<<20), 0o600, nil, exitFailed, "longer than 16 MiB"},
-		"empty":                         {nil, 0o600, nil, exitFailed, "no identities found"},
-		"a typo in it":                  {bytes.Replace(key, key[20:24], []byte("OOOO"), 1), 0o600, nil, exitFailed, "line 1"},
-		"a signing key":                 {mustRead(t, s.signer), 0o600, nil, exitFailed, "line 1"},
-		"locked, no passphrase":         {locked.Bytes(), 0o600, nil, exitNoKey, "is locked, and no passphrase was given"},
-		"locked, with its passphrase":   {locked.Bytes(), 0o600, []string{"--passphrase-file", phrase}, exitDone, ""},
-		"locked, with another":          {locked.Bytes(), 0o600, []string{"--passphrase-file", s.signer}, exitNoKey, "is not the right one"},
-		"locked, cut":                   {locked.Bytes()[:locked.Len()/2], 0o600, []string{"--passphrase-file", phrase}, exitDamaged, ""},
-		"a plugin's, without --plugins": {[]byte("AGE-PLUGIN-YUBIKEY-1QQQQ\n"), 0o600, nil, exitFailed, "plugin"},
+		"as age-keygen writes it":       {append([]byte("# created: today\n# public key: x\n"), key...), 0o600, nil, console.ExitDone, ""},
+		"CRLF":                          {bytes.ReplaceAll(append([]byte("# x\n"), key...), []byte("\n"), []byte("\r\n")), 0o600, nil, console.ExitDone, ""},
+		"everybody may read it":         {key, 0o644, nil, console.ExitDone, "can be read by others (mode 0644)"},
+		"the public key":                {[]byte(s.recipient + "\n"), 0o600, nil, console.ExitFailed, "this is a public key"},
+		"a post-quantum public key":     {[]byte(pq.Text + "\n"), 0o600, nil, console.ExitFailed, "this is a public key"},
+		"twenty megabytes":              {bytes.Repeat([]byte("#\n"), 10<<20), 0o600, nil, console.ExitFailed, "longer than 16 MiB"},
+		"empty":                         {nil, 0o600, nil, console.ExitFailed, "no identities found"},
+		"a typo in it":                  {bytes.Replace(key, key[20:24], []byte("OOOO"), 1), 0o600, nil, console.ExitFailed, "line 1"},
+		"a signing key":                 {mustRead(t, s.signer), 0o600, nil, console.ExitFailed, "line 1"},
+		"locked, no passphrase":         {locked.Bytes(), 0o600, nil, console.ExitNoKey, "is locked, and no passphrase was given"},
+		"locked, with its passphrase":   {locked.Bytes(), 0o600, []string{"--passphrase-file", phrase}, console.ExitDone, ""},
+		"locked, with another":          {locked.Bytes(), 0o600, []string{"--passphrase-file", s.signer}, console.ExitNoKey, "is not the right one"},
+		"locked, cut":                   {locked.Bytes()[:locked.Len()/2], 0o600, []string{"--passphrase-file", phrase}, console.ExitDamaged, ""},
+		"a plugin's, without --plugins": {[]byte("AGE-PLUGIN-YUBIKEY-1QQQQ\n"), 0o600, nil, console.ExitFailed, "plugin"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,7 +73,7 @@ func TestKeysAsTheyCome(t *testing.T) {
 				require.Contains(t, r.stderr, c.words)
 				require.NotContains(t, r.stdout+r.stderr, "AGE-SECRET-KEY")
 				require.NotContains(t, r.stdout+r.stderr, strings.TrimSpace(string(key))[16:])
-				if c.code != exitDone {
+				if c.code != console.ExitDone {
 					require.NoDirExists(t, out)
 				}
 			}
@@ -93,7 +94,7 @@ func TestSignaturesAsTheyCome(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	path := s.create(t, "a.age", "-r", s.recipient, "--sign", s.signer)
-	good := mustRead(t, path+signatureSuffix)
+	good := mustRead(t, path+console.SignatureSuffix)
 	var key minisign.PrivateKey
 	require.NoError(t, key.UnmarshalText(bytes.TrimSpace(mustRead(t, s.signer))))
 	for name, signature := range map[string][]byte{
@@ -101,7 +102,7 @@ func TestSignaturesAsTheyCome(t *testing.T) {
 		"its trusted comment altered": bytes.Replace(good, []byte("revision=1485"), []byte("revision=9485"), 1),
 		"given twice":                 append(bytes.Clone(good), good...),
 		"cut":                         good[:len(good)-10],
-		"of another file":             mustRead(t, s.create(t, "b.age", "-r", s.recipient, "--sign", s.signer)+signatureSuffix),
+		"of another file":             mustRead(t, s.create(t, "b.age", "-r", s.recipient, "--sign", s.signer)+console.SignatureSuffix),
 		"too large":                   append(bytes.Clone(good), make([]byte, 1<<20)...),
 		"of no bytes":                 nil,
 	} {
@@ -109,7 +110,7 @@ func TestSignaturesAsTheyCome(t *testing.T) {
 			t.Parallel()
 			copied := filepath.Join(t.TempDir(), "a.age")
 			require.NoError(t, os.WriteFile(copied, mustRead(t, path), 0o600))
-			require.NoError(t, os.WriteFile(copied+signatureSuffix, signature, 0o600))
+			require.NoError(t, os.WriteFile(copied+console.SignatureSuffix, signature, 0o600))
 			for _, verb := range [][]string{{"archive", "verify"}, {"archive", "verify", "--quick"}, {"archive", "list"}, {"archive", "unpack", "--to", copied + ".out"}, {"archive", "decrypt", "--to", copied + ".out"}, {"archive", "rekey", "--add", s.recipient, "--to", copied + ".out"}, {"get", "ns"}, {"inspect"}} {
 				args := append([]string{verb[0]}, append(verb[1:], "-i", s.identity, "--pubkey", s.signer+".pub")...)
 				at := 1
@@ -118,7 +119,7 @@ func TestSignaturesAsTheyCome(t *testing.T) {
 				}
 				args = append(args[:at:at], append([]string{copied}, args[at:]...)...)
 				r := lifeboat(args...)
-				require.Equal(t, exitDamaged, r.code, "%q: %s", verb, r.stderr)
+				require.Equal(t, console.ExitDamaged, r.code, "%q: %s", verb, r.stderr)
 				require.Contains(t, r.stderr, "signature")
 				require.Empty(t, r.stdout)
 				require.NoFileExists(t, copied+".out")
@@ -134,7 +135,7 @@ func TestClockAhead(t *testing.T) {
 	ahead := time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 	require.NoError(t, os.Chtimes(s.snapshot, ahead, ahead))
 	r := lifeboat("archive", "verify", s.create(t, "a.tar.gz"))
-	require.Equal(t, exitDone, r.code, r.stdout)
+	require.Equal(t, console.ExitDone, r.code, r.stdout)
 	require.Contains(t, r.stdout, "2099-01-01T00:00:00Z")
 }
 
@@ -146,10 +147,10 @@ func TestPlacesAsTheyCome(t *testing.T) {
 	sealed := s.create(t, "a.age", "-r", s.recipient)
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(sealed, link))
-	require.Equal(t, exitDone, lifeboat("archive", "verify", link, "-i", s.identity).code)
+	require.Equal(t, console.ExitDone, lifeboat("archive", "verify", link, "-i", s.identity).code)
 	for _, verb := range [][]string{{"list"}, {"unpack", "--to", link + ".out"}, {"decrypt", "--to", link + ".out"}} {
 		r := lifeboat(append([]string{"archive", verb[0], s.kubernetes}, verb[1:]...)...)
-		require.Equal(t, exitFailed, r.code, r.stderr)
+		require.Equal(t, console.ExitFailed, r.code, r.stderr)
 		require.Contains(t, r.stderr, "folder")
 	}
 	require.NoFileExists(t, link+".out")
@@ -167,7 +168,7 @@ func TestPlacesAsTheyCome(t *testing.T) {
 		"rekey":   {"rekey", sealed, "-i", s.identity, "--add", s.recipient},
 	} {
 		r := lifeboat(append(append([]string{"archive"}, args...), "--to", filepath.Join(dir, "out"))...)
-		require.Equal(t, exitFailed, r.code, "%s: %s", name, r.stderr)
+		require.Equal(t, console.ExitFailed, r.code, "%s: %s", name, r.stderr)
 		require.Contains(t, r.stderr, "read-only file system", name)
 	}
 }

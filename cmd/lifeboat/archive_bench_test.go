@@ -18,6 +18,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
@@ -58,7 +59,7 @@ func BenchmarkArchive(b *testing.B) {
 		{name: "age -d | tar -tz", rounds: 3, do: func() error { return stockList(s, ours) }},
 		{name: "archive list", rounds: 3, do: command("archive", "list", ours, "-i", s.identity), versus: "age -d | tar -tz"},
 		{name: "archive verify", rounds: 3, do: func() error {
-			if r := lifeboat("archive", "verify", ours, "-i", s.identity); r.code != exitIncomplete { // a generated database has no member list
+			if r := lifeboat("archive", "verify", ours, "-i", s.identity); r.code != console.ExitIncomplete { // a generated database has no member list
 				return fmt.Errorf("exit %d: %s", r.code, r.stderr)
 			}
 			return nil

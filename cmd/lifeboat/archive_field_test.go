@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // upgradeCopy is where `kubeadm upgrade` leaves a copy of etcd's database
@@ -25,12 +27,12 @@ func TestUpgradedHost(t *testing.T) {
 	snapshot, old := entry{name: "./etcd-backup.snapshot", data: s.backup.snapshot}, entry{name: "./" + upgradeCopy, data: bare}
 	for name, c := range map[string]struct {
 		entries []entry
-		code    exitCode // of verify
+		code    console.ExitCode // of verify
 		words   string
 	}{
-		"snapshot first": {append(append([]entry{snapshot}, s.files...), old), exitDone, `sha256 trailer +good`},
-		"copy first":     {append(append([]entry{old}, s.files...), snapshot), exitDone, `sha256 trailer +good`},
-		"copy alone":     {append([]entry{old}, s.files...), exitIncomplete, `snapshot +MISMATCH +there is none: the only etcd database is "` + upgradeCopy},
+		"snapshot first": {append(append([]entry{snapshot}, s.files...), old), console.ExitDone, `sha256 trailer +good`},
+		"copy first":     {append(append([]entry{old}, s.files...), snapshot), console.ExitDone, `sha256 trailer +good`},
+		"copy alone":     {append([]entry{old}, s.files...), console.ExitIncomplete, `snapshot +MISMATCH +there is none: the only etcd database is "` + upgradeCopy},
 	} {
 		path := filepath.Join(t.TempDir(), "kube-backup.tar.gz")
 		require.NoError(t, os.WriteFile(path, gzipOf(t, tarOf(t, c.entries...)), 0o600))
@@ -39,18 +41,18 @@ func TestUpgradedHost(t *testing.T) {
 		require.Regexp(t, c.words, r.stdout, name)
 		require.Contains(t, r.stdout+r.stderr, upgradeCopy, name)
 		r = lifeboat("inspect", path)
-		require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+		require.Equal(t, console.ExitDone, r.code, "%s: %s", name, r.stderr)
 		require.Contains(t, r.stdout, upgradeCopy, name)
 		r = lifeboat("get", path, "namespaces", "-o", "name")
-		require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+		require.Equal(t, console.ExitDone, r.code, "%s: %s", name, r.stderr)
 		require.Contains(t, r.stdout, "namespace/infra-production", name)
 		r = lifeboat("extract", path, "-n", "infra-production", "--to", filepath.Join(t.TempDir(), "out"))
-		require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+		require.Equal(t, console.ExitDone, r.code, "%s: %s", name, r.stderr)
 	}
 
 	two := entry{name: "./kubernetes/tmp/kubeadm-backup-etcd-2025-03-01-10-20-30/etcd/member/snap/db", data: bare}
 	failed := entry{name: "./etcd-backup.snapshot"} // `etcdctl snapshot save` met a full disk
-	for code, entries := range map[exitCode][]entry{exitRefused: {old, two}, exitDamaged: {old, failed}} {
+	for code, entries := range map[console.ExitCode][]entry{console.ExitRefused: {old, two}, console.ExitDamaged: {old, failed}} {
 		path := filepath.Join(t.TempDir(), "kube-backup.tar.gz")
 		require.NoError(t, os.WriteFile(path, gzipOf(t, tarOf(t, entries...)), 0o600))
 		r := lifeboat("get", path, "ns")
@@ -68,10 +70,10 @@ func TestCreateOnUpgradedHost(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, s.backup.snapshot[:len(s.backup.snapshot)-sha256.Size], 0o600))
 	made := filepath.Join(s.dir, "made.tar.gz")
 	r := lifeboat("archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "--to", made)
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stderr, upgradeCopy)
 	r = lifeboat("archive", "verify", made)
-	require.Equal(t, exitDone, r.code, "%s%s", r.stdout, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, "%s%s", r.stdout, r.stderr)
 	require.Regexp(t, `snapshot +note +"`+upgradeCopy, r.stdout)
 	require.Regexp(t, `etcd hash +good`, r.stdout)
 }
@@ -89,7 +91,7 @@ func TestClusterWithKMS(t *testing.T) {
 	sum := sha256.Sum256(db)
 	require.NoError(t, os.WriteFile(s.snapshot, append(db, sum[:]...), 0o600))
 	r := lifeboat("archive", "verify", s.create(t, "kms.tar.gz"))
-	require.Equal(t, exitDone, r.code, "%s%s", r.stdout, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, "%s%s", r.stdout, r.stderr)
 	require.Regexp(t, `encryption keys +not checked +6 values are locked by kms v1 provider "vault-2026": only that KMS opens them`, r.stdout)
 }
 
@@ -105,22 +107,22 @@ func TestLinkedPKI(t *testing.T) {
 	require.NoError(t, err, "%s", tarred)
 	for _, path := range []string{made, hand} {
 		r := lifeboat("archive", "verify", path)
-		require.Equal(t, exitDone, r.code, "%s%s", r.stdout, r.stderr)
+		require.Equal(t, console.ExitDone, r.code, "%s%s", r.stdout, r.stderr)
 		require.Regexp(t, `cluster CA +good`, r.stdout)
 		require.Regexp(t, `token key +good`, r.stdout)
 
 		to := filepath.Join(t.TempDir(), "pki")
 		r = lifeboat("archive", "unpack", path, "kubernetes/pki", "--to", to)
-		require.Equal(t, exitIncomplete, r.code, r.stderr)
+		require.Equal(t, console.ExitIncomplete, r.code, r.stderr)
 		require.Contains(t, r.stderr, `that is "kubernetes/ssl" in the archive`)
 		require.NoFileExists(t, to)
 		r = lifeboat("archive", "unpack", path, "kubernetes/pki", "kubernetes/ssl", "--to", to)
-		require.Equal(t, exitIncomplete, r.code, r.stderr)
+		require.Equal(t, console.ExitIncomplete, r.code, r.stderr)
 		require.FileExists(t, filepath.Join(to, "kubernetes", "ssl", "ca.key"))
 	}
 	to := filepath.Join(t.TempDir(), "all")
 	r := lifeboat("archive", "unpack", made, "--links", "--to", to)
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.FileExists(t, filepath.Join(to, "kubernetes", "pki", "ca.key"))
 }
 
@@ -129,18 +131,18 @@ func TestCreateSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(s *scene) error
-		code   exitCode
+		code   console.ExitCode
 		words  string
 	}{
 		"pki elsewhere": {func(s *scene) error {
 			return errors.Join(os.Rename(filepath.Join(s.kubernetes, "pki"), filepath.Join(s.dir, "k8s-pki")), os.Symlink(filepath.Join(s.dir, "k8s-pki"), filepath.Join(s.kubernetes, "pki")))
-		}, exitIncomplete, "what it leads to is not"},
+		}, console.ExitIncomplete, "what it leads to is not"},
 		"one key elsewhere": {func(s *scene) error {
 			return errors.Join(os.Rename(filepath.Join(s.kubernetes, "pki", "ca.key"), filepath.Join(s.dir, "ca.key")), os.Symlink("../../ca.key", filepath.Join(s.kubernetes, "pki", "ca.key")))
-		}, exitIncomplete, `"kubernetes/pki/ca.key" leads out of the folder`},
-		"no pki":       {func(s *scene) error { return os.RemoveAll(filepath.Join(s.kubernetes, "pki")) }, exitIncomplete, "there is no pki"},
-		"no manifests": {func(s *scene) error { return os.RemoveAll(filepath.Join(s.kubernetes, "manifests")) }, exitIncomplete, "there is no manifests"},
-		"an old link":  {func(s *scene) error { return os.Symlink("nothing", filepath.Join(s.kubernetes, "old")) }, exitDone, "and nothing is there"},
+		}, console.ExitIncomplete, `"kubernetes/pki/ca.key" leads out of the folder`},
+		"no pki":       {func(s *scene) error { return os.RemoveAll(filepath.Join(s.kubernetes, "pki")) }, console.ExitIncomplete, "there is no pki"},
+		"no manifests": {func(s *scene) error { return os.RemoveAll(filepath.Join(s.kubernetes, "manifests")) }, console.ExitIncomplete, "there is no manifests"},
+		"an old link":  {func(s *scene) error { return os.Symlink("nothing", filepath.Join(s.kubernetes, "old")) }, console.ExitDone, "and nothing is there"},
 	} {
 		s := newScene(t)
 		require.NoError(t, c.change(s), name)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
@@ -36,7 +37,7 @@ func TestArchiveKilled(t *testing.T) {
 			dir := t.TempDir()
 			old, target := filepath.Join(dir, "yesterday"), filepath.Join(dir, "out")
 			require.NoError(t, os.WriteFile(old, []byte("yesterday's archive"), 0o600))
-			part := target + partSuffix
+			part := target + console.PartSuffix
 			if name == "unpack" {
 				part = target + ".part"
 			}
@@ -62,7 +63,7 @@ func TestArchiveKilled(t *testing.T) {
 			require.NoError(t, os.RemoveAll(target))
 			had := exists(t, part)
 			r := lifeboat(args...)
-			require.Equal(t, exitDone, r.code, r.stderr)
+			require.Equal(t, console.ExitDone, r.code, r.stderr)
 			if had {
 				require.Contains(t, r.stderr, filepath.Base(part)+`", which a killed run had left`)
 			}
@@ -119,15 +120,15 @@ func requireWhole(t testing.TB, verb, target string, s *scene) {
 	t.Helper()
 	switch verb {
 	case "decrypt":
-		require.Equal(t, exitDone, lifeboat("archive", "list", target).code)
+		require.Equal(t, console.ExitDone, lifeboat("archive", "list", target).code)
 	case "unpack":
 		require.Equal(t, mustRead(t, s.snapshot), mustRead(t, filepath.Join(target, "etcd-backup.snapshot")))
 		require.FileExists(t, filepath.Join(target, "MANIFEST.json"))
 	case "encrypt":
 		out := filepath.Join(t.TempDir(), "plain")
-		require.Equal(t, exitDone, lifeboat("archive", "decrypt", target, "-i", s.identity, "--to", out).code)
+		require.Equal(t, console.ExitDone, lifeboat("archive", "decrypt", target, "-i", s.identity, "--to", out).code)
 		require.Equal(t, mustRead(t, s.snapshot), mustRead(t, out))
 	default:
-		require.Equal(t, exitDone, lifeboat("archive", "list", target, "-i", s.identity).code)
+		require.Equal(t, console.ExitDone, lifeboat("archive", "list", target, "-i", s.identity).code)
 	}
 }

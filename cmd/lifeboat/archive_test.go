@@ -25,6 +25,7 @@ import (
 	"filippo.io/age"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 )
 
@@ -64,7 +65,7 @@ func (s *scene) create(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(s.dir, name)
 	r := lifeboat(append([]string{"archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "--node", "master-0", "--to", path}, args...)...)
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	return path
 }
 
@@ -80,21 +81,21 @@ func TestCreateRefuses(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		args  []string
-		code  exitCode
+		code  console.ExitCode
 		words string
 	}{
-		"help text":         {[]string{"--snapshot", file([]byte("NAME:\n\tetcdctl - A simple client\n\nUSAGE:\n\tetcdctl [flags]\n"))}, exitDamaged, "etcdctl's help text"},
-		"empty":             {[]string{"--snapshot", file(nil)}, exitDamaged, "empty"},
-		"torn":              {[]string{"--snapshot", file(s.backup.snapshot[:len(s.backup.snapshot)/2])}, exitDamaged, ""},
-		"one bit":           {[]string{"--snapshot", file(flipped(s.backup.snapshot, 1<<20))}, exitDamaged, "sha256 trailer"},
-		"not there":         {[]string{"--snapshot", "/nothing"}, exitFailed, "no such file"},
-		"an archive":        {[]string{"--snapshot", harbourArchive}, exitUsage, "is an archive already"},
-		"no folder":         {[]string{"--snapshot", s.snapshot, "--kubernetes", "/nothing"}, exitFailed, `"/nothing"`},
-		"bad recipient":     {[]string{"--snapshot", s.snapshot, "-r", "age1x"}, exitUsage, "recipient"},
-		"signing to stdout": {[]string{"--snapshot", s.snapshot, "--sign", s.signer, "--to", "-"}, exitUsage, "--sign"},
-		"bad level":         {[]string{"--snapshot", s.snapshot, "--compress", "zstd", "--level", "9"}, exitUsage, "levels 1 to 4"},
-		"bad compression":   {[]string{"--snapshot", s.snapshot, "--compress", "lzma"}, exitUsage, "lzma"},
-		"wrong signing key": {[]string{"--snapshot", s.snapshot, "--sign", s.identity}, exitFailed, "not a secret key of minisign"},
+		"help text":         {[]string{"--snapshot", file([]byte("NAME:\n\tetcdctl - A simple client\n\nUSAGE:\n\tetcdctl [flags]\n"))}, console.ExitDamaged, "etcdctl's help text"},
+		"empty":             {[]string{"--snapshot", file(nil)}, console.ExitDamaged, "empty"},
+		"torn":              {[]string{"--snapshot", file(s.backup.snapshot[:len(s.backup.snapshot)/2])}, console.ExitDamaged, ""},
+		"one bit":           {[]string{"--snapshot", file(flipped(s.backup.snapshot, 1<<20))}, console.ExitDamaged, "sha256 trailer"},
+		"not there":         {[]string{"--snapshot", "/nothing"}, console.ExitFailed, "no such file"},
+		"an archive":        {[]string{"--snapshot", harbourArchive}, console.ExitUsage, "is an archive already"},
+		"no folder":         {[]string{"--snapshot", s.snapshot, "--kubernetes", "/nothing"}, console.ExitFailed, `"/nothing"`},
+		"bad recipient":     {[]string{"--snapshot", s.snapshot, "-r", "age1x"}, console.ExitUsage, "recipient"},
+		"signing to stdout": {[]string{"--snapshot", s.snapshot, "--sign", s.signer, "--to", "-"}, console.ExitUsage, "--sign"},
+		"bad level":         {[]string{"--snapshot", s.snapshot, "--compress", "zstd", "--level", "9"}, console.ExitUsage, "levels 1 to 4"},
+		"bad compression":   {[]string{"--snapshot", s.snapshot, "--compress", "lzma"}, console.ExitUsage, "lzma"},
+		"wrong signing key": {[]string{"--snapshot", s.snapshot, "--sign", s.identity}, console.ExitFailed, "not a secret key of minisign"},
 	} {
 		args := append([]string{"archive", "create"}, c.args...)
 		if !strings.Contains(strings.Join(c.args, " "), "--to") {
@@ -115,7 +116,7 @@ func TestMixedUp(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	whole := lifeboat("archive", "verify", s.create(t, "whole.tar.gz"))
-	require.Equal(t, exitDone, whole.code, whole.stdout)
+	require.Equal(t, console.ExitDone, whole.code, whole.stdout)
 
 	caCert, caKey := foreignCA(t, time.Now().Add(time.Hour))
 	expiredCert, expiredKey := foreignCA(t, time.Now().Add(-time.Hour))
@@ -127,17 +128,17 @@ func TestMixedUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		change map[string][]byte // files of kubernetes/; nil removes
 		words  []string
-		code   exitCode
+		code   console.ExitCode
 	}{
-		"the CA of another cluster":  {map[string][]byte{"pki/ca.crt": caCert, "pki/ca.key": caKey}, []string{`cluster CA +MISMATCH`, `"kubernetes/pki/apiserver.crt": is not signed by the CA of that name`}, exitIncomplete},
-		"a CA that has ended":        {map[string][]byte{"pki/ca.crt": expiredCert, "pki/ca.key": expiredKey}, []string{`this CA ended`}, exitIncomplete},
-		"a certificate of other key": {map[string][]byte{"pki/apiserver.key": read("pki/apiserver-kubelet-client.key")}, []string{`"kubernetes/pki/apiserver.crt": its private key belongs to another certificate`}, exitIncomplete},
-		"other encryption keys":      {map[string][]byte{"encryption.yaml": swapKey(t, read("encryption.yaml"))}, []string{`encryption keys +MISMATCH +6 of 6 values locked by secretbox`}, exitIncomplete},
-		"no encryption keys":         {map[string][]byte{"encryption.yaml": nil}, []string{`encryption keys +MISMATCH`}, exitIncomplete},
-		"another member":             {map[string][]byte{"manifests/etcd.yaml": bytes.ReplaceAll(read("manifests/etcd.yaml"), []byte("--name=master-0"), []byte("--name=dock-0"))}, []string{`etcd member +MISMATCH +"dock-0" of the manifest is not in the snapshot's member list`}, exitIncomplete},
-		"another token key":          {map[string][]byte{"pki/sa.key": nil, "pki/sa.pub": publicPEM(t)}, []string{`token key +MISMATCH`}, exitIncomplete},
-		"no CA":                      {map[string][]byte{"pki/ca.crt": nil}, []string{`there is no kubernetes/pki/ca.crt`}, exitIncomplete},
-		"the CA's key kept apart":    {map[string][]byte{"pki/ca.key": {}}, []string{`certificates +note +"kubernetes/pki/ca.crt": there is no private key beside it`}, exitDone},
+		"the CA of another cluster":  {map[string][]byte{"pki/ca.crt": caCert, "pki/ca.key": caKey}, []string{`cluster CA +MISMATCH`, `"kubernetes/pki/apiserver.crt": is not signed by the CA of that name`}, console.ExitIncomplete},
+		"a CA that has ended":        {map[string][]byte{"pki/ca.crt": expiredCert, "pki/ca.key": expiredKey}, []string{`this CA ended`}, console.ExitIncomplete},
+		"a certificate of other key": {map[string][]byte{"pki/apiserver.key": read("pki/apiserver-kubelet-client.key")}, []string{`"kubernetes/pki/apiserver.crt": its private key belongs to another certificate`}, console.ExitIncomplete},
+		"other encryption keys":      {map[string][]byte{"encryption.yaml": swapKey(t, read("encryption.yaml"))}, []string{`encryption keys +MISMATCH +6 of 6 values locked by secretbox`}, console.ExitIncomplete},
+		"no encryption keys":         {map[string][]byte{"encryption.yaml": nil}, []string{`encryption keys +MISMATCH`}, console.ExitIncomplete},
+		"another member":             {map[string][]byte{"manifests/etcd.yaml": bytes.ReplaceAll(read("manifests/etcd.yaml"), []byte("--name=master-0"), []byte("--name=dock-0"))}, []string{`etcd member +MISMATCH +"dock-0" of the manifest is not in the snapshot's member list`}, console.ExitIncomplete},
+		"another token key":          {map[string][]byte{"pki/sa.key": nil, "pki/sa.pub": publicPEM(t)}, []string{`token key +MISMATCH`}, console.ExitIncomplete},
+		"no CA":                      {map[string][]byte{"pki/ca.crt": nil}, []string{`there is no kubernetes/pki/ca.crt`}, console.ExitIncomplete},
+		"the CA's key kept apart":    {map[string][]byte{"pki/ca.key": {}}, []string{`certificates +note +"kubernetes/pki/ca.crt": there is no private key beside it`}, console.ExitDone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -221,17 +222,17 @@ func TestManifestAgainstContent(t *testing.T) {
 	digest := fmt.Sprintf("%x", sha256.Sum256(s.backup.snapshot))
 	for name, c := range map[string]struct {
 		old, new, words string
-		code            exitCode
+		code            console.ExitCode
 	}{
-		"other content":  {"--name=master-0", "--name=master-X", "has other content than the manifest says", exitDamaged},
-		"another file":   {`"name": "kubernetes/pki/ca.crt"`, `"name": "kubernetes/pki/cb.crt"`, "in the archive and not in the manifest", exitDamaged},
-		"other snapshot": {digest, strings.Repeat("0", 64), `"etcd-backup.snapshot" has other content than the manifest says`, exitDamaged},
-		"etcd's hash":    {`"hash": 2834535985`, `"hash": 2834535986`, "etcd hash", exitDamaged},
-		"etcd's rev":     {`"revision": 1485`, `"revision": 1486`, "etcd hash", exitDamaged},
-		"newer format":   {`"format": 1,`, `"format": 2,`, "made by a newer version", exitRefused},
-		"newer feature":  {`"format": 1,`, `"format": 1,"requires":["x"],`, "made by a newer version", exitRefused},
-		"broken":         {`"format": 1,`, `"format": 1;`, "not the JSON of a manifest", exitDamaged},
-		"another member": {`"node": "master-0"`, `"node": "master-1"`, "", exitDone}, // no digest covers the manifest: a signature does
+		"other content":  {"--name=master-0", "--name=master-X", "has other content than the manifest says", console.ExitDamaged},
+		"another file":   {`"name": "kubernetes/pki/ca.crt"`, `"name": "kubernetes/pki/cb.crt"`, "in the archive and not in the manifest", console.ExitDamaged},
+		"other snapshot": {digest, strings.Repeat("0", 64), `"etcd-backup.snapshot" has other content than the manifest says`, console.ExitDamaged},
+		"etcd's hash":    {`"hash": 2834535985`, `"hash": 2834535986`, "etcd hash", console.ExitDamaged},
+		"etcd's rev":     {`"revision": 1485`, `"revision": 1486`, "etcd hash", console.ExitDamaged},
+		"newer format":   {`"format": 1,`, `"format": 2,`, "made by a newer version", console.ExitRefused},
+		"newer feature":  {`"format": 1,`, `"format": 1,"requires":["x"],`, "made by a newer version", console.ExitRefused},
+		"broken":         {`"format": 1,`, `"format": 1;`, "not the JSON of a manifest", console.ExitDamaged},
+		"another member": {`"node": "master-0"`, `"node": "master-1"`, "", console.ExitDone}, // no digest covers the manifest: a signature does
 	} {
 		changed := bytes.Replace(data, []byte(c.old), []byte(c.new), 1)
 		require.NotEqual(t, data, changed, name)
@@ -280,26 +281,26 @@ func TestBadArchives(t *testing.T) {
 	b := s.backup
 	for name, c := range map[string]struct {
 		data []byte
-		code exitCode
+		code console.ExitCode
 	}{
-		"empty":             {nil, exitDamaged},
-		"text":              {[]byte("hello"), exitDamaged},
-		"age v2":            {[]byte("age-encryption.org/v2\n-> X25519 a\nb\n--- c\n"), exitDamaged},
-		"age, cut":          {sealed[:len(sealed)-1], exitDamaged},
-		"age, header cut":   {sealed[:60], exitDamaged},
-		"age, bit":          {flipped(sealed, len(sealed)/2), exitDamaged},
-		"age, trailing":     {append(bytes.Clone(sealed), 0), exitDamaged},
-		"gzip, cut":         {b.archive[:len(b.archive)-9], exitDamaged},
-		"gzip, CRC":         {flipped(b.archive, len(b.archive)-7), exitDamaged},
-		"gzip, garbage":     {append(bytes.Clone(b.archive), "garbage"...), exitDamaged},
-		"second archive":    {append(bytes.Clone(b.archive), b.archive...), exitRefused},
-		"tar, no end":       {b.tar[:len(b.tar)/512*512-20480], exitDamaged},
-		"dots":              {gzipOf(t, tarOf(t, entry{name: "../x", data: []byte("x")})), exitRefused},
-		"backslash dots":    {gzipOf(t, tarOf(t, entry{name: "a/../../x", data: []byte("x")})), exitRefused},
-		"device":            {gzipOf(t, tarOf(t, entry{name: "x", kind: tar.TypeChar})), exitRefused},
-		"twice":             {gzipOf(t, tarOf(t, entry{name: "ca.key"}, entry{name: "ca.key"})), exitRefused},
-		"through a symlink": {gzipOf(t, tarOf(t, entry{name: "a", kind: tar.TypeSymlink, link: "/tmp"}, entry{name: "a/x"})), exitRefused},
-		"escape in a name":  {gzipOf(t, tarOf(t, entry{name: "\x1b[2J"})), exitRefused},
+		"empty":             {nil, console.ExitDamaged},
+		"text":              {[]byte("hello"), console.ExitDamaged},
+		"age v2":            {[]byte("age-encryption.org/v2\n-> X25519 a\nb\n--- c\n"), console.ExitDamaged},
+		"age, cut":          {sealed[:len(sealed)-1], console.ExitDamaged},
+		"age, header cut":   {sealed[:60], console.ExitDamaged},
+		"age, bit":          {flipped(sealed, len(sealed)/2), console.ExitDamaged},
+		"age, trailing":     {append(bytes.Clone(sealed), 0), console.ExitDamaged},
+		"gzip, cut":         {b.archive[:len(b.archive)-9], console.ExitDamaged},
+		"gzip, CRC":         {flipped(b.archive, len(b.archive)-7), console.ExitDamaged},
+		"gzip, garbage":     {append(bytes.Clone(b.archive), "garbage"...), console.ExitDamaged},
+		"second archive":    {append(bytes.Clone(b.archive), b.archive...), console.ExitRefused},
+		"tar, no end":       {b.tar[:len(b.tar)/512*512-20480], console.ExitDamaged},
+		"dots":              {gzipOf(t, tarOf(t, entry{name: "../x", data: []byte("x")})), console.ExitRefused},
+		"backslash dots":    {gzipOf(t, tarOf(t, entry{name: "a/../../x", data: []byte("x")})), console.ExitRefused},
+		"device":            {gzipOf(t, tarOf(t, entry{name: "x", kind: tar.TypeChar})), console.ExitRefused},
+		"twice":             {gzipOf(t, tarOf(t, entry{name: "ca.key"}, entry{name: "ca.key"})), console.ExitRefused},
+		"through a symlink": {gzipOf(t, tarOf(t, entry{name: "a", kind: tar.TypeSymlink, link: "/tmp"}, entry{name: "a/x"})), console.ExitRefused},
+		"escape in a name":  {gzipOf(t, tarOf(t, entry{name: "\x1b[2J"})), console.ExitRefused},
 	} {
 		path := filepath.Join(t.TempDir(), "bad")
 		require.NoError(t, os.WriteFile(path, c.data, 0o600))
@@ -320,13 +321,13 @@ func TestStrangePartStays(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	target := filepath.Join(t.TempDir(), "out")
-	part := target + partSuffix
+	part := target + console.PartSuffix
 	create := func() result {
 		return lifeboat("archive", "create", "--snapshot", s.snapshot, "--to", target)
 	}
 	require.NoError(t, os.WriteFile(part, []byte("a download"), 0o644))
 	r := create()
-	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Equal(t, console.ExitRefused, r.code, r.stderr)
 	require.Contains(t, r.stderr, "no run of lifeboat left it")
 	require.FileExists(t, part)
 
@@ -335,17 +336,17 @@ func TestStrangePartStays(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, syscall.Flock(int(file.Fd()), syscall.LOCK_EX))
 	r = create()
-	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Equal(t, console.ExitRefused, r.code, r.stderr)
 	require.Contains(t, r.stderr, "another run is writing it")
 	require.NoError(t, file.Close())
 	r = create()
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stderr, "which a killed run had left")
 	require.NoFileExists(t, part)
 
 	require.NoError(t, os.Mkdir(filepath.Join(filepath.Dir(target), "folder.part"), 0o700))
 	r = lifeboat("archive", "unpack", target, "--to", filepath.Join(filepath.Dir(target), "folder"))
-	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Equal(t, console.ExitRefused, r.code, r.stderr)
 }
 
 // A file with the name of a part may be the source itself, or somebody's
@@ -365,7 +366,7 @@ func TestPartIsTheSource(t *testing.T) {
 		"rotate":  {sealed, []string{"rekey", "-i", s.identity, "--rotate", "--recipients", recipientFile(t, s)}},
 		"create":  {s.backup.snapshot, []string{"create", "--snapshot"}},
 	} {
-		for _, suffix := range []string{".part", partSuffix} {
+		for _, suffix := range []string{".part", console.PartSuffix} {
 			target := filepath.Join(t.TempDir(), "backup")
 			part := target + suffix
 			require.NoError(t, os.WriteFile(part, c.data, 0o600))
@@ -373,11 +374,11 @@ func TestPartIsTheSource(t *testing.T) {
 			require.NoError(t, os.Symlink(part, link))
 			for _, src := range []string{part, link} {
 				r := lifeboat(append(append([]string{"archive"}, c.args...), src, "--to", target)...)
-				if suffix == partSuffix {
-					require.Equal(t, exitRefused, r.code, "%s: %s", name, r.stderr)
+				if suffix == console.PartSuffix {
+					require.Equal(t, console.ExitRefused, r.code, "%s: %s", name, r.stderr)
 					require.NoFileExists(t, target, name)
 				} else {
-					require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+					require.Equal(t, console.ExitDone, r.code, "%s: %s", name, r.stderr)
 					require.NoError(t, os.Remove(target))
 				}
 				left, err := os.ReadFile(part)
@@ -391,13 +392,13 @@ func TestPartIsTheSource(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "folder")
 	src := filepath.Join(target+".part", "inner", "backup.tar.gz")
 	require.NoError(t, os.MkdirAll(filepath.Dir(src), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(target+".part", folderMark), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(target+".part", console.FolderMark), nil, 0o600))
 	require.NoError(t, os.WriteFile(src, s.backup.archive, 0o600))
 	r := lifeboat("archive", "unpack", src, "--to", target)
-	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Equal(t, console.ExitRefused, r.code, r.stderr)
 	require.FileExists(t, src)
 	r = lifeboat("archive", "unpack", harbourArchive, "--to", target)
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stderr, "which a killed run had left")
 }
 
@@ -430,7 +431,7 @@ func TestArchiveDiskFull(t *testing.T) {
 		"rekey":   {"rekey", sealed, "-i", s.identity, "--add", s.recipient},
 	} {
 		r := lifeboat(append(append([]string{"archive"}, args...), "--to", out)...)
-		require.Equal(t, exitFailed, r.code, "%s: %s", name, r.stderr)
+		require.Equal(t, console.ExitFailed, r.code, "%s: %s", name, r.stderr)
 		require.Contains(t, r.stderr, "no space left on device", name)
 		left, err := os.ReadDir(dir)
 		require.NoError(t, err)
@@ -455,7 +456,7 @@ func TestArchiveInterrupted(t *testing.T) {
 	} {
 		var stdout, stderr bytes.Buffer
 		args = append(append([]string{"lifeboat", "archive"}, args...), "--to", filepath.Join(dir, "out"))
-		require.Equal(t, exitInterrupted, run(ctx, args, strings.NewReader(""), &stdout, &stderr), stderr.String())
+		require.Equal(t, console.ExitInterrupted, run(ctx, args, strings.NewReader(""), &stdout, &stderr), stderr.String())
 		left, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		require.Empty(t, left, "%q", args)

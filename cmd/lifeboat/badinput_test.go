@@ -18,6 +18,8 @@ import (
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // backup is harbour's archive, taken apart.
@@ -118,7 +120,7 @@ func flipped(data []byte, at int) []byte {
 
 // result is what a run of the program left to see.
 type result struct {
-	code           exitCode
+	code           console.ExitCode
 	stdout, stderr string
 }
 
@@ -134,7 +136,7 @@ func lifeboat(args ...string) result {
 type badInput struct {
 	data  []byte
 	args  []string
-	code  exitCode
+	code  console.ExitCode
 	words string // in stderr
 	done  bool   // the target is written all the same
 }
@@ -158,54 +160,54 @@ func TestBadInput(t *testing.T) {
 	page := func(n int) int { return n * os.Getpagesize() }
 
 	cases := map[string]badInput{
-		"empty file":                  {data: nil, code: exitDamaged, words: "empty"},
-		"not an archive":              {data: []byte("\x00\x01\x02 nothing that anyone knows"), code: exitDamaged, words: "no known format"},
-		"help text saved as snapshot": {data: []byte("NAME:\n\tetcdctl - A simple command line client for etcd3.\n\nUSAGE:\n\tetcdctl [flags]\n"), code: exitDamaged, words: "etcdctl's help text"},
+		"empty file":                  {data: nil, code: console.ExitDamaged, words: "empty"},
+		"not an archive":              {data: []byte("\x00\x01\x02 nothing that anyone knows"), code: console.ExitDamaged, words: "no known format"},
+		"help text saved as snapshot": {data: []byte("NAME:\n\tetcdctl - A simple command line client for etcd3.\n\nUSAGE:\n\tetcdctl [flags]\n"), code: console.ExitDamaged, words: "etcdctl's help text"},
 		"help text in the archive": {data: gzipOf(t, tarOf(t, entry{name: "./etcd-backup.snapshot", data: []byte("NAME:\n\tetcdctl\n\nUSAGE:\n\tetcdctl snapshot save\n")})),
-			code: exitDamaged, words: "etcdctl's help text"},
-		"no snapshot":                          {data: gzipOf(t, tarOf(t, b.files...)), code: exitDamaged, words: "no etcd snapshot in the archive"},
-		"two snapshots":                        {data: gzipOf(t, tarOf(t, snapshot, entry{name: "./old.db", data: b.snapshot})), code: exitRefused, words: "more than one etcd snapshot"},
-		"gzip, cut":                            {data: b.archive[:len(b.archive)-20], code: exitDamaged, words: "gzip layer"},
-		"gzip, no CRC":                         {data: b.archive[:len(b.archive)-8], code: exitDamaged, words: "gzip layer"},
-		"gzip, CRC":                            {data: flipped(b.archive, len(b.archive)-6), code: exitDamaged, words: "gzip layer"},
-		"gzip, middle":                         {data: flipped(b.archive, len(b.archive)/2), code: exitDamaged, words: "offset"},
-		"tar, cut":                             {data: b.tar[:len(b.tar)/2], code: exitDamaged, words: "tar layer"},
-		"tar, header":                          {data: gzipOf(t, flipped(b.tar, len(b.tar)/512/2*512)), code: exitDamaged, words: ""},
-		"tar, no end":                          {data: gzipOf(t, bytes.TrimRight(b.tar, "\x00")), code: exitDamaged, words: "tar layer"},
-		"garbage after":                        {data: append(bytes.Clone(b.archive), "garbage"...), code: exitDamaged, words: "gzip"},
-		"a second archive after it":            {data: append(bytes.Clone(b.archive), b.archive...), code: exitRefused, words: "offset"},
-		"age, no identity":                     {data: locked, code: exitNoKey, words: "X25519"},
-		"age, wrong identity":                  {data: locked, args: []string{"-i", otherFile}, code: exitNoKey, words: "X25519"},
-		"age, header":                          {data: flipped(locked, bytes.Index(locked, []byte("\n--- "))+10), args: open, code: exitDamaged, words: "age"},
-		"age, chunk":                           {data: flipped(locked, len(locked)/2), args: open, code: exitDamaged, words: "age"},
-		"age, last chunk gone":                 {data: locked[:len(locked)-5000], args: open, code: exitDamaged, words: "age"},
-		"age, cut between chunks":              {data: locked[:200+16+3*(64<<10+16)], args: open, code: exitDamaged, words: "age"},
-		"age, trailing byte":                   {data: append(bytes.Clone(locked), 'x'), args: open, code: exitDamaged, words: "age"},
-		"trailer, one bit":                     {data: flipped(b.snapshot, len(b.snapshot)-3), code: exitDamaged, words: "sha256 trailer"},
-		"meta page with trailer":               {data: flipped(b.snapshot, 80), code: exitDamaged, words: "sha256 trailer"},
-		"leaf page with trailer":               {data: flipped(b.snapshot, len(b.snapshot)/2), code: exitDamaged, words: "sha256 trailer"},
-		"in the archive, one bit":              {data: gzipOf(t, tarOf(t, entry{name: "snap", data: flipped(b.snapshot, len(b.snapshot)/2)})), code: exitDamaged, words: "sha256 trailer"},
-		"database, cut at a page":              {data: db[:page(len(db)/page(1)-9)], code: exitDamaged, words: "page"},
-		"database, cut in a page":              {data: db[:page(100)+300], code: exitDamaged, words: ""},
-		"database, both metas":                 {data: flipped(flipped(db, 30), page(1)+30), code: exitDamaged, words: ""},
-		"no trailer, where required":           {data: db, args: []string{"--require-hash"}, code: exitDamaged, words: "--require-hash"},
-		"no trailer, where not":                {data: gzipOf(t, tarOf(t, append([]entry{{name: "db", data: db}}, b.files...)...)), code: exitDone, words: "no sha256 trailer", done: true},
-		"kubernetes/ missing":                  {data: gzipOf(t, tarOf(t, snapshot)), code: exitIncomplete, words: "secretbox", done: true},
-		"encryption key missing":               {data: gzipOf(t, tarOf(t, append([]entry{snapshot}, b.without("encryption.yaml")...)...)), code: exitIncomplete, words: "not in the backup", done: true},
-		"only what is locked":                  {data: gzipOf(t, tarOf(t, snapshot)), args: []string{"secrets", "-n", "d8-system"}, code: exitNoKey, words: "secretbox", done: true},
-		"zstd, cut":                            {data: zstdOf(t, b.tar)[:50_000], code: exitDamaged, words: "zstd layer"},
-		"gzip bomb":                            {data: gzipOf(t, make([]byte, 64<<20)), args: []string{"--max-size", "1MiB"}, code: exitRefused, words: "offset"},
-		"database in age, larger than allowed": {data: ageOf(t, b.snapshot, mine.Recipient()), args: append([]string{"--max-size", "1MiB"}, open...), code: exitRefused, words: "--max-size"},
-		"tar bomb":                             {data: gzipOf(t, tarOf(t, entry{name: "kubernetes/zeros", data: make([]byte, 64<<20)})), args: []string{"--max-size", "1MiB"}, code: exitRefused, words: "offset"},
-		"dots":                                 {data: gzipOf(t, tarOf(t, snapshot, entry{name: "../../etc/passwd", data: []byte("x")})), code: exitRefused, words: `"../../etc/passwd"`},
-		"absolute":                             {data: gzipOf(t, tarOf(t, snapshot, entry{name: "/etc/passwd", data: []byte("x")})), code: exitRefused, words: `"/etc/passwd"`},
-		"device":                               {data: gzipOf(t, tarOf(t, snapshot, entry{name: "kubernetes/sda", kind: tar.TypeBlock})), code: exitRefused, words: `"kubernetes/sda"`},
-		"same name twice":                      {data: gzipOf(t, tarOf(t, snapshot, entry{name: "kubernetes/a", data: []byte("x")}, entry{name: "kubernetes/a", data: []byte("y")})), code: exitRefused, words: `"kubernetes/a"`},
-		"terminal escape in a name":            {data: gzipOf(t, tarOf(t, snapshot, entry{name: "kubernetes/\x1b[2J", data: []byte("x")})), code: exitRefused, words: `\x1b[2J`},
-		"link, not followed":                   {data: gzipOf(t, tarOf(t, append(withFiles, entry{name: "kubernetes/shadow", kind: tar.TypeSymlink, link: "/etc/shadow"})...)), code: exitDone, words: `"kubernetes/shadow"`, done: true},
-		"unknown namespace":                    {data: b.archive, args: []string{"-n", "infra-prodution"}, code: exitFailed, words: `nearest are "infra-production"`},
-		"unknown kind":                         {data: b.archive, args: []string{"deploymnets"}, code: exitFailed, words: "deployments"},
-		"revision to come":                     {data: b.archive, args: []string{"--rev", "99999"}, code: exitFailed, words: "future revision"},
+			code: console.ExitDamaged, words: "etcdctl's help text"},
+		"no snapshot":                          {data: gzipOf(t, tarOf(t, b.files...)), code: console.ExitDamaged, words: "no etcd snapshot in the archive"},
+		"two snapshots":                        {data: gzipOf(t, tarOf(t, snapshot, entry{name: "./old.db", data: b.snapshot})), code: console.ExitRefused, words: "more than one etcd snapshot"},
+		"gzip, cut":                            {data: b.archive[:len(b.archive)-20], code: console.ExitDamaged, words: "gzip layer"},
+		"gzip, no CRC":                         {data: b.archive[:len(b.archive)-8], code: console.ExitDamaged, words: "gzip layer"},
+		"gzip, CRC":                            {data: flipped(b.archive, len(b.archive)-6), code: console.ExitDamaged, words: "gzip layer"},
+		"gzip, middle":                         {data: flipped(b.archive, len(b.archive)/2), code: console.ExitDamaged, words: "offset"},
+		"tar, cut":                             {data: b.tar[:len(b.tar)/2], code: console.ExitDamaged, words: "tar layer"},
+		"tar, header":                          {data: gzipOf(t, flipped(b.tar, len(b.tar)/512/2*512)), code: console.ExitDamaged, words: ""},
+		"tar, no end":                          {data: gzipOf(t, bytes.TrimRight(b.tar, "\x00")), code: console.ExitDamaged, words: "tar layer"},
+		"garbage after":                        {data: append(bytes.Clone(b.archive), "garbage"...), code: console.ExitDamaged, words: "gzip"},
+		"a second archive after it":            {data: append(bytes.Clone(b.archive), b.archive...), code: console.ExitRefused, words: "offset"},
+		"age, no identity":                     {data: locked, code: console.ExitNoKey, words: "X25519"},
+		"age, wrong identity":                  {data: locked, args: []string{"-i", otherFile}, code: console.ExitNoKey, words: "X25519"},
+		"age, header":                          {data: flipped(locked, bytes.Index(locked, []byte("\n--- "))+10), args: open, code: console.ExitDamaged, words: "age"},
+		"age, chunk":                           {data: flipped(locked, len(locked)/2), args: open, code: console.ExitDamaged, words: "age"},
+		"age, last chunk gone":                 {data: locked[:len(locked)-5000], args: open, code: console.ExitDamaged, words: "age"},
+		"age, cut between chunks":              {data: locked[:200+16+3*(64<<10+16)], args: open, code: console.ExitDamaged, words: "age"},
+		"age, trailing byte":                   {data: append(bytes.Clone(locked), 'x'), args: open, code: console.ExitDamaged, words: "age"},
+		"trailer, one bit":                     {data: flipped(b.snapshot, len(b.snapshot)-3), code: console.ExitDamaged, words: "sha256 trailer"},
+		"meta page with trailer":               {data: flipped(b.snapshot, 80), code: console.ExitDamaged, words: "sha256 trailer"},
+		"leaf page with trailer":               {data: flipped(b.snapshot, len(b.snapshot)/2), code: console.ExitDamaged, words: "sha256 trailer"},
+		"in the archive, one bit":              {data: gzipOf(t, tarOf(t, entry{name: "snap", data: flipped(b.snapshot, len(b.snapshot)/2)})), code: console.ExitDamaged, words: "sha256 trailer"},
+		"database, cut at a page":              {data: db[:page(len(db)/page(1)-9)], code: console.ExitDamaged, words: "page"},
+		"database, cut in a page":              {data: db[:page(100)+300], code: console.ExitDamaged, words: ""},
+		"database, both metas":                 {data: flipped(flipped(db, 30), page(1)+30), code: console.ExitDamaged, words: ""},
+		"no trailer, where required":           {data: db, args: []string{"--require-hash"}, code: console.ExitDamaged, words: "--require-hash"},
+		"no trailer, where not":                {data: gzipOf(t, tarOf(t, append([]entry{{name: "db", data: db}}, b.files...)...)), code: console.ExitDone, words: "no sha256 trailer", done: true},
+		"kubernetes/ missing":                  {data: gzipOf(t, tarOf(t, snapshot)), code: console.ExitIncomplete, words: "secretbox", done: true},
+		"encryption key missing":               {data: gzipOf(t, tarOf(t, append([]entry{snapshot}, b.without("encryption.yaml")...)...)), code: console.ExitIncomplete, words: "not in the backup", done: true},
+		"only what is locked":                  {data: gzipOf(t, tarOf(t, snapshot)), args: []string{"secrets", "-n", "d8-system"}, code: console.ExitNoKey, words: "secretbox", done: true},
+		"zstd, cut":                            {data: zstdOf(t, b.tar)[:50_000], code: console.ExitDamaged, words: "zstd layer"},
+		"gzip bomb":                            {data: gzipOf(t, make([]byte, 64<<20)), args: []string{"--max-size", "1MiB"}, code: console.ExitRefused, words: "offset"},
+		"database in age, larger than allowed": {data: ageOf(t, b.snapshot, mine.Recipient()), args: append([]string{"--max-size", "1MiB"}, open...), code: console.ExitRefused, words: "--max-size"},
+		"tar bomb":                             {data: gzipOf(t, tarOf(t, entry{name: "kubernetes/zeros", data: make([]byte, 64<<20)})), args: []string{"--max-size", "1MiB"}, code: console.ExitRefused, words: "offset"},
+		"dots":                                 {data: gzipOf(t, tarOf(t, snapshot, entry{name: "../../etc/passwd", data: []byte("x")})), code: console.ExitRefused, words: `"../../etc/passwd"`},
+		"absolute":                             {data: gzipOf(t, tarOf(t, snapshot, entry{name: "/etc/passwd", data: []byte("x")})), code: console.ExitRefused, words: `"/etc/passwd"`},
+		"device":                               {data: gzipOf(t, tarOf(t, snapshot, entry{name: "kubernetes/sda", kind: tar.TypeBlock})), code: console.ExitRefused, words: `"kubernetes/sda"`},
+		"same name twice":                      {data: gzipOf(t, tarOf(t, snapshot, entry{name: "kubernetes/a", data: []byte("x")}, entry{name: "kubernetes/a", data: []byte("y")})), code: console.ExitRefused, words: `"kubernetes/a"`},
+		"terminal escape in a name":            {data: gzipOf(t, tarOf(t, snapshot, entry{name: "kubernetes/\x1b[2J", data: []byte("x")})), code: console.ExitRefused, words: `\x1b[2J`},
+		"link, not followed":                   {data: gzipOf(t, tarOf(t, append(withFiles, entry{name: "kubernetes/shadow", kind: tar.TypeSymlink, link: "/etc/shadow"})...)), code: console.ExitDone, words: `"kubernetes/shadow"`, done: true},
+		"unknown namespace":                    {data: b.archive, args: []string{"-n", "infra-prodution"}, code: console.ExitFailed, words: `nearest are "infra-production"`},
+		"unknown kind":                         {data: b.archive, args: []string{"deploymnets"}, code: console.ExitFailed, words: "deployments"},
+		"revision to come":                     {data: b.archive, args: []string{"--rev", "99999"}, code: console.ExitFailed, words: "future revision"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -273,8 +275,8 @@ func TestBareDatabaseSurvivesFlippedBits(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(src, flipped(db, at), 0o600))
 		r := lifeboat("extract", src, "-n", "infra-production", "--to", filepath.Join(dir, fmt.Sprintf("out-%d", i)))
-		require.Contains(t, []exitCode{exitDone, exitIncomplete, exitDamaged}, r.code, r.stderr)
-		if r.code == exitDamaged {
+		require.Contains(t, []console.ExitCode{console.ExitDone, console.ExitIncomplete, console.ExitDamaged}, r.code, r.stderr)
+		if r.code == console.ExitDamaged {
 			damaged++
 		}
 	}
@@ -295,18 +297,18 @@ func TestHostileScryptFactorIsNotTried(t *testing.T) {
 	require.NoError(t, os.WriteFile(phrase, []byte("correct horse\n"), 0o600))
 	require.NoError(t, os.WriteFile(src, locked, 0o600))
 	good := lifeboat("get", src, "ns", "--passphrase-file", phrase)
-	require.Equal(t, exitDone, good.code, good.stderr)
+	require.Equal(t, console.ExitDone, good.code, good.stderr)
 	require.Contains(t, good.stdout, "infra-production")
 
 	require.NoError(t, os.WriteFile(src, bytes.Replace(locked, []byte(" 10\n"), []byte(" 30\n"), 1), 0o600))
 	bad := lifeboat("get", src, "ns", "--passphrase-file", phrase)
-	require.Equal(t, exitRefused, bad.code, bad.stderr)
+	require.Equal(t, console.ExitRefused, bad.code, bad.stderr)
 	require.Contains(t, bad.stderr, "30")
 
 	require.NoError(t, os.WriteFile(src, locked, 0o600))
 	require.NoError(t, os.WriteFile(phrase, []byte("wrong\n"), 0o600))
 	wrong := lifeboat("get", src, "ns", "--passphrase-file", phrase)
-	require.Equal(t, exitNoKey, wrong.code, wrong.stderr)
+	require.Equal(t, console.ExitNoKey, wrong.code, wrong.stderr)
 	require.NotContains(t, wrong.stderr, "wrong\n")
 }
 
@@ -318,7 +320,7 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, []string{"lifeboat", "extract", "../../testdata/harbour/kube-backup.tar.gz", "-A", "--to", filepath.Join(dir, "out")},
 		strings.NewReader(""), &stdout, &stderr)
-	require.Equal(t, exitInterrupted, code, stderr.String())
+	require.Equal(t, console.ExitInterrupted, code, stderr.String())
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -343,6 +345,6 @@ func TestPageCircleIsDamage(t *testing.T) {
 	src := filepath.Join(t.TempDir(), "src")
 	require.NoError(t, os.WriteFile(src, db, 0o600))
 	r := lifeboat("inspect", src)
-	require.Equal(t, exitDamaged, r.code, r.stderr)
+	require.Equal(t, console.ExitDamaged, r.code, r.stderr)
 	require.Contains(t, r.stderr, "page ")
 }

@@ -21,6 +21,7 @@ import (
 	etcdsnapshot "go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.uber.org/zap"
 
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
@@ -110,7 +111,7 @@ func race(b *testing.B, contenders []contender) map[string]time.Duration {
 func command(args ...string) func() error {
 	return func() error {
 		var stderr bytes.Buffer
-		if code := run(context.Background(), append([]string{"lifeboat"}, args...), strings.NewReader(""), io.Discard, &stderr); code != exitDone {
+		if code := run(context.Background(), append([]string{"lifeboat"}, args...), strings.NewReader(""), io.Discard, &stderr); code != console.ExitDone {
 			return fmt.Errorf("exit %d: %s", code, stderr.String())
 		}
 		return nil

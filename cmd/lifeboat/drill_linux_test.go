@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // processesIn are those that work in dir or below it.
@@ -72,7 +74,7 @@ func TestDrillInterrupted(t *testing.T) {
 			require.Len(t, filesIn(t, dir), 1, "before")
 			require.NoError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGINT))
 			require.Error(t, cmd.Wait())
-			require.Equal(t, int(exitInterrupted), cmd.ProcessState.ExitCode())
+			require.Equal(t, int(console.ExitInterrupted), cmd.ProcessState.ExitCode())
 			require.Empty(t, processesIn(t, dir), "after")
 			require.Empty(t, filesIn(t, dir), "after")
 		})
@@ -94,7 +96,7 @@ func TestDrillKilled(t *testing.T) {
 	require.Len(t, left, 1)
 
 	r := lifeboat("drill", "run", "lose-1-of-3", "--seeds", "1", "--to", filepath.Join(dir, "report"))
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stderr, left[0])
 	require.Contains(t, r.stderr, "which a killed run had left")
 	require.Equal(t, []string{"report"}, filesIn(t, dir))

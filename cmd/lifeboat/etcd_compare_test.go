@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // A database that opens, but that etcd cannot use: its row says so, and another
@@ -19,7 +21,7 @@ func TestCompareUnusable(t *testing.T) {
 	broken, whole := filepath.Join(root, "etcd-0"), filepath.Join(root, "etcd-1")
 	breakFreelist(t, filepath.Join(broken, "member", "snap", "db"))
 	r := lifeboat("etcd", "compare", broken, whole)
-	require.Equal(t, exitDamaged, r.code, r.stderr)
+	require.Equal(t, console.ExitDamaged, r.code, r.stderr)
 	require.Contains(t, r.stdout, "build from "+whole, r.stderr)
 	require.NotContains(t, r.stdout, "no dir can be read")
 	require.Contains(t, r.stdout, "2 of 3 voters are at hand, a majority", "its log is whole, and goes no further")

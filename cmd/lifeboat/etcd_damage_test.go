@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
@@ -28,10 +29,10 @@ func TestDamagedMember(t *testing.T) {
 			require.NoError(t, watch.add(dir))
 			to := filepath.Join(t.TempDir(), "rebuilt")
 			r := lifeboat("etcd", "rebuild", dir, "--to", to, "--no-boot-check")
-			if r.code == exitDone {
+			if r.code == console.ExitDone {
 				require.Equal(t, snapshottest.Readable, fault.Effect)
 			} else {
-				require.Equal(t, exitDamaged, r.code, r.stderr)
+				require.Equal(t, console.ExitDamaged, r.code, r.stderr)
 				require.Contains(t, r.stderr, "hint: another member's dir may be whole: lifeboat etcd compare DIR DIR; else restore a snapshot")
 				require.NoDirExists(t, to)
 			}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // memberDir is the data dir of a member that was killed.
@@ -40,7 +42,7 @@ func saved(t *testing.T, source string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "snapshot")
 	r := lifeboat("etcd", "save", source, "--to", path)
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	return path
 }
 
@@ -75,7 +77,7 @@ func killed(t *testing.T, name string, args []string, took time.Duration, replac
 	line := append(slices.Clone(args), "--to", target)
 	if replace {
 		r := lifeboat(line...)
-		require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+		require.Equal(t, console.ExitDone, r.code, "%s: %s", name, r.stderr)
 		line = append(line, "--replace")
 	}
 	cmd := self(t, line...)
@@ -85,7 +87,7 @@ func killed(t *testing.T, name string, args []string, took time.Duration, replac
 	_ = cmd.Wait()
 	if _, err := os.Stat(target); err == nil {
 		r := lifeboat("etcd", "status", target)
-		require.Equal(t, exitDone, r.code, "%s left a target that is not whole: %s", name, r.stderr)
+		require.Equal(t, console.ExitDone, r.code, "%s left a target that is not whole: %s", name, r.stderr)
 	} else {
 		require.False(t, replace, "%s: there was no target for a moment", name)
 	}
@@ -94,7 +96,7 @@ func killed(t *testing.T, name string, args []string, took time.Duration, replac
 		again = append(slices.Clone(line), "--replace")
 	}
 	r := lifeboat(again...)
-	require.Equal(t, exitDone, r.code, "%s: %s", name, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, "%s: %s", name, r.stderr)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	for _, e := range left {
@@ -113,11 +115,11 @@ func TestEtcdVerbsDiskFull(t *testing.T) {
 	require.NoError(t, watch.add(source))
 	require.NoError(t, watch.add(snapshot))
 	for options, want := range map[string]struct {
-		code exitCode
+		code console.ExitCode
 		text string
 	}{
-		"size=256k":           {exitRefused, "not enough free space"},
-		"size=1g,nr_inodes=3": {exitFailed, "no space left on device"},
+		"size=256k":           {console.ExitRefused, "not enough free space"},
+		"size=1g,nr_inodes=3": {console.ExitFailed, "no space left on device"},
 	} {
 		dir := t.TempDir()
 		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
@@ -127,7 +129,7 @@ func TestEtcdVerbsDiskFull(t *testing.T) {
 		old := filepath.Join(dir, "out")
 		for name, args := range writingVerbs(source, snapshot) {
 			toFile := name == "save" || name == "repair file"
-			if toFile && want.code == exitFailed {
+			if toFile && want.code == console.ExitFailed {
 				continue // a file without a name takes the one inode that is left
 			}
 			line := append(slices.Clone(args), "--spool", "mem", "--to", old)
@@ -169,11 +171,11 @@ func TestEtcdRestoreOnMountPoint(t *testing.T) {
 	}
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
 	r := lifeboat("etcd", "restore", harbourArchive, "--to", dir)
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	r = lifeboat("etcd", "restore", harbourArchive, "--to", dir)
-	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Equal(t, console.ExitRefused, r.code, r.stderr)
 	r = lifeboat("etcd", "restore", harbourArchive, "--to", dir, "--replace")
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, left, 2)

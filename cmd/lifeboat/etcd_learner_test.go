@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // A learner is no voter of a restored cluster unless somebody says so: with one
@@ -22,7 +24,7 @@ func TestRestoreLeavesLearnersOut(t *testing.T) {
 	require.NoError(t, db.Close())
 
 	r := lifeboat("etcd", "restore", source, "--to", filepath.Join(t.TempDir(), "all"), "--members", "all", "--dry-run")
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stdout, "the learner newcomer is left out")
 	require.Contains(t, r.stdout, "as member master-2")
 	require.NotContains(t, r.stdout, "as member newcomer")
@@ -30,10 +32,10 @@ func TestRestoreLeavesLearnersOut(t *testing.T) {
 
 	r = lifeboat("etcd", "restore", source, "--to", filepath.Join(t.TempDir(), "all"), "--members", "all", "--dry-run",
 		"--initial-cluster", "master-0=http://127.0.0.1:1,newcomer=http://127.0.0.1:2")
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stdout, "as member newcomer")
 
 	r = lifeboat("etcd", "rebuild", source, "--to", filepath.Join(t.TempDir(), "one"), "--name", "newcomer", "--dry-run")
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stdout, "newcomer was a learner, and is a voter of the new cluster")
 }

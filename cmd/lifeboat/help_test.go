@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // helpText is what `lifeboat help WORDS...` prints.
@@ -20,7 +19,7 @@ func helpText(t *testing.T, words ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), append([]string{"lifeboat", "help"}, words...), &bytes.Buffer{}, &stdout, &stderr)
-	require.Equal(t, exitDone, code, "%q: %s", words, stderr.String())
+	require.Equal(t, console.ExitDone, code, "%q: %s", words, stderr.String())
 	return stdout.String()
 }
 
@@ -33,21 +32,21 @@ func TestHelpPages(t *testing.T) {
 		if cmd.Hidden {
 			return
 		}
-		name := commandName(path)
+		name := console.CommandName(path)
 		page := helpText(t, strings.Fields(name)[1:]...)
 		require.NotEmpty(t, cmd.UsageText, "%s: a command's help starts with examples", name)
 		require.Less(t, strings.Index(page, "EXAMPLES"), strings.Index(page, "USAGE"), name)
 		pages[name] = page
 	})
 	for name, page := range pages {
-		require.Contains(t, page, exitCodeText(), name)
+		require.Contains(t, page, console.ExitCodeText(), name)
 	}
-	for _, topic := range topics() {
-		pages[topic.name] = helpText(t, topic.name)
+	for _, topic := range console.Topics() {
+		pages[topic.Name] = helpText(t, topic.Name)
 	}
 	for name, page := range pages {
 		for line := range strings.Lines(page) {
-			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), helpWidth, "%s: %q", name, line)
+			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), console.HelpWidth, "%s: %q", name, line)
 		}
 	}
 }
@@ -59,10 +58,10 @@ func TestExamplesCanBeTyped(t *testing.T) {
 	app := realApp()
 	texts := map[string]string{"lifeboat": helpText(t)}
 	eachCommand(app, func(path []*cli.Command) {
-		texts[commandName(path)] = path[len(path)-1].UsageText
+		texts[console.CommandName(path)] = path[len(path)-1].UsageText
 	})
-	for _, topic := range topics() {
-		texts[topic.name] = topic.text
+	for _, topic := range console.Topics() {
+		texts[topic.Name] = topic.Text
 	}
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
@@ -76,14 +75,14 @@ func TestExamplesCanBeTyped(t *testing.T) {
 			if len(words) < 2 || words[0] != "lifeboat" || words[1] == "COMMAND" || usageLine(words) {
 				continue
 			}
-			call, err := permute(app, words[1:])
+			call, err := console.Permute(app, words[1:])
 			require.NoError(t, err, "%s: %q", where, line)
-			seen[commandName(call.path)] = true
+			seen[console.CommandName(call.Path)] = true
 		}
 	}
 	eachCommand(app, func(path []*cli.Command) {
 		if cmd := path[len(path)-1]; !cmd.Hidden && len(cmd.Subcommands) == 0 {
-			require.True(t, seen[commandName(path)], "%s has no example", commandName(path))
+			require.True(t, seen[console.CommandName(path)], "%s has no example", console.CommandName(path))
 		}
 	})
 }
@@ -97,45 +96,7 @@ func TestHelpForNothing(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"lifeboat", "help", "sorces"}, &bytes.Buffer{}, &stdout, &stderr)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, console.ExitUsage, code)
 	require.Empty(t, stdout.String())
 	require.Equal(t, "lifeboat: error: no help for \"sorces\"\nlifeboat: hint: did you mean lifeboat help sources?\n", stderr.String())
-}
-
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	namespaces := []string{"infra-production", "infra-production-2", "kube-system", "default"}
-	require.Equal(t, []string{"infra-production", "infra-production-2"}, nearest("infra-prodution", namespaces))
-	require.Equal(t, []string{"kube-system"}, nearest("kube", namespaces))
-	require.Equal(t, []string{"default"}, nearest("Dfeault", namespaces), "swapped letters, case")
-	require.Empty(t, nearest("xyzzy", namespaces))
-	require.Empty(t, nearest("", namespaces))
-}
-
-// The page about the environment knows every variable that is read.
-func TestEnvironmentIsDocumented(t *testing.T) {
-	t.Parallel()
-	reads := regexp.MustCompile(`os\.(?:Getenv|LookupEnv)\("([A-Z_]+)"\)|os\.(TempDir|UserHomeDir)\(`)
-	inside := map[string]string{"TempDir": "TMPDIR", "UserHomeDir": "HOME"} // what these ask for
-	found := map[string]string{}
-	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git"):
-			return fs.SkipDir
-		case filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
-			return nil
-		}
-		source, err := os.ReadFile(path)
-		for _, match := range reads.FindAllSubmatch(source, -1) {
-			found[string(match[1])+inside[string(match[2])]] = path
-		}
-		return err
-	})
-	require.NoError(t, err)
-	require.Contains(t, found, "TMPDIR")
-	for name, path := range found {
-		require.Regexp(t, `(?m)^`+name+`=`, environmentText, path)
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
@@ -33,7 +34,7 @@ func self(t testing.TB, args ...string) *exec.Cmd {
 // No network: the tool does its work where there is not even a loopback.
 func TestWorksWithoutNetwork(t *testing.T) {
 	t.Parallel()
-	for _, engine := range []string{engineDirect, engineEtcd} {
+	for _, engine := range []string{"direct", "etcd"} {
 		dir := t.TempDir()
 		cmd := self(t, "extract", harbourArchive, "-n", "infra-production", "--to", filepath.Join(dir, "out"), "--engine", engine)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
@@ -65,10 +66,10 @@ func TestDiskFull(t *testing.T) {
 	}
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
 	r := lifeboat("extract", harbourArchive, "-n", "infra-production", "--to", filepath.Join(dir, "out"))
-	require.Equal(t, exitFailed, r.code)
+	require.Equal(t, console.ExitFailed, r.code)
 	require.Contains(t, r.stderr, "no space left on device")
 	r = lifeboat("extract", harbourArchive, "-n", "infra-production", "--spool", "disk", "--to", filepath.Join(dir, "out"))
-	require.Equal(t, exitFailed, r.code)
+	require.Equal(t, console.ExitFailed, r.code)
 	require.Contains(t, r.stderr, "spooling: ")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -83,7 +84,7 @@ func TestDatabaseInUse(t *testing.T) {
 	require.NoError(t, err)
 	defer db.Close()
 	r := lifeboat("inspect", path)
-	require.Equal(t, exitRefused, r.code, r.stderr)
+	require.Equal(t, console.ExitRefused, r.code, r.stderr)
 	require.Contains(t, r.stderr, "in use")
 	require.Contains(t, r.stderr, path)
 }
@@ -117,7 +118,7 @@ func TestKilledHalfWay(t *testing.T) {
 	_, err := os.Stat(target)
 	require.ErrorIs(t, err, os.ErrNotExist, "a half target")
 	r := lifeboat("extract", harbourArchive, "-n", "infra-production", "--to", target)
-	require.Equal(t, exitDone, r.code, r.stderr)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stderr, target+".part")
 	names, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -131,7 +132,7 @@ func TestPipes(t *testing.T) {
 	require.NoError(t, err)
 	var stdout, stderr bytes.Buffer
 	code := run(context.Background(), []string{"lifeboat", "get", "-", "ns", "-o", "name"}, bytes.NewReader(data), &stdout, &stderr)
-	require.Equal(t, exitDone, code, stderr.String())
+	require.Equal(t, console.ExitDone, code, stderr.String())
 	require.Contains(t, stdout.String(), "namespace/infra-production\n")
 
 	cmd := self(t, "get", harbourArchive, "clusterroles", "-o", "yaml")
@@ -143,7 +144,7 @@ func TestPipes(t *testing.T) {
 	require.NoError(t, writer.Close())
 	require.NoError(t, reader.Close())
 	require.Error(t, cmd.Wait())
-	require.Equal(t, int(exitInterrupted), cmd.ProcessState.ExitCode())
+	require.Equal(t, int(console.ExitInterrupted), cmd.ProcessState.ExitCode())
 	require.Empty(t, stderr.String())
 }
 
@@ -163,10 +164,10 @@ func TestEnginesAgree(t *testing.T) {
 	} {
 		var results [2]result
 		var trees [2]map[string]string
-		for i, engine := range []string{engineDirect, engineEtcd} {
+		for i, engine := range []string{"direct", "etcd"} {
 			target := filepath.Join(dir, name+"-"+engine)
 			results[i] = lifeboat(append([]string{"extract", "--to", target, "--engine", engine}, args...)...)
-			require.Equal(t, exitDone, results[i].code, results[i].stderr)
+			require.Equal(t, console.ExitDone, results[i].code, results[i].stderr)
 			trees[i] = readTree(t, target)
 		}
 		require.NotEmpty(t, trees[0], name)

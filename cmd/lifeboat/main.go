@@ -1,15 +1,16 @@
+//go:debug tarinsecurepath=0
+
 // Command lifeboat reads what is left of a Kubernetes control plane (a
 // kube-backup archive, an etcd snapshot, a database file, a member's data dir)
 // and gives back what is wanted, on a host without cluster and network.
 //
-// The package is the command line and nothing else. Read it in this order:
+// The package is the program's start and the list of its verbs, and the tests
+// of the whole program. The command line is built elsewhere:
 //
-//   - app.go: environment, what every verb is given; run, the whole program as
-//     a function of its arguments and streams; verbs, the list of commands;
-//   - args.go: flags before and after arguments, checked before anything runs;
-//   - exit.go: the exit codes, and the one place that prints errors and hints;
-//   - source.go: the one place where archives, snapshots and keys meet;
-//   - then one file per verb. A verb parses, opens, calls one function of a
+//   - cmd/internal/console: what all verbs share: the environment, flags before
+//     and after arguments, exit codes, output, progress, help;
+//   - cmd/objects, cmd/archives, cmd/etcd, cmd/simulations, cmd/drills, cmd/keys:
+//     the verbs, one file each. A verb parses, opens, calls one function of a
 //     library package and prints what came back.
 package main
 

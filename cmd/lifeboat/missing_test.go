@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // brokenConfigMap is harbour's database with the ConfigMap crontab of
@@ -44,7 +46,7 @@ func TestGetNamesWhatItCannotRead(t *testing.T) {
 	db := brokenConfigMap(t)
 	for _, format := range []string{"table", "yaml", "json", "name"} {
 		got := lifeboat("get", db, "configmaps", "-n", "infra-production", "-o", format)
-		require.Equal(t, exitIncomplete, got.code, "%s: %s", format, got.stderr)
+		require.Equal(t, console.ExitIncomplete, got.code, "%s: %s", format, got.stderr)
 		require.Contains(t, got.stderr, "configmaps infra-production/crontab: undecodable", format)
 		require.Contains(t, got.stderr, "1 of 3 objects could not be read", format)
 	}
@@ -61,7 +63,7 @@ func TestEmptyNamespace(t *testing.T) {
 		{"get", src, "secrets", "-n", "", "-o", "yaml"},
 	} {
 		got := lifeboat(args...)
-		require.Equal(t, exitUsage, got.code, got.stderr)
+		require.Equal(t, console.ExitUsage, got.code, got.stderr)
 		require.Contains(t, got.stderr, "namespace is empty")
 		require.Empty(t, got.stdout)
 		require.NoFileExists(t, target)
@@ -74,7 +76,7 @@ func TestRawStreamNamesWhatIsLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "snapshot")
 	require.NoError(t, os.WriteFile(path, readBackup(t).snapshot, 0o600))
 	got := lifeboat("extract", path, "-n", "infra-production", "--profile", "raw", "--to", "-")
-	require.Equal(t, exitIncomplete, got.code)
+	require.Equal(t, console.ExitIncomplete, got.code)
 	require.NotContains(t, got.stdout, "k8s:enc:")
 	require.Contains(t, got.stderr, "secrets infra-production/db-password: left out: locked")
 	require.NotContains(t, got.stderr, "raw bytes are written")
@@ -87,6 +89,6 @@ func TestReportComesLast(t *testing.T) {
 	report := filepath.Join(dir, "report.json")
 	got := lifeboat("extract", "../../testdata/harbour/kube-backup.tar.gz", "-n", "infra-production",
 		"--to", filepath.Join(dir, "missing", "out"), "--report", report)
-	require.Equal(t, exitFailed, got.code, got.stderr)
+	require.Equal(t, console.ExitFailed, got.code, got.stderr)
 	require.NoFileExists(t, report)
 }

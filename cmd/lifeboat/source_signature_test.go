@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // Storage that serves other bytes once the signature is checked: what is read
@@ -52,7 +54,7 @@ func TestSignedBytesAreTheBytesRead(t *testing.T) {
 			}()
 		}()
 		r := lifeboat(append(args, "-i", pipe, "--pubkey", s.signer+".pub")...)
-		require.Equal(t, exitDone, r.code, "%s: %s%s", name, r.stdout, r.stderr)
+		require.Equal(t, console.ExitDone, r.code, "%s: %s%s", name, r.stdout, r.stderr)
 		require.NoError(t, <-swapped, name)
 	}
 }

@@ -1,0 +1,84 @@
+// Package console is what all verbs of the command line share. Read it in this
+// order:
+//
+//   - environment.go: what a verb may touch of the world; app.go: the whole
+//     program as a function of its arguments, its streams and its verbs;
+//   - args.go: flags before and after arguments, checked before anything runs;
+//   - exit.go: the exit codes, and the one place that prints errors and hints;
+//   - flags.go: the flags that stand wherever SRC stands; source.go opens it;
+//   - output.go, section.go, progress.go: the result, and what is said beside it;
+//   - help.go, topics.go, completion.go, version.go: the words about it all.
+package console
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+)
+
+// runVerbs is a whole program: it parses args (args[0] is the program's name),
+// runs one of its verbs, prints its error, and returns the exit code.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, verbs func(*Environment) []*cli.Command) ExitCode {
+	env := NewEnvironment(stdin, stdout, stderr)
+	env.Format = formatWanted(args) // so that a usage error is printed in it, too
+	env.Progress.program = env.Format == FormatJSON
+	err := runCommand(ctx, env, NewApp(env, verbs(env)), args[1:])
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(context.Canceled, err)
+	}
+	env.Progress.stop()
+	return report(env, err)
+}
+
+func runCommand(ctx context.Context, env *Environment, app *cli.App, args []string) error {
+	call, err := Permute(app, args)
+	switch {
+	case err != nil:
+		return err
+	case call.help:
+		return writeHelp(env.Stdout, app, call.Path)
+	}
+	return app.RunContext(ctx, append([]string{app.Name}, call.Call...))
+}
+
+// NewApp builds the command tree over cmds. Help, exit codes and error printing
+// are ours: the library's would print to stdout and end the process by itself.
+func NewApp(env *Environment, cmds []*cli.Command) *cli.App {
+	app := &cli.App{
+		Name:                      "lifeboat",
+		Usage:                     "offline disaster recovery for Kubernetes control planes",
+		HideHelp:                  true,
+		HideVersion:               true,
+		DisableSliceFlagSeparator: true, // -i 'a,b.txt' is one file
+		Writer:                    env.Stdout,
+		ErrWriter:                 env.stderr,
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return UsageError(err) },
+		Commands:                  cmds,
+	}
+	app.Commands = append(app.Commands, helpCommand(env, app), completeCommand(env, app))
+	for _, cmd := range app.Commands {
+		prepare(env, cmd)
+	}
+	return app
+}
+
+// prepare gives cmd, and those below it, what all commands share.
+func prepare(env *Environment, cmd *cli.Command) {
+	cmd.HideHelp = true
+	cmd.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return UsageError(err) }
+	if len(cmd.Subcommands) == 0 {
+		cmd.Flags = append(slices.Clip(cmd.Flags), ProgressFlag(env))
+	}
+	for _, flag := range cmd.Flags {
+		if slice, ok := flag.(*cli.StringSliceFlag); ok {
+			slice.KeepSpace = true // else "key " would open the file "key"
+		}
+	}
+	for _, sub := range cmd.Subcommands {
+		prepare(env, sub)
+	}
+}

@@ -1,0 +1,312 @@
+package console
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/urfave/cli/v2"
+)
+
+// invocation is a command line, understood: which command, and what it is
+// given. args is in the one order that urfave/cli v2 parses: the command, its
+// flags as --name=value, "--", the arguments. (By itself the library stops at
+// the first argument and drops the flags after it without a word, so that
+// `restore x --dry-run` would run for real: urfave/cli#976, #1177.)
+type invocation struct {
+	Path []*cli.Command // from the verb down; empty when there was none
+	Call []string
+	help bool // -h or --help stood somewhere
+}
+
+// Permute reads args (without the program's name). Flags may stand anywhere,
+// also before the verb, as with kubectl. "--" ends them; "-" is an argument.
+// Short flags that take no value may be joined (-Ah), the last may carry its
+// value (-nprod). It refuses what it does not know, a flag given twice, and a
+// value that looks like a flag: `--to --dry-run` is a slip, not a folder.
+func Permute(app *cli.App, args []string) (invocation, error) {
+	p := argParser{app: app, rest: args}
+	p.read()
+	switch {
+	case p.help || slices.ContainsFunc(p.rest, isHelp):
+		// Whoever asks for help gets it, whatever else is wrong with the line.
+		return invocation{Path: p.path, help: true}, nil
+	case p.err != nil:
+		return invocation{}, p.err
+	}
+	return p.finish()
+}
+
+func isHelp(arg string) bool { return arg == "-h" || arg == "--help" }
+
+// argParser is a permute on its way through the arguments.
+type argParser struct {
+	app *cli.App
+
+	rest  []string // not looked at yet
+	path  []*cli.Command
+	given []givenFlag
+	words []string
+	help  bool
+
+	wantsValue bool  // the arguments ended where a flag's value should stand
+	err        error // ends the reading
+}
+
+type givenFlag struct{ typed, value string }
+
+// read takes the arguments apart, up to the first error.
+func (p *argParser) read() {
+	for len(p.rest) > 0 && p.err == nil {
+		arg := p.rest[0]
+		p.rest = p.rest[1:]
+		switch {
+		case arg == "--":
+			for _, word := range p.rest {
+				p.word(word)
+			}
+			p.rest = nil
+		case arg == "-" || !strings.HasPrefix(arg, "-"):
+			p.word(arg)
+		case strings.HasPrefix(arg, "--"):
+			p.long(arg[2:])
+		default:
+			p.short(arg[1:])
+		}
+	}
+}
+
+// arity says whether a flag takes a value.
+type arity int
+
+const (
+	unknown arity = iota
+	alone         // a switch
+	withValue
+	Either // one command's flag does, and another's of that name does not
+)
+
+// FlagArity collects the flags of commands, and of those below them.
+func FlagArity(cmds []*cli.Command) map[string]arity {
+	found := map[string]arity{"h": alone, "help": alone, "version": alone}
+	var walk func([]*cli.Command)
+	walk = func(cmds []*cli.Command) {
+		for _, cmd := range cmds {
+			for _, flag := range cmd.Flags {
+				is := alone
+				if takesValue(flag) {
+					is = withValue
+				}
+				for _, name := range flag.Names() {
+					if was := found[name]; was != unknown && was != is {
+						is = Either
+					}
+					found[name] = is
+				}
+			}
+			walk(cmd.Subcommands)
+		}
+	}
+	walk(cmds)
+	return found
+}
+
+// arity reads a flag as the command does that was named so far or, before a
+// verb was named, as all do that may come (TestFlagsAgree). A flag of other
+// commands is read as theirs, so that the error can name it.
+func (p *argParser) arity(name string) arity {
+	if len(p.path) > 0 {
+		if is := FlagArity(p.path[len(p.path)-1:])[name]; is != unknown {
+			return is
+		}
+	}
+	is := FlagArity(p.app.Commands)[name]
+	if is == Either && len(p.path) > 0 {
+		return alone // unknown here: finish says so
+	}
+	return is
+}
+
+func takesValue(flag cli.Flag) bool {
+	doc, ok := flag.(cli.DocGenerationFlag)
+	return ok && doc.TakesValue()
+}
+
+// below are the commands that the next word may name.
+func (p *argParser) below() []*cli.Command {
+	if len(p.path) == 0 {
+		return p.app.Commands
+	}
+	return p.path[len(p.path)-1].Subcommands
+}
+
+func (p *argParser) word(word string) {
+	cmds := p.below()
+	if len(cmds) == 0 {
+		p.words = append(p.words, word)
+		return
+	}
+	var names []string
+	for _, cmd := range cmds {
+		if cmd.HasName(word) {
+			p.path = append(p.path, cmd)
+			return
+		}
+		if !cmd.Hidden {
+			names = append(names, cmd.Name)
+		}
+	}
+	p.fail(DidYouMean(word, names, "", "lifeboat help"), "unknown command %q", word)
+}
+
+func (p *argParser) long(arg string) {
+	name, value, hasValue := strings.Cut(arg, "=")
+	is := p.arity(name)
+	switch {
+	case is == unknown || utf8.RuneCountInString(name) == 1:
+		p.unknownFlag("--" + name)
+	case hasValue:
+		p.add(name, value)
+	case is == Either:
+		p.fail("write it behind the command", "flag --%s takes a value in one command and none in another", name)
+	case is == withValue:
+		p.addNext(name, "--"+name)
+	default:
+		p.add(name, "true")
+	}
+}
+
+func (p *argParser) short(letters string) {
+	if name, _, _ := strings.Cut(letters, "="); len(name) > 1 {
+		if p.arity(name) != unknown {
+			p.fail("write --"+name, "unknown flag -%s", name)
+			return
+		}
+	}
+	for len(letters) > 0 && p.err == nil {
+		_, size := utf8.DecodeRuneInString(letters)
+		name, rest := letters[:size], letters[size:]
+		is := p.arity(name)
+		value, hasValue := strings.CutPrefix(rest, "=")
+		switch {
+		case is == unknown:
+			p.unknownFlag("-" + name)
+			return
+		case hasValue || (is == withValue && rest != ""):
+			p.add(name, value)
+			return
+		case is == withValue:
+			p.addNext(name, "-"+name)
+			return
+		}
+		p.add(name, "true")
+		letters = rest
+	}
+}
+
+func (p *argParser) add(name, value string) {
+	switch name {
+	case "h", "help":
+		p.help = true
+	case "version":
+		if len(p.path) == 0 {
+			p.word("version")
+			return
+		}
+		fallthrough
+	default:
+		p.given = append(p.given, givenFlag{name, value})
+	}
+}
+
+// addNext takes the next argument as the value of the flag.
+func (p *argParser) addNext(name, typed string) {
+	if len(p.rest) == 0 {
+		p.wantsValue = true
+		p.fail("", "flag %s needs a value", typed)
+		return
+	}
+	next := p.rest[0]
+	if strings.HasPrefix(next, "-") && next != "-" {
+		p.fail("if "+next+" is the value, write "+Dashed(name)+"="+next, "flag %s needs a value, and %q looks like a flag", typed, next)
+		return
+	}
+	p.rest = p.rest[1:]
+	p.add(name, next)
+}
+
+// finish checks the flags against the command that was found.
+func (p *argParser) finish() (invocation, error) {
+	if len(p.path) == 0 || (len(p.below()) > 0 && p.path[len(p.path)-1].Action == nil) {
+		return invocation{}, WithHint(Usagef("no command given"), "see "+CommandName(p.path)+" --help")
+	}
+	cmd := p.path[len(p.path)-1]
+	call := invocation{Path: p.path}
+	for _, c := range p.path {
+		call.Call = append(call.Call, c.Name)
+	}
+	seen := map[string]bool{}
+	for _, given := range p.given {
+		flag := flagNamed(cmd, given.typed)
+		if flag == nil {
+			p.unknownFlag(Dashed(given.typed))
+			return invocation{}, p.err
+		}
+		name := flag.Names()[0]
+		if slice, ok := flag.(cli.DocGenerationSliceFlag); seen[name] && (!ok || !slice.IsSliceFlag()) {
+			return invocation{}, Usagef("flag --%s is given twice", name)
+		}
+		seen[name] = true
+		call.Call = append(call.Call, "--"+name+"="+given.value)
+	}
+	call.Call = append(append(call.Call, "--"), p.words...)
+	return call, nil
+}
+
+// flagNamed gives cmd's flag of that name, long or short; nil when it has none.
+func flagNamed(cmd *cli.Command, name string) cli.Flag {
+	i := slices.IndexFunc(cmd.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	if i < 0 {
+		return nil
+	}
+	return cmd.Flags[i]
+}
+
+// Dashed is a flag as it is typed.
+func Dashed(name string) string {
+	if utf8.RuneCountInString(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+func (p *argParser) unknownFlag(typed string) {
+	if len(p.path) == 0 || len(p.below()) > 0 {
+		var names []string
+		for name := range FlagArity(p.app.Commands) {
+			names = append(names, name)
+		}
+		p.fail(DidYouMean(strings.TrimLeft(typed, "-"), names, "--", "lifeboat help"), "unknown flag %s", typed)
+		return
+	}
+	cmd := p.path[len(p.path)-1]
+	var names []string
+	for _, flag := range cmd.Flags {
+		names = append(names, flag.Names()[0])
+	}
+	full := CommandName(p.path)
+	p.fail(DidYouMean(strings.TrimLeft(typed, "-"), names, "--", full+" --help"), "unknown flag %s for %q", typed, full)
+}
+
+func (p *argParser) fail(hint, message string, args ...any) {
+	p.err = WithHint(Usagef(message, args...), hint)
+}
+
+// CommandName is what has to be typed to run the command at the end of path.
+func CommandName(path []*cli.Command) string {
+	words := []string{"lifeboat"}
+	for _, cmd := range path {
+		words = append(words, cmd.Name)
+	}
+	return strings.Join(words, " ")
+}

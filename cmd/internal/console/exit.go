@@ -1,0 +1,250 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/internal/whole"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+// ExitCode is what the process tells its caller. The codes are part of the
+// interface: a number never changes its meaning.
+type ExitCode int
+
+const (
+	ExitDone        ExitCode = 0
+	ExitFailed      ExitCode = 1
+	ExitUsage       ExitCode = 2
+	ExitIncomplete  ExitCode = 3
+	ExitNoKey       ExitCode = 4
+	ExitDamaged     ExitCode = 5
+	ExitRefused     ExitCode = 6
+	ExitDeviated    ExitCode = 7
+	ExitInterrupted ExitCode = 130
+)
+
+// exitCodeRow is a line of the table that stands in every help text.
+type exitCodeRow struct {
+	code    ExitCode
+	meaning string
+}
+
+// exitCodeTable is the only table of the exit codes.
+func exitCodeTable() []exitCodeRow {
+	return []exitCodeRow{
+		{ExitDone, "done"},
+		{ExitFailed, "failed, or no such object"},
+		{ExitUsage, "wrong usage"},
+		{ExitIncomplete, "done, but something asked for is missing, or was changed for\na reason that is no rule of the profile"},
+		{ExitNoKey, "no key fits: all that was asked for is locked"},
+		{ExitDamaged, "damaged, or a signature that is wrong, of another key, or\nmissing where one is required"},
+		{ExitRefused, "refused: the target exists, is in use, or it would be unsafe"},
+		{ExitDeviated, "a drill deviated from its expectations"},
+		{ExitInterrupted, "interrupted"},
+	}
+}
+
+// CodedError is an error that knows its exit code and the next thing to do.
+type CodedError struct {
+	Code ExitCode
+	Err  error
+	Hint string // a command to type, or what to look at; may be empty
+}
+
+func (e *CodedError) Error() string { return e.Err.Error() }
+func (e *CodedError) Unwrap() error { return e.Err }
+
+// Usagef is exit 2: the command was typed wrong.
+func Usagef(format string, args ...any) error { return UsageError(fmt.Errorf(format, args...)) }
+
+// UsageError says that err lies in how the command was typed.
+func UsageError(err error) error { return &CodedError{Code: ExitUsage, Err: err} }
+
+// Failf is exit 1: what was asked for does not exist, or cannot be done.
+func Failf(format string, args ...any) error {
+	return &CodedError{Code: ExitFailed, Err: fmt.Errorf(format, args...)}
+}
+
+// Incompletef is exit 3: the work is done, but not all that was asked for.
+func Incompletef(format string, args ...any) error {
+	return &CodedError{Code: ExitIncomplete, Err: fmt.Errorf(format, args...)}
+}
+
+// Refusef is exit 6: it could be done, and must not.
+func Refusef(format string, args ...any) error {
+	return &CodedError{Code: ExitRefused, Err: fmt.Errorf(format, args...)}
+}
+
+// WithHint adds the next thing to do to err, and keeps err's exit code.
+func WithHint(err error, hint string) error {
+	if err == nil || hint == "" {
+		return err
+	}
+	return &CodedError{Code: codeOf(err), Err: err, Hint: hint}
+}
+
+// codeOf is the one place where errors become exit codes.
+//
+// The order matters where one error holds several: an interrupted run says so
+// whatever broke on the way out, and of errors that were joined the strongest
+// counts.
+func codeOf(err error) ExitCode {
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.Is(err, context.Canceled), errors.Is(err, syscall.EPIPE):
+		return ExitInterrupted
+	}
+	if code := codeIn(err); code != ExitDone {
+		return code
+	}
+	return ExitFailed
+}
+
+// codeIn is the strongest code in the tree of err, exitDone when nothing in it
+// has one. What a codedError wraps has been judged by whoever made it.
+func codeIn(err error) ExitCode {
+	switch e := err.(type) { //nolint:errorlint // each node of the tree is looked at by itself
+	case *CodedError:
+		return e.Code
+	case interface{ Unwrap() error }:
+		return stronger(codeAt(err), codeIn(e.Unwrap()))
+	case interface{ Unwrap() []error }:
+		code := codeAt(err)
+		for _, each := range e.Unwrap() {
+			code = stronger(code, codeOf(each)) // a branch that has none has failed
+		}
+		return code
+	}
+	return codeAt(err)
+}
+
+// codeAt is the code of one node of a tree of errors.
+func codeAt(err error) ExitCode {
+	is, asks := err.(interface{ Is(error) bool })
+	for _, row := range sentinels() {
+		if err == row.err || asks && is.Is(row.err) { //nolint:errorlint // as above
+			return row.code
+		}
+	}
+	return ExitDone
+}
+
+// stronger is the code that counts where there are two. Damage beats a missing
+// key, because a damaged file makes good keys look wrong; what failed beats
+// what is done with something missing.
+func stronger(a, b ExitCode) ExitCode {
+	for _, code := range []ExitCode{ExitInterrupted, ExitDamaged, ExitRefused, ExitUsage, ExitNoKey, ExitDeviated, ExitFailed, ExitIncomplete} {
+		if a == code || b == code {
+			return code
+		}
+	}
+	return ExitDone
+}
+
+// sentinels are the libraries' errors that are more than "failed".
+func sentinels() []struct {
+	err  error
+	code ExitCode
+} {
+	return []struct {
+		err  error
+		code ExitCode
+	}{
+		{crypto.ErrDamaged, ExitDamaged},
+		{archive.ErrDamaged, ExitDamaged},
+		{snapshot.ErrDamaged, ExitDamaged},
+		// What was meant to be a backup and is none is worth as little as a damaged one.
+		{archive.ErrNotArchive, ExitDamaged},
+		{archive.ErrNoSnapshot, ExitDamaged},
+		{snapshot.ErrNotDatabase, ExitDamaged},
+		{snapshot.ErrNotEtcd, ExitDamaged},
+		{crypto.ErrPolicy, ExitRefused},
+		{archive.ErrPolicy, ExitRefused},
+		{archive.ErrManySnapshots, ExitRefused}, // which one is the cluster's is not ours to guess
+		{snapshot.ErrInUse, ExitRefused},
+		{etcdproc.ErrNewer, ExitRefused},
+		{whole.ErrExists, ExitRefused},
+		{whole.ErrInUse, ExitRefused},
+		{whole.ErrSource, ExitRefused},
+		{fs.ErrExist, ExitRefused},
+		{crypto.ErrSignature, ExitDamaged},
+		{crypto.ErrRecipients, ExitUsage},
+		{archive.ErrNewer, ExitRefused},
+		{crypto.ErrNoKey, ExitNoKey},
+	}
+}
+
+// HintOf is the innermost hint: who was closest to the fault knows best.
+func HintOf(err error) string {
+	hint := ""
+	for coded := (*CodedError)(nil); errors.As(err, &coded); err = coded.Err {
+		if coded.Hint != "" {
+			hint = coded.Hint
+		}
+	}
+	return hint
+}
+
+// errorDocument is an error under -o json.
+type errorDocument struct {
+	Error struct {
+		Code    ExitCode `json:"code"`
+		Message string   `json:"message"`
+		Hint    string   `json:"hint,omitempty"`
+	} `json:"error"`
+}
+
+// report prints err, if there is one, and gives the exit code. Nothing else in
+// this package prints an error.
+func report(env *Environment, err error) ExitCode {
+	code := codeOf(err)
+	switch {
+	case err == nil, errors.Is(err, syscall.EPIPE): // who reads no longer wants no message either
+	case env.Format == FormatJSON:
+		var doc errorDocument
+		doc.Error.Code, doc.Error.Message, doc.Error.Hint = code, err.Error(), HintOf(err)
+		env.sayJSON(doc)
+	default:
+		message := err.Error()
+		if code == ExitInterrupted {
+			message = "interrupted"
+		}
+		env.say("error", message)
+		if hint := HintOf(err); hint != "" {
+			env.say("hint", hint)
+		}
+	}
+	return code
+}
+
+// say prints one message on stderr, as text or as a line of JSON. Names that
+// came out of a file cannot steer the terminal.
+func (e *Environment) say(kind, message string) {
+	if e.Format == FormatJSON {
+		e.sayJSON(map[string]map[string]string{kind: {"message": message}})
+		return
+	}
+	lines := strings.Split(message, "\n")
+	for i, line := range lines {
+		lines[i] = Printable(line)
+	}
+	fmt.Fprintf(e.stderr, "lifeboat: %s: %s\n", kind, strings.Join(lines, "\n  "))
+}
+
+func (e *Environment) sayJSON(document any) {
+	line, err := json.Marshal(document)
+	if err != nil {
+		panic(err) // strings and numbers only: a mistake in this file
+	}
+	fmt.Fprintf(e.stderr, "%s\n", line)
+}

@@ -1,0 +1,129 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	in := func(err error) error { return fmt.Errorf("reading %q: %w", "x", err) }
+	for want, errs := range map[ExitCode][]error{
+		ExitDone:        {nil},
+		ExitFailed:      {errors.New("any"), fs.ErrNotExist, Failf("no namespace"), context.DeadlineExceeded, syscall.ENOSPC},
+		ExitUsage:       {Usagef("no such flag"), WithHint(Usagef("x"), "hint")},
+		ExitIncomplete:  {Incompletef("3 objects are missing")},
+		ExitNoKey:       {crypto.ErrNoKey, &crypto.NoKeyError{Recipients: []string{"X25519"}}},
+		ExitDamaged:     {&crypto.DamagedError{Layer: "age"}, &archive.DamagedError{Layer: "gzip"}, &snapshot.DamagedError{What: "x"}, errors.Join(crypto.ErrNoKey, snapshot.ErrDamaged)},
+		ExitRefused:     {fs.ErrExist, Refusef("target exists"), &snapshot.InUseError{}, &crypto.PolicyError{}, &archive.PolicyError{}, &archive.SnapshotError{Found: []string{"a", "b"}}, etcdproc.ErrNewer},
+		ExitDeviated:    {errors.Join(&CodedError{Code: ExitDeviated, Err: errors.New("x")}, errors.New("closing"))},
+		ExitInterrupted: {context.Canceled, errors.Join(context.Canceled, snapshot.ErrDamaged), syscall.EPIPE},
+	} {
+		for _, err := range errs {
+			require.Equal(t, want, codeOf(err), "%v", err)
+			if err != nil {
+				require.Equal(t, want, codeOf(in(err)), "wrapped: %v", err)
+				require.Equal(t, want, codeOf(WithHint(in(err), "hint")), "hinted: %v", err)
+			}
+		}
+	}
+}
+
+// Several things go wrong at once: the worst of them is the exit code,
+// whichever comes first.
+func TestTheStrongestCodeCounts(t *testing.T) {
+	t.Parallel()
+	order := []error{
+		&crypto.DamagedError{Layer: "age"}, Refusef("in the way"), Usagef("no such flag"),
+		&CodedError{Code: ExitNoKey, Err: errors.New("none of these opens it")}, Failf("not there"), Incompletef("3 are missing"),
+	}
+	for i, strong := range order {
+		for _, weak := range order[i:] {
+			for _, both := range []error{
+				errors.Join(strong, weak), errors.Join(weak, strong), fmt.Errorf("a: %w, b: %w", weak, fmt.Errorf("b: %w", strong)),
+				WithHint(errors.Join(weak, nil, strong), "hint"), errors.Join(errors.Join(weak), fmt.Errorf("c: %w", errors.Join(strong))),
+			} {
+				require.Equal(t, codeOf(strong), codeOf(both), "%v", both)
+			}
+		}
+	}
+	require.Equal(t, ExitFailed, codeOf(errors.Join(Incompletef("2 are missing"), syscall.EIO)), "done it is not")
+	require.Equal(t, ExitUsage, codeOf(UsageError(&crypto.DamagedError{Layer: "age"})), "who wraps an error has judged it")
+}
+
+// reported is what report prints on stderr and returns.
+func reported(f format, err error) (string, ExitCode) {
+	var stdout, stderr bytes.Buffer
+	env := NewEnvironment(&bytes.Buffer{}, &stdout, &stderr)
+	env.Format = f
+	code := report(env, err)
+	if stdout.Len() > 0 {
+		panic("stdout carries the result alone")
+	}
+	return stderr.String(), code
+}
+
+func TestErrorsAreReported(t *testing.T) {
+	t.Parallel()
+	text, code := reported(FormatTable, nil)
+	require.Equal(t, ExitDone, code)
+	require.Empty(t, text)
+
+	text, code = reported(FormatTable, WithHint(Refusef("writing %q: exists", "restored"), "choose another --to"))
+	require.Equal(t, ExitRefused, code)
+	require.Equal(t, "lifeboat: error: writing \"restored\": exists\nlifeboat: hint: choose another --to\n", text)
+
+	text, _ = reported(FormatTable, errors.New("first\nsecond\x1b[31m red \u202e turned"))
+	require.Equal(t, "lifeboat: error: first\n  second\\x1b[31m red \\u202e turned\n", text, "a name cannot steer the terminal")
+
+	text, code = reported(FormatTable, fmt.Errorf("reading: %w", context.Canceled))
+	require.Equal(t, ExitInterrupted, code)
+	require.Equal(t, "lifeboat: error: interrupted\n", text)
+
+	text, _ = reported(FormatTable, &fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE})
+	require.Empty(t, text, "`| head` is no error")
+}
+
+func TestErrorsAreReportedAsJSON(t *testing.T) {
+	t.Parallel()
+	inner := WithHint(Incompletef("2 objects are \"locked\"\x1b"), "give --encryption-config")
+	text, code := reported(FormatJSON, fmt.Errorf("extracting: %w", WithHint(inner, "outer")))
+	require.Equal(t, ExitIncomplete, code)
+	require.NotContains(t, text, "\x1b")
+	var doc errorDocument
+	require.NoError(t, json.Unmarshal([]byte(text), &doc))
+	require.Equal(t, ExitIncomplete, doc.Error.Code)
+	require.Equal(t, "extracting: 2 objects are \"locked\"\x1b", doc.Error.Message)
+	require.Equal(t, "give --encryption-config", doc.Error.Hint, "who was closest to the fault knows best")
+}
+
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"plain":                  "plain",
+		"käse, 東京, a\"b\\":       "käse, 東京, a\"b\\",
+		"a\nb":                   `a\nb`,
+		"a\tb":                   `a\tb`,
+		"\x1b]0;title\x07":       `\x1b]0;title\a`,
+		"\x9b31m":                `\x9b31m`,
+		"\u009b31m":              `\u009b31m`,
+		"abc\u202etxt.exe":       `abc\u202etxt.exe`,
+		"bad \xff utf-8 \"and\"": `bad \xff utf-8 "and"`,
+		"":                       "",
+	} {
+		require.Equal(t, want, Printable(in), "%q", in)
+	}
+}

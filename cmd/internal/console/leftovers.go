@@ -1,0 +1,93 @@
+package console
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+// WriteTo is the target of a command that reads src.
+func WriteTo(c *cli.Context, env *Environment, opts SourceOptions, src, to string) datadir.Target {
+	return datadir.Target{
+		Path: to, Replace: c.Bool("replace"), Now: time.Now(),
+		Sources: slices.Concat([]string{src}, opts.PeerDirs, opts.WALDirs), Found: env.foundLeftover,
+	}
+}
+
+// foundLeftover names what a killed run had left.
+func (e *Environment) foundLeftover(l datadir.Leftover) {
+	e.Warn("removed %q, which a killed run had left", l.Part)
+	switch {
+	case l.Aside != "":
+		e.Warn("that run had replaced something, which is kept as %q", l.Aside)
+	case l.Back != "":
+		e.Warn("that run was about to replace something, which stands at %q again", l.Back)
+	}
+}
+
+// Sweep removes what killed runs left in a folder in which etcd is about to be
+// run on a copy, and names it.
+func (e *Environment) Sweep(dir string) error {
+	stale, err := etcdproc.Sweep(dir)
+	for _, name := range stale {
+		e.Warn("removed %q, which a killed run had left", name)
+	}
+	return err
+}
+
+// RefuseInside keeps targets out of the data dirs and logs that are read: they
+// would be changed by them. A target of "" is none.
+func (o SourceOptions) RefuseInside(src string, targets ...string) error {
+	read := slices.Concat([]string{src}, o.PeerDirs, o.WALDirs)
+	for _, dir := range read {
+		for _, to := range targets {
+			inside, err := isInside(dir, to)
+			if err != nil {
+				return err
+			}
+			if inside {
+				return WithHint(Refusef("%q stands in %q, which is read", to, dir), "choose another place")
+			}
+		}
+	}
+	return nil
+}
+
+// isInside reports whether a path to be written stands in a folder.
+func isInside(dir, to string) (bool, error) {
+	if info, err := os.Stat(dir); to == "" || err != nil || !info.IsDir() {
+		return false, nil //nolint:nilerr // whoever opens it says what is wrong
+	}
+	if d, err := datadir.Open(dir); err == nil {
+		dir = d.Path // SRC may be the folder member in it
+	}
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false, err
+	}
+	target, err := filepath.EvalSymlinks(nearestFolder(to))
+	return target == dir || strings.HasPrefix(target, dir+string(filepath.Separator)), err
+}
+
+// nearestFolder is the nearest folder above a path that exists.
+func nearestFolder(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "."
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() || dir == filepath.Dir(dir) {
+			return dir
+		}
+	}
+}

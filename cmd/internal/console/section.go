@@ -1,0 +1,32 @@
+package console
+
+import (
+	"fmt"
+	"io"
+)
+
+// Section prints a report in headed parts; the first write error stays.
+type Section struct {
+	w   io.Writer
+	Err error
+}
+
+func NewSection(env *Environment) *Section { return &Section{w: env.Stdout} }
+
+func (s *Section) Line(format string, args ...any) {
+	if s.Err == nil {
+		_, s.Err = fmt.Fprintf(s.w, format+"\n", args...)
+	}
+}
+
+func (s *Section) Heading(text string) { s.Line("\n%s", text) }
+
+func (s *Section) Table(rows [][]string) {
+	t := NewTable(s.w)
+	for _, cells := range rows {
+		t.Row(cells...)
+	}
+	if err := t.Flush(); s.Err == nil {
+		s.Err = err
+	}
+}

@@ -1,0 +1,295 @@
+// Package objects holds the verbs for Kubernetes objects in a backup: inspect,
+// get and extract.
+package objects
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/registry/printer"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+func ExtractCommand(env *console.Environment) *cli.Command {
+	return &cli.Command{
+		Name:  "extract",
+		Usage: "manifests out of a backup, ready for kubectl create",
+		UsageText: "lifeboat extract kube-backup.tar.gz -n infra-production --to restored/\n" +
+			"lifeboat extract backup.tar.gz.age -i key -n infra deploy,svc --to restored/\n" +
+			"lifeboat extract kube-backup.tar.gz -n infra-production -l app=web --to -\n" +
+			"lifeboat extract /var/lib/etcd --cluster --to cluster/ --report report.json",
+		ArgsUsage: "SRC [KIND...]",
+		Flags: append(console.SourceFlags(),
+			&cli.StringSliceFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "objects of this `NAMESPACE`, and what belongs to it; repeatable"},
+			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "everything that the backup holds"},
+			&cli.BoolFlag{Name: "cluster", Usage: "the cluster-scoped objects"},
+			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "only objects with these labels, `SELECTOR` as kubectl takes it"},
+			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER` to write to, - for one YAML stream on standard output"},
+			&cli.StringFlag{Name: "profile", Value: string(registry.Recreate), Usage: "`PROFILE` recreate (cleaned for kubectl create) or raw (as stored)"},
+			&cli.StringFlag{Name: "report", Usage: "write a JSON `FILE` on every field that was dropped and every object left out"},
+			&cli.StringFlag{Name: "engine", Value: engineDirect, Usage: "`ENGINE` direct (reads the file) or etcd (asks a real etcd on a copy)"},
+			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the files that would be written, and write nothing"},
+			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
+		),
+		Action: func(c *cli.Context) error { return runExtract(c, env) },
+	}
+}
+
+// The engines that read the keyspace. Both give the same bytes.
+const (
+	engineDirect = "direct"
+	engineEtcd   = "etcd"
+)
+
+// extraction is one call of extract.
+type extraction struct {
+	env       *console.Environment
+	opts      console.SourceOptions
+	path      string
+	selection registry.Selection
+	revision  int64
+	profile   registry.Profile
+	engine    string
+
+	to, report string
+	dryRun     bool
+}
+
+func runExtract(c *cli.Context, env *console.Environment) error {
+	x, err := extractionOf(c, env)
+	if err != nil {
+		return err
+	}
+	if err := x.refuseTargets(); err != nil {
+		return err
+	}
+	src, err := console.OpenSource(c.Context, env, x.opts, x.path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	plan, along, err := x.plan(c.Context, src)
+	if err != nil {
+		return err
+	}
+	report := registry.NewReport(plan, registry.ReportSource{
+		Path: x.path, Form: string(src.Kind), Revision: cmp.Or(x.revision, src.Db.Revision()), Engine: x.engine,
+	})
+	if err := x.write(c.Context, plan, report); err != nil {
+		return err
+	}
+	return verdictOf(plan, along)
+}
+
+func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error) {
+	if c.NArg() == 0 {
+		return nil, console.Usagef("SRC is missing; as in: lifeboat extract kube-backup.tar.gz -n infra-production --to restored/")
+	}
+	opts, err := console.SourceOptionsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	x := &extraction{
+		env: env, opts: opts, path: c.Args().First(), revision: c.Int64("rev"),
+		profile: registry.Profile(c.String("profile")), engine: c.String("engine"),
+		to: c.String("to"), report: c.String("report"), dryRun: c.Bool("dry-run"),
+		selection: registry.Selection{
+			Namespaces: c.StringSlice("namespace"), All: c.Bool("all-namespaces"), Cluster: c.Bool("cluster"),
+			Words: strings.Join(c.Args().Tail(), ","),
+		},
+	}
+	if x.selection.Labels, err = labels.Parse(c.String("selector")); err != nil {
+		return nil, console.Usagef("reading --selector: %w", err)
+	}
+	switch {
+	case slices.Contains(x.selection.Namespaces, ""):
+		return nil, console.Usagef("the namespace is empty; is a variable not set?")
+	case len(x.selection.Namespaces) == 0 && !x.selection.All && !x.selection.Cluster:
+		return nil, console.Usagef("say what to extract: -n NAMESPACE, --cluster or -A")
+	case x.selection.All && (x.selection.Cluster || len(x.selection.Namespaces) > 0):
+		return nil, console.Usagef("-A has everything: leave -n and --cluster out")
+	case x.to == "" && !x.dryRun:
+		return nil, console.Usagef("say where to write to: --to FOLDER, or --to - for standard output")
+	case x.profile != registry.Recreate && x.profile != registry.Raw:
+		return nil, console.OneOf("profile", string(x.profile), []string{string(registry.Recreate), string(registry.Raw)})
+	case x.engine != engineDirect && x.engine != engineEtcd:
+		return nil, console.OneOf("engine", x.engine, []string{engineDirect, engineEtcd})
+	}
+	x.opts.SpoolDir = x.scratchDir()
+	return x, nil
+}
+
+// scratchDir is where plaintext that needs a file system goes: beside the
+// target, never the system's folder for temporary files.
+func (x *extraction) scratchDir() string {
+	if x.to == "" || x.to == "-" {
+		return "."
+	}
+	return filepath.Dir(filepath.Clean(x.to))
+}
+
+// refuseTargets fails before the work is done and not after it.
+func (x *extraction) refuseTargets() error {
+	for _, target := range []string{x.to, x.report} {
+		if target == "" || target == "-" || x.dryRun {
+			continue
+		}
+		if _, err := os.Lstat(target); err == nil {
+			return console.WithHint(console.Refusef("%q exists already", target), "choose another name, or move it away")
+		}
+	}
+	return nil
+}
+
+// plan reads what was selected and cleans it. along are objects that nobody
+// asked for and that the others need.
+func (x *extraction) plan(ctx context.Context, src *console.Source) (plan *registry.Plan, along map[*registry.Object]bool, err error) {
+	regOpts, err := src.RegistryOptions(x.env, x.opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	regOpts.Revision = x.revision
+	reader, closeReader, err := x.reader(ctx, src)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer closeReader()
+	phase := x.env.Progress.Start("extracting", 0)
+	defer phase.Done()
+	selected, err := registry.New(reader, regOpts).Select(ctx, x.selection)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err = registry.Clean(selected.Objects, registry.CleanOptions{
+		Profile: x.profile, Convert: printer.NewConverter(selected.Resources).Servable,
+		Stream: x.to == "-", Beside: selected.Beside,
+	})
+	return plan, selected.Along, err
+}
+
+// reader is the engine that was asked for.
+func (x *extraction) reader(ctx context.Context, src *console.Source) (snapshot.Reader, func(), error) {
+	if x.engine == engineDirect {
+		return src.Db, func() {}, nil
+	}
+	if err := x.env.Sweep(x.scratchDir()); err != nil {
+		return nil, nil, err
+	}
+	phase := x.env.Progress.Start("starting etcd on a copy", 0)
+	defer phase.Done()
+	proc, err := etcdproc.Start(ctx, src.File, etcdproc.Options{Dir: x.scratchDir()})
+	if err != nil {
+		return nil, nil, err
+	}
+	return proc, func() {
+		if err := proc.Close(); err != nil {
+			x.env.Warn("%v", err)
+		}
+	}, nil
+}
+
+func (x *extraction) write(ctx context.Context, plan *registry.Plan, report *registry.ExtractReport) error {
+	if x.dryRun {
+		return x.printPlan(report)
+	}
+	if x.to == "-" {
+		if err := errors.Join(registry.WriteStream(x.env.Stdout, plan), x.writeReport(report)); err != nil {
+			return err
+		}
+		x.summarize(plan)
+		return nil
+	}
+	written, err := registry.WriteDir(ctx, x.to, plan)
+	if written.Leftover != "" {
+		x.env.Warn("removed %q, which a killed run had left", written.Leftover)
+	}
+	if err != nil {
+		return err
+	}
+	if err := x.writeReport(report); err != nil {
+		return err
+	}
+	x.summarize(plan)
+	x.nextCommands(plan)
+	return x.printPlan(report)
+}
+
+// writeReport comes after the manifests: a report of files that are not there
+// would be in the way of the second try.
+func (x *extraction) writeReport(report *registry.ExtractReport) error {
+	if x.report == "" {
+		return nil
+	}
+	return console.WriteNew(x.report, report.Encode)
+}
+
+// printPlan is the result on standard output: the files, or the report.
+func (x *extraction) printPlan(report *registry.ExtractReport) error {
+	if x.env.Format == console.FormatJSON {
+		return report.Encode(x.env.Stdout)
+	}
+	for _, o := range report.Objects {
+		name := o.File
+		if x.to != "" && x.to != "-" {
+			name = filepath.Join(x.to, name)
+		}
+		if _, err := fmt.Fprintln(x.env.Stdout, console.Printable(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *extraction) summarize(plan *registry.Plan) {
+	for _, line := range plan.Summary() {
+		switch line.Severity {
+		case registry.Info:
+			x.env.Note("%s", line.Text)
+		case registry.Warning, registry.Missing:
+			x.env.Warn("%s", line.Text)
+		}
+	}
+}
+
+// nextCommands says what to type now.
+func (x *extraction) nextCommands(plan *registry.Plan) {
+	if x.profile == registry.Recreate && len(plan.Manifests) > 0 {
+		x.env.Note("next, on the cluster:\n%s", strings.Join(plan.Commands(x.to), "\n"))
+	}
+}
+
+// verdictOf says what was asked for and is not there, or not whole.
+func verdictOf(plan *registry.Plan, along map[*registry.Object]bool) error {
+	if plan.Complete() {
+		return nil
+	}
+	missing := plan.Missing()
+	locked := 0
+	for _, l := range missing {
+		if l.Object.Form == registry.Encrypted {
+			locked++
+		}
+	}
+	got := slices.ContainsFunc(plan.Manifests, func(m *registry.Manifest) bool { return !along[m.Object] && m.Raw == nil })
+	if !got && locked > 0 && locked == len(missing) {
+		return &console.CodedError{Code: console.ExitNoKey, Err: fmt.Errorf("all %d objects asked for are encrypted, and no key at hand opens them", locked),
+			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
+	}
+	if len(missing) > 0 {
+		return console.Incompletef("%d objects are missing, see above", len(missing))
+	}
+	return console.Incompletef("some objects could not be read whole, see above")
+}

@@ -1,0 +1,243 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/registry/printer"
+)
+
+func GetCommand(env *console.Environment) *cli.Command {
+	return &cli.Command{
+		Name:  "get",
+		Usage: "objects in a backup, as kubectl get shows those of a cluster",
+		UsageText: "lifeboat get kube-backup.tar.gz pods -n infra-production\n" +
+			"lifeboat get kube-backup.tar.gz deploy,svc -A -o wide\n" +
+			"lifeboat get kube-backup.tar.gz secret db-password -n infra -o yaml\n" +
+			"lifeboat get kube-backup.tar.gz all -n infra-production -l app=supercronic",
+		ArgsUsage: "SRC KIND [NAME...]",
+		Flags: append(console.SourceFlags(),
+			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Value: "default", Usage: "of this `NAMESPACE`"},
+			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "of all namespaces"},
+			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "with these labels, `SELECTOR` as kubectl takes it"},
+			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
+			&cli.BoolFlag{Name: "stored", Usage: "in the version that etcd holds, not the preferred one"},
+			&cli.BoolFlag{Name: "show-managed-fields", Usage: "keep metadata.managedFields in yaml and json"},
+			&cli.BoolFlag{Name: "no-headers", Usage: "leave the header line out"},
+			console.OutputFlag(env, console.FormatTable, console.FormatWide, console.FormatYAML, console.FormatJSON, console.FormatName),
+		),
+		Action: func(c *cli.Context) error { return runGet(c, env) },
+	}
+}
+
+func runGet(c *cli.Context, env *console.Environment) error {
+	if c.NArg() < 2 {
+		return console.Usagef("get takes SRC and KIND; as in: lifeboat get kube-backup.tar.gz pods")
+	}
+	opts, err := console.SourceOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	query, err := queryOf(c)
+	if err != nil {
+		return err
+	}
+	src, err := console.OpenSource(c.Context, env, opts, c.Args().First())
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	regOpts, err := src.RegistryOptions(env, opts)
+	if err != nil {
+		return err
+	}
+	regOpts.Revision = c.Int64("rev")
+	listing, err := registry.New(src.Db, regOpts).List(c.Context, query)
+	if err != nil {
+		return err
+	}
+	g := &getter{
+		env: env, listing: listing, query: query,
+		stored: c.Bool("stored"), managedFields: c.Bool("show-managed-fields"), noHeaders: c.Bool("no-headers"),
+	}
+	if err := g.print(c.Context); err != nil {
+		return err
+	}
+	return g.verdict()
+}
+
+func queryOf(c *cli.Context) (registry.Query, error) {
+	q := registry.Query{Words: c.Args().Get(1), Names: c.Args().Slice()[2:], Namespace: c.String("namespace")}
+	if len(q.Names) == 0 {
+		q.Names = nil
+	}
+	if q.Namespace == "" {
+		return q, console.Usagef("the namespace is empty; is a variable not set?")
+	}
+	if c.Bool("all-namespaces") {
+		if c.IsSet("namespace") {
+			return q, console.Usagef("-n and -A exclude each other")
+		}
+		if q.Names != nil {
+			return q, console.Usagef("a NAME cannot be looked for in all namespaces")
+		}
+		q.Namespace = ""
+	}
+	selector, err := labels.Parse(c.String("selector"))
+	if err != nil {
+		return q, console.Usagef("reading --selector: %w", err)
+	}
+	if q.Names != nil && !selector.Empty() {
+		return q, console.Usagef("NAME and --selector exclude each other")
+	}
+	q.Labels = selector
+	return q, nil
+}
+
+// getter prints a listing.
+type getter struct {
+	env     *console.Environment
+	listing *registry.Listing
+	query   registry.Query
+
+	stored, managedFields, noHeaders bool
+
+	printed, unreadable, partial, locked int
+}
+
+func (g *getter) print(ctx context.Context) error {
+	switch g.env.Format {
+	case console.FormatYAML, console.FormatJSON:
+		return g.printObjects(ctx)
+	case console.FormatName:
+		for o := range g.listing.Objects(ctx) {
+			g.count(o)
+			if _, err := fmt.Fprintln(g.env.Stdout, console.Printable(g.reference(o))); err != nil {
+				return err
+			}
+		}
+	default:
+		return g.printTable(ctx)
+	}
+	return ctx.Err()
+}
+
+func (g *getter) printTable(ctx context.Context) error {
+	now := g.listing.Newest
+	p := printer.New(g.listing.Resources, now)
+	w := printer.NewWriter(g.env.Stdout, printer.Options{
+		Wide: g.env.Format == console.FormatWide, Namespace: g.query.Namespace == "",
+		Kind: len(g.listing.Kinds) > 1, NoHeaders: g.noHeaders,
+	})
+	for o := range g.listing.Objects(ctx) {
+		g.count(o)
+		if err := w.Write(p.Row(o)); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(w.Flush(), ctx.Err()); err != nil {
+		return err
+	}
+	if g.printed > 0 && !now.IsZero() {
+		g.env.Note("ages count from %s, the newest time stamp in the backup", now.UTC().Format("2006-01-02T15:04:05Z"))
+	}
+	return nil
+}
+
+// printObjects streams whole objects: one by itself when one name was asked
+// for, as kubectl does, else a List.
+func (g *getter) printObjects(ctx context.Context) error {
+	converter := printer.NewConverter(g.listing.Resources)
+	list := console.NewObjectList(g.env, len(g.query.Names) == 1 && len(g.listing.Kinds) == 1)
+	for o := range g.listing.Objects(ctx) {
+		if !g.stored {
+			converter.Preferred(o)
+		}
+		g.count(o)
+		content, err := o.Content()
+		if err != nil {
+			return err
+		}
+		if content == nil {
+			continue // counted, and named by count
+		}
+		if err := unstructured.SetNestedField(content, strconv.FormatInt(o.KV.ModRevision, 10), "metadata", "resourceVersion"); err != nil {
+			return fmt.Errorf("showing %s: %w", o, err)
+		}
+		if !g.managedFields {
+			unstructured.RemoveNestedField(content, "metadata", "managedFields")
+		}
+		if err := list.Add(content); err != nil {
+			return err
+		}
+	}
+	return errors.Join(list.End(), ctx.Err())
+}
+
+// count keeps account of o and tells what the operator has to know of it.
+func (g *getter) count(o *registry.Object) {
+	g.printed++
+	for _, p := range o.Problems {
+		g.env.Warn("%s: %s", o, p)
+	}
+	switch {
+	case !o.Readable():
+		g.unreadable++
+	case len(o.Problems) > 0:
+		g.partial++
+	}
+	if o.Form == registry.Encrypted {
+		g.locked++
+	}
+}
+
+func (g *getter) reference(o *registry.Object) string {
+	resource, ok := g.listing.Resources.Lookup(o.Key.GroupResource())
+	if !ok {
+		resource = registry.Resource{Group: o.GVK.Group, Kind: o.GVK.Kind}
+	}
+	return printer.Reference(resource, o.Name)
+}
+
+// verdict says what was asked for and not shown.
+func (g *getter) verdict() error {
+	if missing := g.listing.NotFound(); len(missing) > 0 {
+		return console.Failf("%s %s not found%s", g.listing.Kinds[0], strings.Join(quoteAll(missing), ", "), g.where())
+	}
+	switch {
+	case g.printed == 0:
+		g.env.Note("no resources found%s", g.where())
+	case g.locked == g.printed:
+		return &console.CodedError{Code: console.ExitNoKey, Err: fmt.Errorf("all %d objects are encrypted, and no key at hand opens them", g.locked),
+			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
+	case g.unreadable > 0:
+		return console.Incompletef("%d of %d objects could not be read", g.unreadable, g.printed)
+	case g.partial > 0:
+		return console.Incompletef("%d of %d objects could not be read whole, see above", g.partial, g.printed)
+	}
+	return nil
+}
+
+func (g *getter) where() string {
+	if g.query.Namespace == "" || !g.listing.Kinds[0].Namespaced {
+		return ""
+	}
+	return fmt.Sprintf(" in namespace %q", g.query.Namespace)
+}
+
+func quoteAll(words []string) []string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = fmt.Sprintf("%q", w)
+	}
+	return quoted
+}

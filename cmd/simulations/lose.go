@@ -1,0 +1,182 @@
+package simulations
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
+	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
+)
+
+func simLoseCommand(env *console.Environment) *cli.Command {
+	return &cli.Command{
+		Name:  "lose",
+		Usage: "lose nodes or a zone: what fits where, what stays Pending and why",
+		UsageText: "lifeboat sim scheduler lose kube-backup.tar.gz --node worker-1\n" +
+			"lifeboat sim scheduler lose kube-backup.tar.gz --zone zone-1\n" +
+			"lifeboat sim scheduler lose kube-backup.tar.gz --each",
+		ArgsUsage: "SRC",
+		Description: "Everything that would be made again is placed again, the highest priority\n" +
+			"first. Pods of a StatefulSet count as deleted by hand: without that they\n" +
+			"never come back.",
+		Flags: append(append(console.SourceFlags(), schedulerFlags()...),
+			&cli.StringSliceFlag{Name: "node", Usage: "lose node `N`; repeatable, all at once"},
+			&cli.StringFlag{Name: "zone", Usage: "lose all nodes of zone `Z`"},
+			&cli.BoolFlag{Name: "each", Usage: "try every node and every zone, the worst first"},
+			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML),
+		),
+		Action: func(c *cli.Context) error { return runSimLose(c, env) },
+	}
+}
+
+func runSimLose(c *cli.Context, env *console.Environment) error {
+	if _, err := console.OneArgument(c, "SRC"); err != nil {
+		return err
+	}
+	given := 0
+	for _, name := range []string{"node", "zone", "each"} {
+		if c.IsSet(name) {
+			given++
+		}
+	}
+	if given != 1 {
+		return console.Usagef("say what to lose: --node N, --zone Z or --each")
+	}
+	cluster, err := simInput(c, env)
+	if err != nil {
+		return err
+	}
+	opts, err := schedulerOptionsOf(c, env, cluster.Version)
+	if err != nil {
+		return err
+	}
+	targets, err := targetsOf(c, cluster.Objects.Nodes)
+	if err != nil {
+		return err
+	}
+	phase := env.Progress.Start("losing nodes", int64(len(targets)))
+	var losses []*scheduler.Loss
+	for _, target := range targets {
+		loss, err := scheduler.Lose(c.Context, cluster.Objects, opts, target.Name, target.Nodes)
+		if err != nil {
+			phase.Done()
+			return err
+		}
+		losses = append(losses, loss)
+	}
+	phase.Done()
+	if c.Bool("each") {
+		slices.SortStableFunc(losses, worstFirst)
+	}
+	return joinVerdict(printLosses(env, losses, opts, c.Bool("each")), cluster)
+}
+
+func targetsOf(c *cli.Context, nodes []*corev1.Node) ([]scheduler.Target, error) {
+	if len(nodes) == 0 {
+		return nil, console.Failf("%w", scheduler.ErrNoNodes)
+	}
+	if c.Bool("each") {
+		return scheduler.Targets(nodes), nil
+	}
+	target, err := scheduler.NodeTarget(nodes, c.StringSlice("node")...)
+	if zone := c.String("zone"); zone != "" {
+		target, err = scheduler.ZoneTarget(nodes, zone)
+	}
+	if err != nil {
+		return nil, console.Failf("%w", err)
+	}
+	return []scheduler.Target{target}, nil
+}
+
+// worstFirst ranks losses: what stays Pending weighs most, then what is
+// pushed out, then broken budgets, then what nobody makes again.
+func worstFirst(a, b *scheduler.Loss) int {
+	return cmp.Or(
+		cmp.Compare(b.Pending, a.Pending), cmp.Compare(b.Preempted, a.Preempted),
+		cmp.Compare(len(b.Budgets), len(a.Budgets)), cmp.Compare(b.Gone, a.Gone),
+	)
+}
+
+func printLosses(env *console.Environment, losses []*scheduler.Loss, opts scheduler.Options, each bool) error {
+	if env.Format != console.FormatTable {
+		return env.PrintDocument(struct {
+			Scheduler string            `json:"scheduler"`
+			Order     string            `json:"order"`
+			Items     []*scheduler.Loss `json:"items"`
+		}{scheduler.Library, opts.Order.String(), losses})
+	}
+	defer env.Note("judged by kube-scheduler %s; nodes arrived by %s", scheduler.Library, opts.Order)
+	if !each {
+		return printLoss(env, losses[0])
+	}
+	t := console.NewTable(env.Stdout, "LOST", "NODES", "PLACED", "PENDING", "PREEMPTED", "GONE", "BUDGETS", "SKEWS")
+	for _, l := range losses {
+		t.Row(l.Name, strconv.Itoa(len(l.Nodes)), strconv.Itoa(l.Placed), strconv.Itoa(l.Pending), strconv.Itoa(l.Preempted),
+			strconv.Itoa(l.Gone), strconv.Itoa(len(l.Budgets)), strconv.Itoa(len(l.Skews)))
+	}
+	return t.Flush()
+}
+
+func printLoss(env *console.Environment, l *scheduler.Loss) error {
+	line := func(format string, args ...any) {
+		fmt.Fprintln(env.Stdout, console.Printable(fmt.Sprintf(format, args...)))
+	}
+	line("lost: %s (%d nodes): %d Pods placed again, %d stay Pending, %d preempted, %d gone for good",
+		l.Name, len(l.Nodes), l.Placed, l.Pending, l.Preempted, l.Gone)
+	if l.Assumed > 0 {
+		line("%d of them belong to controllers that are not Kubernetes' own, and are taken to be made again", l.Assumed)
+	}
+	fmt.Fprintln(env.Stdout)
+	t := console.NewTable(env.Stdout, "POD", "FROM", "TO", "WHY")
+	for _, p := range l.Pods {
+		t.Row(p.Pod, p.From, destination(p), reasonOf(p))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, b := range l.Budgets {
+		line("PodDisruptionBudget %s wants %d healthy: %d at once, %d after", b.Budget, b.Desired, b.AtOnce, b.After)
+	}
+	for _, s := range l.Skews {
+		line("spread of %s in %s over %s: skew %d, at most %d asked for", s.Selector, s.Namespace, s.Key, s.Skew, s.MaxSkew)
+	}
+	fmt.Fprintln(env.Stdout)
+	z := console.NewTable(env.Stdout, "ZONE", "NODES", "CPU FREE", "MEMORY FREE", "PODS FREE")
+	for _, h := range l.Zones {
+		z.Row(console.OrDash(h.Zone), strconv.Itoa(h.Nodes), h.CPU.String(), h.Memory.String(), strconv.FormatInt(h.Pods, 10))
+	}
+	return z.Flush()
+}
+
+func destination(p scheduler.LostPod) string {
+	switch {
+	case p.Pending():
+		return "<pending>"
+	case p.Placement != nil:
+		return p.Placement.Node
+	case p.Comeback == nodeloss.Stays:
+		return "<stays>"
+	}
+	return "<gone>"
+}
+
+func reasonOf(p scheduler.LostPod) string {
+	why := p.Why
+	if p.Cause == scheduler.Preempted {
+		why = "preempted; " + why
+	}
+	switch {
+	case p.Pending():
+		return p.Reason()
+	case p.Placement != nil && p.Placement.Preemption != nil:
+		return "preempts " + strings.Join(p.Placement.Preemption.Victims, ", ")
+	}
+	return why
+}

@@ -1,0 +1,313 @@
+package simulations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
+	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
+)
+
+func simNodelossCommand(env *console.Environment) *cli.Command {
+	return &cli.Command{
+		Name:  "nodeloss",
+		Usage: "when a lost node is noticed and emptied, and which Pods come back",
+		UsageText: "lifeboat sim nodeloss kube-backup.tar.gz --node worker-1\n" +
+			"lifeboat sim nodeloss kube-backup.tar.gz --node worker-1 --at runtime\n" +
+			"lifeboat sim nodeloss kube-backup.tar.gz --node worker-1 --grace 10 \\\n" +
+			"  --toleration 50 --to report.html",
+		ArgsUsage: "SRC",
+		Description: "Times count from the fault, as the median over all phases of heartbeats, with\n" +
+			"the least and the most. Flags come from kube-controller-manager's manifest in\n" +
+			"the backup, else from ModuleConfig control-plane-manager, else the release's\n" +
+			"defaults. --grace and --toleration compare another tuning with that one.",
+		Flags: append(append(console.SourceFlags(), schedulerFlags()...),
+			&cli.StringSliceFlag{Name: "node", Usage: "lose node `N`; repeatable, all at once"},
+			&cli.StringFlag{Name: "at", Value: string(nodeloss.Power), Usage: "`WHAT` fails: power, network, kubelet or runtime"},
+			&cli.IntFlag{Name: "grace", Usage: "compare: node monitor grace period of `SECONDS`"},
+			&cli.IntFlag{Name: "toleration", Usage: "compare: default toleration of unreachable nodes, `SECONDS`"},
+			&cli.IntFlag{Name: "status-report", Usage: "kubelets write their status every `SECONDS`"},
+			&cli.StringFlag{Name: "to", Usage: "write the timeline as a self-contained HTML `FILE`, too"},
+			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML),
+		),
+		Action: func(c *cli.Context) error { return runSimNodeloss(c, env) },
+	}
+}
+
+func runSimNodeloss(c *cli.Context, env *console.Environment) error {
+	path, err := console.OneArgument(c, "SRC")
+	if err != nil {
+		return err
+	}
+	lost, target := c.StringSlice("node"), c.String("to")
+	if len(lost) == 0 {
+		return console.Usagef("say which node is lost: --node N")
+	}
+	if _, err := os.Lstat(target); target != "" && err == nil {
+		return console.WithHint(console.Refusef("%q exists already", target), "choose another name, or move it away")
+	}
+	srcOpts, err := console.SourceOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	src, err := console.OpenSource(c.Context, env, srcOpts, path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	cluster, err := ReadSimCluster(c.Context, env, src, srcOpts)
+	if err != nil {
+		return err
+	}
+	opts, err := schedulerOptionsOf(c, env, cluster.Version)
+	if err != nil {
+		return err
+	}
+	base, err := TuningOf(c.Context, env, src, srcOpts, cluster, opts.Version)
+	if err != nil {
+		return err
+	}
+	tunings, err := tuningsOf(c, base)
+	if err != nil {
+		return err
+	}
+	reports, err := nodelossReports(c, cluster, opts, tunings, lost)
+	if err != nil {
+		return err
+	}
+	if target != "" {
+		title := "Node loss: " + strings.Join(lost, ", ")
+		if err := console.WriteNew(target, func(w io.Writer) error { return nodeloss.WriteHTML(w, title, reports...) }); err != nil {
+			return err
+		}
+	}
+	return joinVerdict(printNodeloss(env, reports), cluster)
+}
+
+// nodelossReports asks the scheduler once: where a Pod goes does not hang on
+// when it goes.
+func nodelossReports(c *cli.Context, cluster *SimCluster, opts scheduler.Options, tunings []nodeloss.Tuning, lost []string) ([]*nodeloss.Report, error) {
+	loss, err := scheduler.Lose(c.Context, cluster.Objects, opts, "nodes", lost)
+	switch {
+	case errors.Is(err, scheduler.ErrNoSuchNode):
+		return nil, console.Failf("%w", err)
+	case err != nil:
+		return nil, err
+	}
+	lostFrom, places := nodeloss.Cluster(cluster.Objects), loss.Places()
+	var reports []*nodeloss.Report
+	for _, tuning := range tunings {
+		report, err := tuning.Forecast(lostFrom, nodeloss.Fault(c.String("at")), lost, places)
+		if errors.Is(err, nodeloss.ErrTuning) {
+			err = console.Usagef("%w", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, report)
+	}
+	return reports, nil
+}
+
+// TuningOf is how the cluster of the backup is tuned, and says from where.
+func TuningOf(ctx context.Context, env *console.Environment, src *console.Source, opts console.SourceOptions, cluster *SimCluster, release string) (nodeloss.Tuning, error) {
+	minor := 37
+	if v, err := version.ParseGeneric(release); err == nil {
+		minor = int(v.Minor())
+	}
+	t := nodeloss.Default(minor)
+	fromManifest, err := applyFlags(&t, cluster.flags)
+	if err != nil {
+		return t, err
+	}
+	module, err := moduleSettings(ctx, env, src, opts)
+	if err != nil {
+		return t, err
+	}
+	grace, set := secondsOf(module["nodeMonitorGracePeriodSeconds"])
+	switch {
+	case fromManifest:
+		t.Name = "as the backup's kube-controller-manager manifest says"
+	case set:
+		tuneLikeDeckhouse(&t, grace)
+		t.Name = "as ModuleConfig control-plane-manager says"
+	}
+	if seconds, ok := secondsOf(module["failedNodePodEvictionTimeoutSeconds"]); ok {
+		env.Note("ModuleConfig control-plane-manager sets %g s of toleration for unreachable nodes; Pods keep what they were created with, and that is what counts here", seconds)
+	}
+	return t, nil
+}
+
+// tuneLikeDeckhouse sets what its control-plane-manager derives from the grace
+// period: a monitor pass every eighth of it, and status heartbeats every 10 s.
+func tuneLikeDeckhouse(t *nodeloss.Tuning, grace float64) {
+	t.Grace = time.Duration(grace * float64(time.Second))
+	t.Period = time.Duration(max(1, math.Round(grace/8))) * time.Second
+	t.StatusReport = 10 * time.Second
+}
+
+// applyFlags takes what kube-controller-manager's flags say.
+func applyFlags(t *nodeloss.Tuning, flags map[string]string) (bool, error) {
+	found := false
+	for name, target := range map[string]*time.Duration{"node-monitor-grace-period": &t.Grace, "node-monitor-period": &t.Period} {
+		if text, ok := flags[name]; ok {
+			d, err := time.ParseDuration(text)
+			if err != nil {
+				return false, console.Failf("reading kube-controller-manager's --%s: %q is no duration", name, text)
+			}
+			*target, found = d, true
+		}
+	}
+	for name, target := range map[string]*float64{
+		"node-eviction-rate": &t.EvictionRate, "secondary-node-eviction-rate": &t.SecondaryRate, "unhealthy-zone-threshold": &t.UnhealthyShare,
+	} {
+		if text, ok := flags[name]; ok {
+			rate, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				return false, console.Failf("reading kube-controller-manager's --%s: %q is no number", name, text)
+			}
+			*target, found = rate, true
+		}
+	}
+	if text, ok := flags["large-cluster-size-threshold"]; ok {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return false, console.Failf("reading kube-controller-manager's --large-cluster-size-threshold: %q is no number", text)
+		}
+		t.LargeZone, found = n, true
+	}
+	return found, nil
+}
+
+// moduleSettings are the settings of ModuleConfig control-plane-manager, nil
+// where the backup has none.
+func moduleSettings(ctx context.Context, env *console.Environment, src *console.Source, opts console.SourceOptions) (map[string]any, error) {
+	regOpts, err := src.RegistryOptions(env, opts)
+	if err != nil {
+		return nil, err
+	}
+	var settings map[string]any
+	for o, err := range registry.New(src.Db, regOpts).Objects(ctx, func(k registry.Key) bool {
+		return k.Resource() == "moduleconfigs.deckhouse.io" && k.Name == "control-plane-manager"
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		if content, err := o.Content(); err == nil {
+			settings, _, _ = unstructured.NestedMap(content, "spec", "settings")
+		}
+	}
+	return settings, nil
+}
+
+func secondsOf(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+// tuningsOf is the backup's tuning, and the one to compare it with.
+func tuningsOf(c *cli.Context, base nodeloss.Tuning) ([]nodeloss.Tuning, error) {
+	for _, name := range []string{"grace", "toleration", "status-report"} {
+		if c.IsSet(name) && c.Int(name) < 1 {
+			return nil, console.Usagef("--%s %d is no number of seconds", name, c.Int(name))
+		}
+	}
+	if c.IsSet("status-report") {
+		base.StatusReport = time.Duration(c.Int("status-report")) * time.Second
+	}
+	if !c.IsSet("grace") && !c.IsSet("toleration") {
+		return []nodeloss.Tuning{base}, nil
+	}
+	other := base
+	var words []string
+	if c.IsSet("grace") {
+		tuneLikeDeckhouse(&other, float64(c.Int("grace")))
+		if c.IsSet("status-report") {
+			other.StatusReport = base.StatusReport
+		}
+		words = append(words, fmt.Sprintf("grace %d s", c.Int("grace")))
+	}
+	if c.IsSet("toleration") {
+		other.Unreachable = time.Duration(c.Int("toleration")) * time.Second
+		words = append(words, fmt.Sprintf("toleration %d s", c.Int("toleration")))
+	}
+	other.Name = strings.Join(words, ", ")
+	return []nodeloss.Tuning{base, other}, nil
+}
+
+func printNodeloss(env *console.Environment, reports []*nodeloss.Report) error {
+	if env.Format != console.FormatTable {
+		return env.PrintDocument(struct {
+			Items []*nodeloss.Report `json:"items"`
+		}{reports})
+	}
+	for i, r := range reports {
+		if i > 0 {
+			fmt.Fprintln(env.Stdout)
+		}
+		if err := printNodelossReport(env, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printNodelossReport(env *console.Environment, r *nodeloss.Report) error {
+	line := func(format string, args ...any) {
+		fmt.Fprintln(env.Stdout, console.Printable(fmt.Sprintf(format, args...)))
+	}
+	line("%s of %s, %s", r.Fault, strings.Join(r.Lost, ", "), r.Tuning.Name)
+	line("  grace %s, pass every %s: detected after %s", nodeloss.Seconds(r.Tuning.Grace), nodeloss.Seconds(r.Tuning.Period), nodeloss.SpanText(&r.Detected))
+	for _, z := range r.Zones {
+		line("  zone %s: %s", console.OrDash(z.Name), z.State)
+	}
+	if r.Flapping.Slack < 0 {
+		line("  two renewals of a lease may lie %s further apart than the grace period; reports of status that stand in: %d", nodeloss.Seconds(-r.Flapping.Slack), r.Flapping.Signals)
+	} else {
+		line("  a healthy node is called lost when %d signs of life in a row are missing; a lease may be late by %s", r.Flapping.Signals, nodeloss.Seconds(r.Flapping.Slack))
+	}
+	line("  heartbeats cost %g lease and %g status writes per second", r.Cost.LeaseWrites, r.Cost.StatusWrites)
+	t := console.NewTable(env.Stdout, "POD", "ENDPOINTS", "EVICTED", "TO", "BACK", "WHAT FOLLOWS")
+	for _, p := range r.Pods {
+		words := p.Why
+		if p.Never != "" {
+			words = p.Never
+		}
+		if p.Volume != "" {
+			words += "; " + p.Volume
+		}
+		t.Row(p.Pod, nodeloss.SpanText(p.Endpoints), nodeloss.SpanText(p.Evicted), console.OrDash(p.Place), nodeloss.SpanText(p.Back), words)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	switch {
+	case r.Flapping.Slack < 0:
+		env.Warn("%s: healthy nodes may flap: a lease that is renewed in time no longer keeps them Ready, and %d other signs of life stand in for it", r.Tuning.Name, r.Flapping.Signals)
+	case r.Flapping.Slack < time.Second:
+		env.Warn("%s: a lease renewal that is %s late no longer keeps a healthy node Ready, and %d other signs of life stand in for it",
+			r.Tuning.Name, nodeloss.Seconds(r.Flapping.Slack), max(r.Flapping.Signals-1, 0))
+	}
+	if r.Tuning.Unreachable > 0 {
+		env.Note("a toleration of unreachable nodes does not help a node that reports itself NotReady: see --at runtime")
+	}
+	return nil
+}
