@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiextensionsv1beta1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1beta1"
@@ -47,7 +48,7 @@ func ParseDefinition(o *Object) (CustomResource, error) {
 func fromV1(spec apiextensionsv1.CustomResourceDefinitionSpec) CustomResource {
 	n := spec.Names
 	c := CustomResource{
-		Group: spec.Group, Kind: n.Kind, Plural: n.Plural, Singular: n.Singular,
+		Group: spec.Group, Kind: n.Kind, ListKind: n.ListKind, Plural: n.Plural, Singular: n.Singular,
 		ShortNames: n.ShortNames, Categories: n.Categories,
 		Namespaced: spec.Scope == apiextensionsv1.NamespaceScoped,
 	}
@@ -65,6 +66,9 @@ func fromV1(spec apiextensionsv1.CustomResourceDefinitionSpec) CustomResource {
 				JSONPath: col.JSONPath, Priority: col.Priority,
 			})
 		}
+		for _, f := range v.SelectableFields {
+			version.Selectable = append(version.Selectable, f.JSONPath)
+		}
 		c.Versions = append(c.Versions, version)
 	}
 	return c
@@ -74,7 +78,7 @@ func fromV1(spec apiextensionsv1.CustomResourceDefinitionSpec) CustomResource {
 func fromV1beta1(spec apiextensionsv1beta1.CustomResourceDefinitionSpec) CustomResource {
 	n := spec.Names
 	c := CustomResource{
-		Group: spec.Group, Kind: n.Kind, Plural: n.Plural, Singular: n.Singular,
+		Group: spec.Group, Kind: n.Kind, ListKind: n.ListKind, Plural: n.Plural, Singular: n.Singular,
 		ShortNames: n.ShortNames, Categories: n.Categories,
 		Namespaced: spec.Scope != apiextensionsv1beta1.ClusterScoped,
 	}
@@ -102,6 +106,9 @@ func fromV1beta1(spec apiextensionsv1beta1.CustomResourceDefinitionSpec) CustomR
 				Name: col.Name, Type: col.Type, Format: col.Format, Description: col.Description,
 				JSONPath: col.JSONPath, Priority: col.Priority,
 			})
+		}
+		for _, f := range slices.Concat(spec.SelectableFields, v.SelectableFields) {
+			version.Selectable = append(version.Selectable, f.JSONPath)
 		}
 		c.Versions = append(c.Versions, version)
 	}

@@ -116,6 +116,7 @@ func builtinResource(first string) schema.GroupResource {
 // CustomResource is what a CustomResourceDefinition says of its resource.
 type CustomResource struct {
 	Group, Kind      string
+	ListKind         string // "" is Kind with List
 	Plural, Singular string
 	ShortNames       []string
 	Categories       []string
@@ -130,6 +131,7 @@ type CustomVersion struct {
 	Served, Storage bool
 	Status          bool // has the status subresource
 	Columns         []CustomColumn
+	Selectable      []string // JSON paths that field selectors may ask for: ".spec.colour"
 }
 
 // CustomColumn is one of a version's additionalPrinterColumns.

@@ -19,17 +19,22 @@ type customTable struct {
 	convertor rest.TableConvertor
 }
 
-// newCustomTable takes the columns of the version that the API server answers
-// in. Without any it shows the age, as serveDefaultColumnsIfEmpty does
+// newCustomTable takes the columns of one version. Without any it shows the age, as serveDefaultColumnsIfEmpty does
 // (apiextensions-apiserver pkg/apiserver/helpers.go).
-func newCustomTable(definition registry.CustomResource) *customTable {
-	version, _ := definition.Version(definition.Preferred())
+func newCustomTable(definition registry.CustomResource, name string) *customTable {
+	version, _ := definition.Version(name)
 	if len(version.Columns) == 0 {
-		version.Columns = []registry.CustomColumn{{Name: "Age", Type: "date", JSONPath: ".metadata.creationTimestamp"}}
+		version.Columns = []registry.CustomColumn{{
+			Name: "Age", Type: "date", JSONPath: ".metadata.creationTimestamp", Description: metadataDoc["creationTimestamp"],
+		}}
 	}
 	t := &customTable{columns: []metav1.TableColumnDefinition{nameColumn}, dates: []bool{false}}
 	var columns []apiextensionsv1.CustomResourceColumnDefinition
 	for _, c := range version.Columns {
+		declared := metav1.TableColumnDefinition{Name: c.Name, Type: c.Type, Format: c.Format, Description: c.Description, Priority: c.Priority}
+		if declared.Description == "" {
+			declared.Description = "Custom resource definition column (in JSONPath format): " + c.JSONPath
+		}
 		date := c.Type == "date"
 		if date {
 			c.Type = "string" // the convertor would measure it against the clock
@@ -37,7 +42,7 @@ func newCustomTable(definition registry.CustomResource) *customTable {
 		columns = append(columns, apiextensionsv1.CustomResourceColumnDefinition{
 			Name: c.Name, Type: c.Type, Format: c.Format, Priority: c.Priority, JSONPath: c.JSONPath,
 		})
-		t.columns = append(t.columns, metav1.TableColumnDefinition{Name: c.Name, Priority: c.Priority})
+		t.columns = append(t.columns, declared)
 		t.dates = append(t.dates, date)
 	}
 	// At a JSONPath that does not parse the convertor stops and keeps the columns
@@ -46,8 +51,8 @@ func newCustomTable(definition registry.CustomResource) *customTable {
 	return t
 }
 
-// customTable makes the table of a custom resource; one without a definition
-// in the backup shows name and age.
+// customTable makes the table of a custom resource in its preferred version;
+// one without a definition in the backup shows name and age.
 func (p *Printer) customTable(o *registry.Object, resource registry.Resource) (*metav1.Table, error) {
 	content, err := o.Content()
 	if err != nil {
@@ -56,11 +61,18 @@ func (p *Printer) customTable(o *registry.Object, resource registry.Resource) (*
 	if content == nil {
 		return nil, errNoContent
 	}
-	t, ok := p.customs[resource.GroupResource()]
-	if !ok {
-		t = newCustomTable(registry.CustomResource{})
+	return p.customOf(resource, resource.Version).rowOf(p, &unstructured.Unstructured{Object: content})
+}
+
+// customOf is the table of a custom resource in a version.
+func (p *Printer) customOf(resource registry.Resource, version string) *customTable {
+	if t, ok := p.customs[resource.GroupResource().WithVersion(version)]; ok {
+		return t
 	}
-	object := &unstructured.Unstructured{Object: content}
+	return newCustomTable(registry.CustomResource{}, "")
+}
+
+func (t *customTable) rowOf(p *Printer, object *unstructured.Unstructured) (*metav1.Table, error) {
 	table, err := t.convertor.ConvertToTable(context.Background(), object, &metav1.TableOptions{NoHeaders: true})
 	if err != nil || len(table.Rows) == 0 {
 		return nil, err

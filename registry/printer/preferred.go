@@ -110,11 +110,8 @@ func (c *Converter) custom(o *registry.Object) error {
 	if preferred == "" || preferred == o.GVK.Version {
 		return nil
 	}
-	if _, ok := definition.Version(o.GVK.Version); !ok {
-		return fmt.Errorf("version %q is not in the definition of %s", o.GVK.Version, resource)
-	}
-	if definition.Conversion != "" && definition.Conversion != "None" {
-		return fmt.Errorf("%s is converted to %s by a webhook", o.GVK.GroupVersion(), preferred)
+	if err := convertible(definition, o.GVK.Version, preferred); err != nil {
+		return err
 	}
 	content, err := o.Content()
 	if err != nil {

@@ -42,7 +42,7 @@ type Printer struct {
 	now       time.Time
 	codecs    []codec
 	generator printers.TableGenerator
-	customs   map[schema.GroupResource]*customTable
+	customs   map[schema.GroupVersionResource]*customTable
 }
 
 // New returns a printer for the objects of a backup with the given resources.
@@ -53,11 +53,12 @@ func New(resources *registry.Resources, now time.Time) *Printer {
 		now:       now.Truncate(time.Second),
 		codecs:    newCodecs(),
 		generator: printers.NewTableGenerator().With(internalversion.AddHandlers),
-		customs:   map[schema.GroupResource]*customTable{},
+		customs:   map[schema.GroupVersionResource]*customTable{},
 	}
 	for _, r := range resources.All() {
-		if definition, ok := resources.Custom(r.GroupResource()); ok {
-			p.customs[r.GroupResource()] = newCustomTable(definition)
+		definition, _ := resources.Custom(r.GroupResource())
+		for _, v := range definition.Versions {
+			p.customs[r.GroupResource().WithVersion(v.Name)] = newCustomTable(definition, v.Name)
 		}
 	}
 	return p
@@ -155,12 +156,20 @@ func (p *Printer) apiServiceTable(obj *apiregistration.APIService) *metav1.Table
 		break
 	}
 	return &metav1.Table{
-		ColumnDefinitions: []metav1.TableColumnDefinition{nameColumn, {Name: "Service"}, {Name: "Available"}, {Name: "Age"}},
-		Rows:              []metav1.TableRow{{Cells: []any{obj.Name, service, status, p.age(obj.CreationTimestamp)}}},
+		ColumnDefinitions: []metav1.TableColumnDefinition{
+			nameColumn,
+			{Name: "Service", Type: "string", Description: "The reference to the service that hosts this API endpoint."},
+			{Name: "Available", Type: "string", Description: "Whether this service is available."},
+			{Name: "Age", Type: "string", Description: metadataDoc["creationTimestamp"]},
+		},
+		Rows: []metav1.TableRow{{Cells: []any{obj.Name, service, status, p.age(obj.CreationTimestamp)}}},
 	}
 }
 
-var nameColumn = metav1.TableColumnDefinition{Name: "Name", Type: "string", Format: "name"}
+var (
+	metadataDoc = metav1.ObjectMeta{}.SwaggerDoc()
+	nameColumn  = metav1.TableColumnDefinition{Name: "Name", Type: "string", Format: "name", Description: metadataDoc["name"]}
+)
 
 // age is the API machinery's ConvertToHumanReadableDateType against the
 // printer's own present.
@@ -194,7 +203,7 @@ func (p *Printer) substitute(o *registry.Object, resource registry.Resource) *me
 func (p *Printer) columns(resource registry.Resource) []metav1.TableColumnDefinition {
 	var table *metav1.Table
 	err := guard(func() (err error) {
-		if t, ok := p.customs[resource.GroupResource()]; ok {
+		if t, ok := p.customs[resource.GroupResource().WithVersion(resource.Version)]; ok {
 			table = &metav1.Table{ColumnDefinitions: t.columns}
 			return nil
 		}

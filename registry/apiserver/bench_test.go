@@ -1,0 +1,79 @@
+package apiserver_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/registry/apiserver"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
+)
+
+// sink takes an answer and keeps its size alone.
+type sink struct {
+	header http.Header
+	size   int64
+}
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) WriteHeader(int)             {}
+func (s *sink) Write(p []byte) (int, error) { s.size += int64(len(p)); return len(p), nil }
+
+var _ io.Writer = (*sink)(nil)
+
+func benchmark(b *testing.B, handler http.Handler, path, accept string) {
+	b.ReportAllocs()
+	size := int64(0)
+	for b.Loop() {
+		w := &sink{header: http.Header{}}
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil)
+		r.Header.Set("Accept", accept)
+		handler.ServeHTTP(w, r)
+		size = w.size
+	}
+	b.SetBytes(size)
+}
+
+// BenchmarkServe measures a first answer (open to discovery) and lists, of the
+// fixture and of a database with LIFEBOAT_BENCH_KEYS keys (20000).
+func BenchmarkServe(b *testing.B) {
+	keys := 20_000
+	if n, err := strconv.Atoi(os.Getenv("LIFEBOAT_BENCH_KEYS")); err == nil {
+		keys = n
+	}
+	path := filepath.Join(b.TempDir(), "db")
+	_, err := snapshottest.Generate(path, snapshottest.Spec{Keys: keys})
+	require.NoError(b, err)
+	generated, err := snapshot.Open(b.Context(), path)
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, generated.Close()) })
+	for name, opts := range map[string]apiserver.Options{"harbour": harbourOptions(b), "generated": {Reader: generated}} {
+		b.Run(name, func(b *testing.B) {
+			b.Run("start", func(b *testing.B) {
+				for b.Loop() {
+					_, err := apiserver.New(b.Context(), opts)
+					require.NoError(b, err)
+				}
+			})
+			handler, err := apiserver.New(b.Context(), opts)
+			require.NoError(b, err)
+			b.Run("first page", func(b *testing.B) { benchmark(b, handler, "/api/v1/pods?limit=500", asTable) })
+			b.Run("all pods as table", func(b *testing.B) { benchmark(b, handler, "/api/v1/pods", asTable) })
+			b.Run("all pods as JSON", func(b *testing.B) { benchmark(b, handler, "/api/v1/pods", "application/json") })
+			b.Run("all pods as protobuf", func(b *testing.B) {
+				benchmark(b, handler, "/api/v1/pods", "application/vnd.kubernetes.protobuf")
+			})
+			b.Run("discovery", func(b *testing.B) {
+				benchmark(b, handler, "/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+			})
+		})
+	}
+}

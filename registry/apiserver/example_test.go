@@ -1,0 +1,46 @@
+package apiserver_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/registry/apiserver"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+func Example() {
+	files, err := unpacked() // the parts of kube-backup.tar.gz
+	if err != nil {
+		panic(err)
+	}
+	f, err := os.CreateTemp("", "snapshot")
+	if err != nil {
+		panic(err)
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(files["etcd-backup.snapshot"]); err != nil {
+		panic(err)
+	}
+	db, err := snapshot.OpenFile(context.Background(), f)
+	if err != nil {
+		panic(err)
+	}
+	defer db.Close()
+
+	server, err := apiserver.New(context.Background(), apiserver.Options{Reader: db, Registry: registry.Options{}, Source: "kube-backup.tar.gz"})
+	if err != nil {
+		panic(err)
+	}
+	answer := httptest.NewRecorder()
+	server.ServeHTTP(answer, httptest.NewRequest("GET", "/api/v1/namespaces/infra-production/configmaps/flip", nil))
+	fmt.Println(answer.Code)
+	answer = httptest.NewRecorder()
+	server.ServeHTTP(answer, httptest.NewRequest("DELETE", "/api/v1/namespaces/infra-production/configmaps/flip", nil))
+	fmt.Println(answer.Code)
+	// Output:
+	// 200
+	// 405
+}

@@ -1,0 +1,116 @@
+package apiserver
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/endpoints/request"
+)
+
+// refuse says that nothing can be changed, and how to get the object back.
+func (s *Server) refuse(r *http.Request) error {
+	what := "nothing can be changed in it"
+	if r.URL.Query().Get("dryRun") != "" {
+		what = "nothing can be changed in it, nor tried with --dry-run=server"
+	}
+	info, err := s.requestInfo(r)
+	if err != nil || !info.IsResourceRequest {
+		return s.notAllowed(nil, what)
+	}
+	return s.notAllowed(info, what)
+}
+
+// refuseSubresource answers for what only a running cluster has.
+func (s *Server) refuseSubresource(info *request.RequestInfo, res served) error {
+	switch info.Subresource {
+	case "log":
+		return s.notAllowed(nil, "it holds no logs: they stayed on the node")
+	case "exec", "attach", "portforward", "proxy":
+		return s.notAllowed(nil, "nothing runs in it")
+	case "scale":
+		return s.notAllowed(info, "nothing can be scaled in it")
+	}
+	return apierrors.NewNotFound(res.gvr.GroupResource(), info.Name+"/"+info.Subresource)
+}
+
+// notAllowed is the 405 that kubectl prints whole.
+func (s *Server) notAllowed(info *request.RequestInfo, what string) error {
+	message := fmt.Sprintf("this is a backup%s; %s.", s.dated(), what)
+	if info != nil {
+		message += " To bring the object back: " + s.extractCommand(info)
+	}
+	err := failure(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "%s", message)
+	if info != nil {
+		err.ErrStatus.Details = &metav1.StatusDetails{Group: info.APIGroup, Kind: info.Resource, Name: info.Name}
+	}
+	return err
+}
+
+// dated is " of 2026-11-21 20:53", as near as the backup tells.
+func (s *Server) dated() string {
+	moment := s.moment()
+	if moment.IsZero() {
+		return ""
+	}
+	return " of " + moment.UTC().Format("2006-01-02 15:04") + " UTC"
+}
+
+// extractCommand brings back what a request was about.
+func (s *Server) extractCommand(info *request.RequestInfo) string {
+	words := []string{"lifeboat extract", s.source()}
+	res, known := s.catalog.served[gvrOf(info)]
+	switch {
+	case info.Resource == "namespaces" && info.Name != "":
+		return strings.Join(append(words, "-n", shellWord(info.Name), "--to DIR"), " ")
+	case known && !res.namespaced:
+		words = append(words, "--cluster")
+	case info.Namespace != "":
+		words = append(words, "-n", shellWord(info.Namespace))
+	default:
+		words = append(words, "-A")
+	}
+	if known {
+		words = append(words, shellWord(res.stored.String()))
+	}
+	return strings.Join(append(words, "--to DIR"), " ")
+}
+
+func (s *Server) source() string { return shellWord(cmp.Or(s.opts.Source, "SRC")) }
+
+// scopeFlag and commandWords are parts of commands about the query's object.
+func (q *query) scopeFlag() string {
+	if q.info.Namespace != "" && q.served.namespaced {
+		return "-n " + shellWord(q.info.Namespace) + " "
+	}
+	if !q.served.namespaced {
+		return "--cluster "
+	}
+	return "-A "
+}
+
+func (q *query) commandWords() string {
+	words := shellWord(q.served.stored.String())
+	if q.info.Name != "" {
+		words += " " + shellWord(q.info.Name)
+	}
+	switch {
+	case !q.served.namespaced:
+	case q.info.Namespace != "":
+		words += " -n " + shellWord(q.info.Namespace)
+	default:
+		words += " -A"
+	}
+	return words
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@,+=") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
