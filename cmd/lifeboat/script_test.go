@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){"lifeboat": main, "age-plugin-lock": pluginMain})
+	testscript.Main(m, map[string]func(){"lifeboat": main, "age-plugin-lock": pluginMain, "kubeget": kubegetMain})
 }
 
 // TestScripts runs testdata/script/*.txtar. A script is a shell session with

@@ -21,6 +21,8 @@ func verbs(env *console.Environment) []*cli.Command {
 		objects.ExtractCommand(env),
 		objects.GetCommand(env),
 		objects.InspectCommand(env),
+		objects.ServeCommand(env),
+		objects.KubectlCommand(env),
 		etcd.EtcdCommand(env),
 		simulations.SimCommand(env),
 		drills.DrillCommand(env),

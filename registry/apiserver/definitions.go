@@ -27,18 +27,19 @@ func (s *Server) definitions(ctx context.Context, idx *index) (customs []registr
 	for _, record := range idx.records[definitionResource()] {
 		add(record)
 	}
-	past, ok := s.opts.Reader.(history)
+	past, ok := s.opts.Reader.(snapshot.History)
 	if !ok {
 		return customs, nil
 	}
-	for record, err := range past.Records(ctx, past.CompactRevision()) {
+	isDefinition := func(path []byte) bool {
+		key, err := registry.ParseKey(s.opts.Registry.Prefix, string(path))
+		return err == nil && registry.IsDefinition(key)
+	}
+	for record, err := range past.Changes(ctx, isDefinition) {
 		if err != nil {
 			return nil, err
 		}
-		if record.Deleted || record.Main > s.revision {
-			continue
-		}
-		if key, err := registry.ParseKey(s.opts.Registry.Prefix, string(record.Key)); err == nil && registry.IsDefinition(key) {
+		if !record.Deleted && record.Main <= s.revision {
 			add(record.KeyValue)
 		}
 	}

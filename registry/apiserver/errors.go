@@ -1,10 +1,11 @@
 package apiserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,11 +37,24 @@ func tooNew(asked, newest int64) error {
 
 // compacted says which revisions there are.
 func (s *Server) compacted(revision int64) error {
-	first := int64(0)
-	if h, ok := s.opts.Reader.(history); ok {
-		first = h.CompactRevision()
+	return failure(http.StatusGone, metav1.StatusReasonExpired, "the backup does not hold revision %d; it holds %s", revision, wordsOf(s.windows()))
+}
+
+// windows are the stretches of revisions that can be read.
+func (s *Server) windows() []snapshot.Window {
+	if past, ok := s.opts.Reader.(snapshot.History); ok {
+		return past.Windows()
 	}
-	return failure(http.StatusGone, metav1.StatusReasonExpired, "the backup does not hold revision %d any more: its etcd compacted the history up to %d", revision, first)
+	return []snapshot.Window{{First: s.revision, Last: s.revision}}
+}
+
+// wordsOf are windows, oldest first: "1 to 300 and 900 to 1485".
+func wordsOf(windows []snapshot.Window) string {
+	words := make([]string, 0, len(windows))
+	for _, w := range slices.Backward(windows) {
+		words = append(words, fmt.Sprintf("%d to %d", w.First, w.Last))
+	}
+	return strings.Join(words, " and ")
 }
 
 // expired tells a client that goes on with an old list that it has to begin
@@ -50,12 +64,6 @@ func (q *query) expired(err error) error {
 		return apierrors.NewResourceExpired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.")
 	}
 	return err
-}
-
-// notFound says that an object is not there and, where the past has it, when
-// it was.
-func (s *Server) notFound(_ context.Context, q *query) error {
-	return apierrors.NewNotFound(q.served.gvr.GroupResource(), q.info.Name)
 }
 
 // unreadableError is the Status of an object that is there and cannot be

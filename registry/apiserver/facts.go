@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
@@ -15,16 +16,24 @@ import (
 
 // Facts are what the first line of a server says.
 type Facts struct {
-	Revision   int64     `json:"revision"`
-	Compacted  int64     `json:"compacted"` // revisions below it are not held; -1 where only the newest is
-	Moment     time.Time `json:"moment,omitzero"`
-	Objects    int       `json:"objects"`
-	Unserved   int       `json:"unserved"` // of them, those that no resource of the API leads to
-	Kubernetes string    `json:"kubernetes"`
+	Revision   int64
+	Windows    []snapshot.Window // revisions that can be read, the newest first
+	Moment     time.Time         // of Revision; the zero time where the backup does not tell
+	Objects    int
+	Unserved   int    // of them, those that no resource of the API leads to
+	Kubernetes string // the linked release: "v1.37.1"
 
 	// Digest tells one backup from another in a URL, under which clients keep
 	// what they discovered.
-	Digest string `json:"-"`
+	Digest string
+}
+
+// Holds tells nil of a revision that can be read, else what there is.
+func (f Facts) Holds(revision int64) error {
+	if slices.ContainsFunc(f.Windows, func(w snapshot.Window) bool { return w.Holds(revision) }) && revision <= f.Revision {
+		return nil
+	}
+	return fmt.Errorf("revision %d is not in the backup, which holds %s", revision, wordsOf(f.Windows))
 }
 
 // Behind is how long ago the backup's moment is, as kubectl writes ages.
@@ -36,10 +45,7 @@ func (s *Server) Facts(ctx context.Context) (Facts, error) {
 	if err != nil {
 		return Facts{}, err
 	}
-	f := Facts{Revision: s.revision, Compacted: -1, Moment: idx.moment(), Objects: idx.objects, Kubernetes: spec.Version()}
-	if h, ok := s.opts.Reader.(history); ok {
-		f.Compacted = h.CompactRevision()
-	}
+	f := Facts{Revision: s.revision, Windows: s.windows(), Moment: idx.moment(), Objects: idx.objects, Kubernetes: spec.Version()}
 	f.Unserved = idx.objects
 	seen := map[string]bool{}
 	for _, r := range s.catalog.served {

@@ -72,6 +72,9 @@ func (q *query) shape(it *item, answer *printer.Answer) error {
 		if err != nil {
 			return err
 		}
+		if q.format.isTable() {
+			obj = obj.DeepCopyObject() // the table moves the times of the original
+		}
 		it.object = obj
 	} else if q.includeObject != metav1.IncludeNone {
 		partial, err := answer.Metadata()

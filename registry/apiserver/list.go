@@ -47,7 +47,7 @@ func (q *query) list(w http.ResponseWriter, r *http.Request) error {
 	q.server.warnOfTime(w, r, idx)
 	l := &listing{query: q, idx: idx, records: q.candidates(idx, at.from)}
 	l.meta.ResourceVersion = strconv.FormatInt(at.revision, 10)
-	if q.options.Limit > 0 || storedSize(l.records) <= mostBuffered {
+	if q.options.Limit > 0 || storedSize(l.records) <= q.server.buffer {
 		return l.buffered(w, r)
 	}
 	return l.streamed(w, r)
@@ -122,7 +122,7 @@ func (l *listing) buffered(w http.ResponseWriter, r *http.Request) error {
 			size += len(it.body)
 		}
 		limit := l.options.Limit
-		if limit > 0 && seen < len(l.records) && (int64(len(bodies)) >= limit || size > mostBuffered) {
+		if limit > 0 && seen < len(l.records) && (int64(len(bodies)) >= limit || int64(size) > l.server.buffer) {
 			if err := l.cut(it.key, seen); err != nil {
 				return err
 			}

@@ -192,7 +192,7 @@ func (q *query) get(w http.ResponseWriter, r *http.Request) error {
 	key := q.prefix() + q.info.Name
 	record, ok := idx.find(q.served.stored.GroupResource(), key)
 	if !ok || strings.Contains(q.info.Name, "/") {
-		return s.notFound(r.Context(), q)
+		return apierrors.NewNotFound(q.served.gvr.GroupResource(), q.info.Name)
 	}
 	s.warnOfTime(w, r, idx)
 	it := q.read(idx, record)

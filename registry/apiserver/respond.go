@@ -22,7 +22,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, code int, obj r
 		s.respondError(w, r, err)
 		return
 	}
-	if err != nil || f.convert != nil && f.isYAML() {
+	if err != nil {
 		s.writeJSON(w, code, obj)
 		return
 	}

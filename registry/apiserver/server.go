@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,7 +24,7 @@ import (
 
 // Options say what is served.
 type Options struct {
-	Reader   snapshot.Reader  // the keyspace; *snapshot.DB also has the history that a watch tells
+	Reader   snapshot.Reader  // the keyspace; a snapshot.History also has what a watch tells of the past
 	Registry registry.Options // prefix and keys at rest; Revision is what the API without /rev/N shows, 0 for the newest
 
 	// Source is how the backup is called in the commands that refusals
@@ -40,14 +39,6 @@ type Options struct {
 	RedactSecrets bool
 }
 
-// history is what a Reader with a history can do.
-type history interface {
-	Records(ctx context.Context, since int64) iter.Seq2[snapshot.Record, error]
-	CompactRevision() int64
-}
-
-var _ history = (*snapshot.DB)(nil)
-
 // Server answers the Kubernetes API; it is an http.Handler. Its Reader must
 // stay open until no request is under way.
 type Server struct {
@@ -59,6 +50,7 @@ type Server struct {
 	busy     chan struct{}    // a place for each request that decodes objects
 	salt     []byte           // of redacted values
 	labels   *printer.Printer // of field selectors
+	buffer   int64            // mostBuffered, but in tests
 }
 
 // mostBusy bounds the requests that decode at the same time; the others wait.
@@ -75,6 +67,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		requests: &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")},
 		busy:     make(chan struct{}, mostBusy),
 		salt:     newSalt(),
+		buffer:   mostBuffered,
 	}
 	if s.revision == 0 {
 		s.revision = opts.Reader.Revision()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -267,16 +268,19 @@ type change struct {
 // changesAfter are the changes to keys under prefix after the revision of
 // before, up to a revision, oldest first.
 func (s *Server) changesAfter(ctx context.Context, before *index, gr schema.GroupResource, prefix string, upTo int64) ([]change, error) {
-	past, ok := s.opts.Reader.(history)
-	if !ok {
+	past, ok := s.opts.Reader.(snapshot.History)
+	if !ok || !slices.ContainsFunc(past.Windows(), func(w snapshot.Window) bool { return w.Holds(before.revision) && w.Holds(upTo) }) {
 		return nil, snapshot.ErrCompacted
 	}
 	var records []snapshot.Record // newest first
-	for record, err := range past.Records(ctx, before.revision) {
+	for record, err := range past.Changes(ctx, func(key []byte) bool { return bytes.HasPrefix(key, []byte(prefix)) }) {
 		if err != nil {
 			return nil, err
 		}
-		if record.Main <= upTo && bytes.HasPrefix(record.Key, []byte(prefix)) {
+		if record.Main <= before.revision {
+			break
+		}
+		if record.Main <= upTo {
 			records = append(records, record)
 		}
 	}

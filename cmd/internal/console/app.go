@@ -26,7 +26,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	env.Format = formatWanted(args) // so that a usage error is printed in it, too
 	env.Progress.program = env.Format == FormatJSON
 	err := runCommand(ctx, env, NewApp(env, verbs(env)), args[1:])
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errSpoken) {
 		err = errors.Join(context.Canceled, err)
 	}
 	env.Progress.stop()

@@ -68,11 +68,25 @@ func (p *argParser) read() {
 			p.rest = nil
 		case arg == "-" || !strings.HasPrefix(arg, "-"):
 			p.word(arg)
+			p.verbatim()
 		case strings.HasPrefix(arg, "--"):
 			p.long(arg[2:])
 		default:
 			p.short(arg[1:])
 		}
+	}
+}
+
+// VerbatimAfterSource is the ArgsUsage of a command that hands what follows SRC
+// on as it was typed: flags there are another program's.
+const VerbatimAfterSource = "SRC ARGS..."
+
+// verbatim takes the rest of the arguments as words, where SRC has just been
+// read in such a command.
+func (p *argParser) verbatim() {
+	if len(p.path) > 0 && p.path[len(p.path)-1].ArgsUsage == VerbatimAfterSource && len(p.words) == 1 {
+		p.words = append(p.words, p.rest...)
+		p.rest = nil
 	}
 }
 

@@ -50,3 +50,10 @@ func (e *Environment) Warn(message string, args ...any) {
 func (e *Environment) Note(message string, args ...any) {
 	e.say("note", fmt.Sprintf(message, args...))
 }
+
+// Streams are standard input, output and error for a program that is run: as
+// they are, so that it finds the terminal. Progress ends.
+func (e *Environment) Streams() (in io.Reader, out, err io.Writer) {
+	e.Progress.stop()
+	return e.Stdin, e.Stdout, e.Progress.out
+}

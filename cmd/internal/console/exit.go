@@ -92,6 +92,19 @@ func WithHint(err error, hint string) error {
 	return &CodedError{Code: codeOf(err), Err: err, Hint: hint}
 }
 
+// errSpoken is the end of another program that was run, which has said itself
+// what was wrong.
+var errSpoken = errors.New("the command failed")
+
+// ExitWith is the exit code of a program that was run, nil for 0. Nothing is
+// printed for it.
+func ExitWith(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &CodedError{Code: ExitCode(code), Err: errSpoken}
+}
+
 // codeOf is the one place where errors become exit codes.
 //
 // The order matters where one error holds several: an interrupted run says so
@@ -209,7 +222,7 @@ type errorDocument struct {
 func report(env *Environment, err error) ExitCode {
 	code := codeOf(err)
 	switch {
-	case err == nil, errors.Is(err, syscall.EPIPE): // who reads no longer wants no message either
+	case err == nil, errors.Is(err, errSpoken), errors.Is(err, syscall.EPIPE): // who reads no longer wants no message either
 	case env.Format == FormatJSON:
 		var doc errorDocument
 		doc.Error.Code, doc.Error.Message, doc.Error.Hint = code, err.Error(), HintOf(err)

@@ -51,7 +51,7 @@ func OutputFlag(env *Environment, formats ...format) cli.Flag {
 func formatWanted(args []string) format {
 	for i, arg := range args {
 		switch {
-		case arg == "--":
+		case arg == "--", arg == "kubectl": // from here on it is another program's
 			return FormatTable
 		case arg == "-ojson", arg == "-o=json", arg == "--output=json",
 			(arg == "-o" || arg == "--output") && i+1 < len(args) && args[i+1] == "json":

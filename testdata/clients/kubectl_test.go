@@ -1,0 +1,169 @@
+package clients
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const backup = "../harbour/kube-backup.tar.gz"
+
+// bench is kubectl on harbour's backup, by way of lifeboat.
+type bench struct {
+	lifeboat string
+	env      []string
+}
+
+func newBench(t *testing.T) *bench {
+	home := t.TempDir()
+	return &bench{
+		lifeboat: findLifeboat(t),
+		env: append(os.Environ(), "PATH="+linkPrograms(t)+string(os.PathListSeparator)+os.Getenv("PATH"),
+			"HOME="+home, "TMPDIR="+t.TempDir(), "XDG_RUNTIME_DIR=", "KUBECTL_ENABLE_CMD_SHADOW=false"),
+	}
+}
+
+// result is what a command line came to.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// kubectl runs `lifeboat kubectl SRC args`.
+func (b *bench) kubectl(t *testing.T, args ...string) result {
+	t.Helper()
+	return b.run(t, append([]string{"kubectl", backup}, args...)...)
+}
+
+func (b *bench) run(t *testing.T, args ...string) result {
+	t.Helper()
+	cmd := exec.Command(b.lifeboat, args...)
+	cmd.Env = b.env
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if _, ok := err.(*exec.ExitError); err != nil && !ok {
+		require.NoError(t, err)
+	}
+	var lines []string
+	for line := range strings.Lines(stderr.String()) {
+		if !strings.HasPrefix(line, "lifeboat: note: ") {
+			lines = append(lines, line)
+		}
+	}
+	return result{cmd.ProcessState.ExitCode(), stdout.String(), strings.Join(lines, "")}
+}
+
+// quiet is the standard output of a command that must say nothing else.
+func (b *bench) quiet(t *testing.T, args ...string) string {
+	t.Helper()
+	r := b.kubectl(t, args...)
+	require.Equal(t, 0, r.code, "%q: %s", args, r.stderr)
+	require.Empty(t, r.stderr, "%q", args)
+	return r.stdout
+}
+
+// All kinds, all objects, in three forms, each described: no error and no
+// warning but the one that describe counts ages from today.
+func TestKubectlReadsEverything(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	kinds := strings.Fields(b.quiet(t, "api-resources", "--verbs=list", "-o", "name"))
+	require.Greater(t, len(kinds), 65)
+	all := strings.Join(kinds, ",")
+	for _, form := range [][]string{{"-o", "wide"}, {"-o", "yaml"}, {"-o", "json"}, {"-o", "name"}} {
+		r := b.kubectl(t, append([]string{"get", all, "-A", "--ignore-not-found"}, form...)...)
+		require.Equal(t, 0, r.code, "%q: %s", form, r.stderr)
+		require.Empty(t, r.stderr)
+		require.Contains(t, r.stdout, "supercronic")
+	}
+	for _, kind := range kinds {
+		r := b.kubectl(t, "describe", kind, "-A")
+		require.Equal(t, 0, r.code, "%s: %s", kind, r.stderr)
+		for line := range strings.Lines(r.stderr) {
+			require.Regexp(t, `^(Warning: kubectl describe counts ages from today's clock|No resources found)`, line, kind)
+		}
+	}
+}
+
+func TestKubectlFindsItsWay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	require.Contains(t, b.quiet(t, "api-versions"), "apps/v1\n")
+	require.Contains(t, b.quiet(t, "get", "--raw", "/"), `"/apis/apps/v1"`)
+	require.Contains(t, b.quiet(t, "explain", "pods.spec.containers"), "FIELDS:")
+	require.Contains(t, b.quiet(t, "explain", "moduleconfigs"), "ModuleConfig")
+	require.Equal(t, "yes\n", b.quiet(t, "auth", "can-i", "list", "pods"))
+	require.Equal(t, "no\n", b.kubectl(t, "auth", "can-i", "delete", "pods").stdout)
+	require.Contains(t, b.quiet(t, "auth", "whoami"), "lifeboat")
+	require.Contains(t, b.quiet(t, "rollout", "history", "deploy/supercronic", "-n", "infra-production", "--v=0"), "REVISION")
+	require.Contains(t, b.quiet(t, "version"), "v1.37.1+lifeboat")
+	require.NotEmpty(t, b.kubectl(t, "events", "-n", "infra-production", "--for", "deploy/supercronic").stdout)
+	pods := strings.Fields(b.quiet(t, "get", "pods", "-n", "infra-production", "-l", "app=supercronic", "-o", "name"))
+	require.Len(t, pods, 4)
+	paged := b.quiet(t, "get", "events", "-A", "--chunk-size=7", "--no-headers")
+	require.Equal(t, 169, strings.Count(paged, "\n"))
+	sorted := b.quiet(t, "get", "pods", "-A", "--sort-by=.metadata.creationTimestamp", "--field-selector=status.phase=Running", "--no-headers")
+	require.NotEmpty(t, sorted)
+}
+
+// kubectl waits and follows rollouts of the dead; it has to say so.
+func TestKubectlSaysThatNothingIsAlive(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, args := range [][]string{
+		{"wait", "--for=condition=Ready", "pod/db-0", "-n", "infra-production", "--timeout=2s"},
+		{"rollout", "status", "deploy/supercronic", "-n", "infra-production", "--timeout=5s"},
+	} {
+		r := b.kubectl(t, args...)
+		require.Contains(t, r.stderr, "no object in it is alive", "%q", args)
+	}
+}
+
+// What would change something prints the whole refusal, with the command that
+// brings the object back.
+func TestKubectlIsRefusedWhole(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	manifest := filepath.Join(t.TempDir(), "cm.yaml")
+	require.NoError(t, os.WriteFile(manifest, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flip, namespace: infra-production}\ndata: {v: x}\n"), 0o600))
+	back := regexp.MustCompile(`nothing can be (changed|scaled) in it.*To bring the object back: lifeboat extract \S*kube-backup.tar.gz .*--to DIR`)
+	for _, args := range [][]string{
+		{"delete", "pod", "db-0", "-n", "infra-production"},
+		{"apply", "-f", manifest},
+		{"apply", "-f", manifest, "--server-side", "--dry-run=server"},
+		{"create", "ns", "new"},
+		{"label", "node", "node-1", "a=b"},
+		{"scale", "deploy/supercronic", "--replicas=1", "-n", "infra-production"},
+		{"cordon", "node-1"},
+		{"drain", "node-1", "--ignore-daemonsets", "--force", "--delete-emptydir-data"},
+		{"rollout", "restart", "deploy/supercronic", "-n", "infra-production"},
+	} {
+		r := b.kubectl(t, args...)
+		require.NotEqual(t, 0, r.code, "%q", args)
+		require.Regexp(t, back, r.stderr+r.stdout, "%q", args)
+	}
+	require.Contains(t, b.kubectl(t, "logs", "db-0", "-n", "infra-production").stderr, "it holds no logs")
+	for _, args := range [][]string{{"exec", "db-0", "-n", "infra-production", "--", "true"}, {"port-forward", "db-0", "1234", "-n", "infra-production"}} {
+		r := b.kubectl(t, args...)
+		require.NotEqual(t, 0, r.code, "%q", args)
+	}
+}
+
+func TestTwoMomentsBesideEachOther(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	script := `kubectl --context rev-1211 get cm flip -n infra-production -o jsonpath='{.data.w}'
+kubectl --context now get cm flip -n infra-production -o jsonpath='{.data.w}'
+kubectl --context rev-1212 get cm flip -n infra-production`
+	r := b.run(t, "serve", backup, "--rev", "1211", "--rev", "1212", "--", "sh", "-c", script)
+	require.Equal(t, "13", r.stdout)
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.stderr, `configmaps "flip" not found`)
+}
