@@ -81,6 +81,7 @@ func serve(c *cli.Context, env *console.Environment, command []string) error {
 	if err != nil {
 		return err
 	}
+	defer handler.Close()
 	facts, err := handler.Facts(c.Context)
 	if err != nil {
 		return err

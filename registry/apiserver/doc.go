@@ -4,6 +4,7 @@
 //
 //	server, err := apiserver.New(ctx, apiserver.Options{Reader: db, Source: "kube-backup.tar.gz"})
 //	if err != nil { … }
+//	defer server.Close()
 //	http.Serve(listener, server)
 //
 // A [Server] is a plain http.Handler; package local puts it on loopback with a

@@ -34,6 +34,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
+	defer server.Close()
 	answer := httptest.NewRecorder()
 	server.ServeHTTP(answer, httptest.NewRequest("GET", "/api/v1/namespaces/infra-production/configmaps/flip", nil))
 	fmt.Println(answer.Code)

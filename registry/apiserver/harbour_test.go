@@ -85,7 +85,8 @@ func serve(t testing.TB, opts apiserver.Options) *served {
 	handler, err := apiserver.New(t.Context(), opts)
 	require.NoError(t, err)
 	s := httptest.NewServer(handler)
-	t.Cleanup(s.Close) // before the database's
+	t.Cleanup(handler.Close) // before the database's
+	t.Cleanup(s.Close)
 	return &served{s, handler}
 }
 

@@ -103,11 +103,23 @@ type indexes struct {
 	pinned int64
 
 	building chan struct{} // a place for each that is built at the same time
+
+	life  context.Context // of all builds
+	end   context.CancelFunc
+	under sync.WaitGroup // builds
 }
 
 func newIndexes(pinned int64, build func(ctx context.Context, revision int64) (*index, error)) *indexes {
 	const atOnce = 2
-	return &indexes{byRev: map[int64]*pendingIndex{}, build: build, pinned: pinned, building: make(chan struct{}, atOnce)}
+	x := &indexes{byRev: map[int64]*pendingIndex{}, build: build, pinned: pinned, building: make(chan struct{}, atOnce)}
+	x.life, x.end = context.WithCancel(context.Background())
+	return x
+}
+
+// close ends what is being built, and waits for it.
+func (x *indexes) close() {
+	x.end()
+	x.under.Wait()
 }
 
 // pendingIndex is built once, however many ask for it meanwhile.
@@ -123,14 +135,15 @@ func (x *indexes) at(ctx context.Context, revision int64) (*index, error) {
 	if !ok {
 		p = &pendingIndex{done: make(chan struct{})}
 		x.byRev[revision] = p
-		// Whoever asked first may go away; the others still wait for it.
-		go func(ctx context.Context) {
+		x.under.Add(1)
+		go func() {
+			defer x.under.Done()
 			x.building <- struct{}{}
-			p.idx, p.err = x.build(ctx, revision)
+			p.idx, p.err = x.build(x.life, revision) // whoever asked first may go away; others wait for it
 			<-x.building
 			close(p.done)
 			x.trim(revision, p)
-		}(context.WithoutCancel(ctx))
+		}()
 	}
 	x.recent = append(slices.DeleteFunc(x.recent, func(r int64) bool { return r == revision }), revision)
 	x.mu.Unlock()

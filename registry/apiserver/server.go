@@ -40,7 +40,7 @@ type Options struct {
 }
 
 // Server answers the Kubernetes API; it is an http.Handler. Its Reader must
-// stay open until no request is under way.
+// stay open until no request is under way and Close has returned.
 type Server struct {
 	opts     Options
 	revision int64 // that the API without /rev/N shows
@@ -73,20 +73,32 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		s.revision = opts.Reader.Revision()
 	}
 	s.indexes = newIndexes(s.revision, s.buildIndex)
+	if err := s.load(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// load finds out what there is to serve.
+func (s *Server) load(ctx context.Context) error {
 	idx, err := s.indexes.at(ctx, s.revision)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	customs, err := s.definitions(ctx, idx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if s.catalog, err = newCatalog(customs); err != nil {
-		return nil, err
+		return err
 	}
 	s.labels = printer.New(s.catalog.resources, time.Time{})
-	return s, nil
+	return nil
 }
+
+// Close ends what the server does beside its requests.
+func (s *Server) Close() { s.indexes.close() }
 
 // view is the API at one revision: the path's prefix /rev/N, or none.
 type view struct {
