@@ -16,7 +16,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -buildid= -X github.com/lifeboat-dr/lifeboat/cmd/internal/console.linkedVersion=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: report-shot report-shot-tools interop-tools help build demo test short race lint fmt fuzz bench soak cross interop golden tidy-check cover clean
+.PHONY: report-shot report-shot-tools interop-tools help build demo test short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,9 +66,15 @@ bench: ## whole commands beside the floor and the peers, then each package's ben
 	go test -run '^$$' -skip '^Benchmark(SideBySide|Archive|Etcd)$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 1h ./...
 
 # LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
-soak: interop-tools ## random tests 20 times as long, race, cross builds, interop; needs a C compiler
+soak: interop-tools ## random tests 20 times as long, race, cross builds, interop, mutants; needs a C compiler
 	LIFEBOAT_SOAK=20 go test -timeout 3h ./...
-	$(MAKE) race cross interop
+	$(MAKE) race cross interop mutate
+
+mutate: ## break the code in small ways, one at a time: tests have to notice
+	go run ./testdata/mutants
+
+mutate-sample: ## a few of them, from quick packages
+	go run ./testdata/mutants -sample
 
 cross: ## compile for every platform that is released
 	GOOS=linux GOARCH=amd64 go build -o /dev/null ./cmd/lifeboat

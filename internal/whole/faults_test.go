@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -82,7 +83,7 @@ func TestNothingIsLost(t *testing.T) {
 			}
 			h.look(t)
 			if s.text(t, s.final(dir)) == "" {
-				require.True(rt, s.gap && f.onwards, "there is no target after %v", f.failed)
+				require.True(rt, s.gap, "there is no target after %v", f.failed)
 			}
 		}
 		h.next(t)
@@ -119,4 +120,28 @@ func TestDiskFull(t *testing.T) {
 	mountSmall(t, dir, "size=64k")
 	require.ErrorIs(t, WriteFile(filepath.Join(dir, "target"), make([]byte, 1<<20), Options{}), syscall.ENOSPC)
 	require.Len(t, tree(t, dir), 1)
+}
+
+// All that was built is on the disk before it gets its name, and the name is
+// before the build's folder goes.
+func TestSyncedBeforeTheRename(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][]string{
+		"file":         {"sync file", "link", "sync", "rename", "sync", "remove"},
+		"folder":       {"sync", "sync", "sync", "sync", "rename", "sync", "remove"},
+		"folder aside": {"chmod", "sync", "sync", "sync", "sync", "write note", "sync", "rename note", "sync", "exchange", "move aside", "sync", "remove"},
+	} {
+		s, calls := scenarioNamed(name), []string{}
+		err := s.write(s.prepare(t), "new", Options{Existing: s.existing, before: func(call string) error {
+			calls = append(calls, call)
+			return nil
+		}})
+		require.NoError(t, err)
+		first := slices.Index(calls, want[0])
+		got := calls[first:min(first+len(want), len(calls))]
+		if last := len(got) - 1; strings.HasPrefix(got[last], "remove ") {
+			got[last] = "remove"
+		}
+		require.Equal(t, want, got, name)
+	}
 }
