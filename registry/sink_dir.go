@@ -110,6 +110,11 @@ func writeFile(root *os.Root, name string, text []byte) (err error) {
 	if _, err := f.Write(text); err != nil {
 		return err
 	}
+	return readBack(f, text)
+}
+
+// readBack makes sure that a file holds what was written.
+func readBack(f io.ReadSeeker, text []byte) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}

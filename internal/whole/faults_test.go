@@ -49,6 +49,9 @@ func TestErrorAtEveryStep(t *testing.T) {
 					switch text := s.text(t, s.final(dir)); {
 					case err != nil:
 						require.ErrorIs(t, err, syscall.EIO)
+						if !onwards && slices.Contains([]string{"write note", "rename note", "exchange", "rename", "link aside", "move aside", "rename over"}, f.failed[0]) {
+							require.NotEqual(t, "new", text, "it failed at %v, and stands there", f.failed)
+						}
 						if !onwards && text != "new" {
 							s.requireNothingElse(t, dir)
 							require.Empty(t, s.asides(t, dir), "at %v", f.failed)

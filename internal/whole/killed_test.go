@@ -127,6 +127,9 @@ func (h *history) next(t testing.TB) {
 	require.Equal(t, left, len(found) == 1, "what is left is named")
 	require.Equal(t, "next", h.text(t, h.final(h.dir)))
 	h.requireNothingElse(t, h.dir)
+	if h.old && before == "" {
+		require.Equal(t, h.final(h.dir), found[0].Back, "it was put back first")
+	}
 	if existing == MoveAside {
 		kept := h.asides(t, h.dir)
 		for _, text := range h.seen {

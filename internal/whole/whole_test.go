@@ -81,8 +81,8 @@ func tree(t testing.TB, dir string) map[string]string {
 func TestHostileNote(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		`{`, `{"built":"../../yesterday","aside":"target.old-1","new":1,"old":2}`, `{"built":"data","aside":"../target.old-1"}`,
-		`{"built":"data","aside":"yesterday"}`, `{"built":"/etc/passwd","aside":"target.old-1"}`, ``,
+		`{`, `{"built":"../../yesterday","aside":"target.old-20010909T014640Z","new":1,"old":2}`, `{"built":"data","aside":"../target.old-20010909T014640Z"}`,
+		`{"built":"data","aside":"yesterday"}`, `{"built":"/etc/passwd","aside":"target.old-20010909T014640Z"}`, ``,
 	} {
 		dir := t.TempDir()
 		target := filepath.Join(dir, "target")
