@@ -1,17 +1,28 @@
 package datadir
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 )
 
 // Evidence is what the dirs at hand prove of a survivor to build from.
 type Evidence struct {
-	Voters int // of the cluster
-	Held   int // voters whose log's end is known and stands no further than the survivor's
+	Voters int `json:"voters"`       // of the cluster
+	Held   int `json:"votersAtHand"` // whose log's end is known and stands no further than the survivor's
 
 	// Doubts are the other dirs that hold, or may hold, what the survivor has not.
-	Doubts []Doubt
+	Doubts []Doubt `json:"-"`
+}
+
+// MarshalJSON adds what follows from the numbers.
+func (e Evidence) MarshalJSON() ([]byte, error) {
+	type numbers Evidence
+	return json.Marshal(struct {
+		numbers
+		Majority bool   `json:"majority"` // else acknowledged writes may be missing
+		Meaning  string `json:"meaning"`
+	}{numbers(e), e.Complete(), e.String()})
 }
 
 // Doubt is a dir that goes, or may go, beyond the survivor.
@@ -26,6 +37,14 @@ type Doubt struct {
 // ends with a greater term, or the same and a greater index, has all committed
 // entries of the other (the raft paper, 5.4.1).
 func (e Evidence) Complete() bool { return e.Held > e.Voters/2 }
+
+// String is the one sentence on what may be missing.
+func (e Evidence) String() string {
+	if e.Complete() {
+		return fmt.Sprintf("%d of %d voters at hand, a majority: nothing that was acknowledged is missing", e.Held, e.Voters)
+	}
+	return fmt.Sprintf("%d of %d voters at hand, no majority: acknowledged writes may be missing", e.Held, e.Voters)
+}
 
 // Evidence weighs the dirs at hand, among them s, for the voters named.
 func (s *Survivor) Evidence(all []*Survivor, voters []uint64) Evidence {

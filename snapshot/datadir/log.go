@@ -49,8 +49,14 @@ type Log struct {
 
 	endsBehind bool // nothing but zeros follows the newest of those records
 
-	added map[uint64]uint64 // members that entries add, each with the newest of these
+	added map[uint64]uint64   // members that entries add, each with the newest of these
+	named map[uint64]struct{} // all members that entries and snapshot records name
+
+	snapshots []entryID // the snapshot records, but the one that begins every log
 }
+
+// entryID names an entry: no two of a cluster share index and term.
+type entryID struct{ index, term uint64 }
 
 // EndKnown reports whether nothing that the member had synced, and so perhaps
 // acknowledged, stood behind the newest entry that was found: Last, or Behind.
@@ -114,7 +120,7 @@ func (d *Dir) Log(ctx context.Context) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the log: %w", err)
 	}
-	b := logBuilder{ctx: ctx, log: &Log{Segments: len(segments)}}
+	b := logBuilder{ctx: ctx, log: &Log{Segments: len(segments), added: map[uint64]uint64{}, named: map[uint64]struct{}{}}}
 	for i, s := range segments {
 		b.seq = s.seq
 		if i > 0 && segments[i-1].seq+1 != s.seq {
@@ -133,13 +139,12 @@ type logBuilder struct {
 	ctx context.Context
 	log *Log
 
-	seq       uint64 // of the segment
-	metadata  []byte
-	snapshots []uint64
-	chain     uint32 // checksum at the end of the segment before
-	chained   bool
-	stopped   string // why the next entry begins a new stretch
-	records   int
+	seq      uint64 // of the segment
+	metadata []byte
+	chain    uint32 // checksum at the end of the segment before
+	chained  bool
+	stopped  string // why the next entry begins a new stretch
+	records  int
 }
 
 // stop ends the current stretch: what follows is not known to be connected.
@@ -210,7 +215,7 @@ func (b *logBuilder) take(decoder *decoder, rec *walpb.Record) error {
 		if err := proto.Unmarshal(rec.Data, &s); err != nil {
 			return fmt.Errorf("decoding a snapshot record: %w", err)
 		}
-		b.snapshots = append(b.snapshots, s.GetIndex())
+		b.snapshot(&s)
 	case wal.CrcType:
 		// A segment begins with the running checksum of the one before. Another
 		// one means that records at the end of that are missing; these are whole.
@@ -232,14 +237,29 @@ func (b *logBuilder) confChange(e *raftpb.Entry) error {
 	if err := proto.Unmarshal(e.GetData(), &c); err != nil {
 		return fmt.Errorf("decoding a change of the members: %w", err)
 	}
+	b.name(c.GetNodeId())
 	adds := c.GetType() == raftpb.ConfChangeAddNode || c.GetType() == raftpb.ConfChangeAddLearnerNode
 	if adds && len(b.log.added) < maxAdded {
-		if b.log.added == nil {
-			b.log.added = map[uint64]uint64{}
-		}
 		b.log.added[c.GetNodeId()] = e.GetIndex()
 	}
 	return nil
+}
+
+func (b *logBuilder) name(ids ...uint64) {
+	for _, id := range ids {
+		if len(b.log.named) < maxAdded {
+			b.log.named[id] = struct{}{}
+		}
+	}
+}
+
+func (b *logBuilder) snapshot(s *walpb.Snapshot) {
+	if s.GetIndex() == 0 || len(b.log.snapshots) >= maxAdded {
+		return
+	}
+	b.log.snapshots = append(b.log.snapshots, entryID{s.GetIndex(), s.GetTerm()})
+	b.name(s.GetConfState().GetVoters()...)
+	b.name(s.GetConfState().GetLearners()...)
 }
 
 func (b *logBuilder) takeMetadata(data []byte) error {
@@ -255,6 +275,7 @@ func (b *logBuilder) takeMetadata(data []byte) error {
 	}
 	b.metadata = bytes.Clone(data)
 	b.log.NodeID, b.log.ClusterID = m.GetNodeID(), m.GetClusterID()
+	b.name(m.GetNodeID())
 	return nil
 }
 
@@ -304,9 +325,9 @@ func (b *logBuilder) replace(index uint64) *Stretch {
 
 func (b *logBuilder) finish() {
 	b.log.End = b.stopped
-	for _, index := range b.snapshots {
-		if index <= b.log.Commit {
-			b.log.Snapshot = max(b.log.Snapshot, index)
+	for _, s := range b.log.snapshots {
+		if s.index <= b.log.Commit {
+			b.log.Snapshot = max(b.log.Snapshot, s.index)
 		}
 	}
 }

@@ -54,6 +54,10 @@ type Replay struct {
 	// Damage says what of the log was given up under AcceptLoss.
 	Damage string
 
+	// Evidence is what the dirs at hand prove for the voters before the log's
+	// tail and for those after it: a majority of both counts.
+	Evidence Evidence
+
 	recordedRevision int64 // the newest of which a commit is recorded
 }
 
@@ -170,6 +174,10 @@ func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, err
 		return nil, errors.Join(err, file.Close())
 	}
 	r.spans(recorded, held)
+	r.Evidence = s.Evidence(all, s.Voters())
+	if r.Evidence.Complete() || r.Evidence.Voters == 0 {
+		r.Evidence = s.Evidence(all, r.Voters)
+	}
 	return r, nil
 }
 

@@ -33,6 +33,13 @@ type Survivor struct {
 	// that the leader had sent and that the member had not taken over yet.
 	Database    string
 	DatabaseErr error // why the database cannot be read, nil where it can
+
+	// Belongs says whether the log continues the database; zero where there is
+	// no log, or no database.
+	Belongs Belonging
+
+	newest      map[revision]putSum // the database's newest records
+	refusesPuts bool                // an alarm is raised in it, or it asks for users' rights
 }
 
 // Survey looks at a data dir. An error means that there is nothing to look at,
@@ -70,7 +77,21 @@ func (d *Dir) survey(ctx context.Context) (*Survivor, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, s.checkBelonging(ctx)
+}
+
+// checkBelonging refuses a log that is not the database's.
+func (s *Survivor) checkBelonging(ctx context.Context) (err error) {
+	if s.DatabaseErr != nil || s.Log.Segments == 0 {
+		return nil
+	}
+	if s.Belongs, err = s.belongs(ctx); err != nil {
+		return err
+	}
+	if s.Belongs.Verdict == Disproved {
+		return fmt.Errorf("%w: %s", ErrForeignLog, s.Belongs.Reason)
+	}
+	return nil
 }
 
 func (s *Survivor) readDatabase(ctx context.Context) error {
@@ -79,7 +100,11 @@ func (s *Survivor) readDatabase(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	return s.read(db)
+	if err := s.read(db); err != nil {
+		return err
+	}
+	s.newest, err = newestOf(ctx, db)
+	return err
 }
 
 func (s *Survivor) read(db *snapshot.DB) error {
@@ -94,7 +119,12 @@ func (s *Survivor) read(db *snapshot.DB) error {
 	if err != nil {
 		return err
 	}
+	alarms, err := db.Alarms()
+	if err != nil {
+		return err
+	}
 	s.Info, s.Members, s.Removed = info, members, removed
+	s.refusesPuts = info.AuthEnabled || len(alarms) > 0
 	return nil
 }
 
@@ -207,17 +237,18 @@ func (s *Survivor) contradicts(other *Survivor) bool {
 	return a != b
 }
 
-// ErrOtherCluster says that dirs of several clusters were given as one's.
-var ErrOtherCluster = errors.New("the data dirs belong to different clusters")
-
 // Best is the survivor to build from: the one with the greatest last term and,
 // within it, the greatest last index. A dir without a readable database, and
 // one with entries that another dir knows to be replaced, come last. Whether it
 // has every write that was acknowledged, its Evidence tells.
+//
+// Dirs that are disproved to be of one cluster are ErrOtherCluster.
 func Best(survivors []*Survivor) (*Survivor, error) {
-	for _, s := range survivors[1:] {
-		if a, b := s.Log.ClusterID, survivors[0].Log.ClusterID; a != b && a != 0 && b != 0 {
-			return nil, fmt.Errorf("%w: %x in %q, %x in %q", ErrOtherCluster, b, survivors[0].Dir.Path, a, s.Dir.Path)
+	for i, s := range survivors {
+		for _, o := range survivors[:i] {
+			if why := s.otherThan(o); why != "" {
+				return nil, fmt.Errorf("%w: %s in %q and in %q", ErrOtherCluster, why, s.Dir.Path, o.Dir.Path)
+			}
 		}
 	}
 	rank := func(s *Survivor) int {
