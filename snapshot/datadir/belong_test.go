@@ -154,11 +154,11 @@ func TestEvidenceOfAReplay(t *testing.T) {
 	t.Parallel()
 	a, b, _ := voters(t)
 	lone := replay(t, b, datadir.ReplayOptions{})
-	require.Equal(t, "1 of 3 voters at hand, no majority: acknowledged writes may be missing", lone.Evidence.String())
-	text, err := lone.Evidence.MarshalJSON()
+	require.Equal(t, "1 of 3 voters at hand, no majority: acknowledged writes may be missing", lone.AtHand.String())
+	text, err := lone.AtHand.MarshalJSON()
 	require.NoError(t, err)
 	require.JSONEq(t, `{"voters":3,"votersAtHand":1,"majority":false,"meaning":"1 of 3 voters at hand, no majority: acknowledged writes may be missing"}`, string(text))
 
 	both := replay(t, a, datadir.ReplayOptions{Peers: []*datadir.Survivor{survey(t, b)}})
-	require.True(t, both.Evidence.Complete())
+	require.True(t, both.AtHand.Complete())
 }

@@ -54,9 +54,8 @@ type Replay struct {
 	// Damage says what of the log was given up under AcceptLoss.
 	Damage string
 
-	// Evidence is what the dirs at hand prove for the voters before the log's
-	// tail and for those after it: a majority of both counts.
-	Evidence Evidence
+	// AtHand is what the dirs at hand, Peers among them, prove.
+	AtHand Evidence
 
 	recordedRevision int64 // the newest of which a commit is recorded
 }
@@ -174,10 +173,7 @@ func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, err
 		return nil, errors.Join(err, file.Close())
 	}
 	r.spans(recorded, held)
-	r.Evidence = s.Evidence(all, s.Voters())
-	if r.Evidence.Complete() || r.Evidence.Voters == 0 {
-		r.Evidence = s.Evidence(all, r.Voters)
-	}
+	r.AtHand = r.Evidence(all)
 	return r, nil
 }
 
