@@ -26,7 +26,7 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 			err = errors.Join(err, o.src.file.Close())
 		}
 	}()
-	control, entries := controlplane.New(), int64(0)
+	control, entries, elsewhere := controlplane.New(), int64(0), &strays{}
 	for {
 		entry, err := reader.Next()
 		if err == io.EOF {
@@ -36,7 +36,8 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 			return o.stillGood(err)
 		}
 		entries++
-		if err := o.entry(ctx, entry, reader, control); err != nil {
+		o.noteLog(entry)
+		if err := o.entry(ctx, entry, reader, control, elsewhere); err != nil {
 			return o.stillGood(fmt.Errorf("reading entry %d %q: %w", entry.Number, entry.Name, err))
 		}
 	}
@@ -48,11 +49,11 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 		return err
 	}
 	o.archiveLayers(reader, packed.n, entries)
-	for _, link := range o.src.links {
-		control.AddLink(link)
+	if err := o.checkPackedLog(); err != nil {
+		return err
 	}
-	if view := control.View(); len(view.Files()) > 0 {
-		o.src.control = view
+	if err := o.controlPlane(control, elsewhere); err != nil {
+		return err
 	}
 	return o.database(ctx, o.src.file)
 }
@@ -70,7 +71,7 @@ func (o *opener) archiveLayers(reader *archive.Reader, packed, entries int64) {
 }
 
 // entry takes what is needed out of one entry of an archive.
-func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, control *controlplane.Builder) (err error) {
+func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, control *controlplane.Builder, elsewhere *strays) (err error) {
 	if (entry.Kind == archive.Snapshot || entry.InKubernetes()) && o.isWanted(entry) {
 		return o.snapshotEntry(ctx, entry, r)
 	}
@@ -80,8 +81,13 @@ func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, c
 		o.src.unread = fmt.Errorf("reading entry %d %q: %w", entry.Number, entry.Name, err)
 		return nil
 	}
-	if entry.Kind == archive.Kubernetes && !entry.InKubernetes() {
+	switch {
+	case entry.InKubernetes():
+	case entry.Kind == archive.Kubernetes:
+		o.files = append(o.files, entry.Name)
 		err = control.Add(entry.Name, watched)
+	case entry.Kind == archive.Other:
+		err = elsewhere.keep(entry.Name, watched)
 	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, watched) // the digest is of all of it
@@ -108,6 +114,7 @@ func (o *opener) snapshotEntry(ctx context.Context, entry *archive.Entry, r io.R
 	if entry.InKubernetes() {
 		o.src.inside = entry.Name
 	}
+	o.dbName = entry.Name
 	if err := o.spool(ctx, r); err != nil {
 		return err
 	}

@@ -125,7 +125,10 @@ func (v *verification) encryption(found *belongings, keys bool) {
 			v.say(Mismatch(name, "%d of %d values locked by %s are opened by no key at hand", n.bad, n.good+n.bad, lock))
 		}
 	}
-	if len(found.locks) == 0 {
+	switch {
+	case found.values == 0:
+		v.say(NotChecked(name, "there is no object whose value could be encrypted"))
+	case len(found.locks) == 0:
 		v.say(Good(name, found.values, "values", "nothing is encrypted at rest"))
 	}
 }

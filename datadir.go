@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
@@ -20,6 +21,9 @@ func (o *opener) dataDir(ctx context.Context) error {
 	best, err := datadir.Best(survivors)
 	if err != nil {
 		return &Error{Class: Refused, Err: err, Hint: "give the dirs of one cluster's members"}
+	}
+	if joined := datadir.Join(survivors, best); joined != nil {
+		best = joined
 	}
 	o.tellChoice(best, survivors)
 	o.src.survivors = survivors
@@ -61,7 +65,7 @@ func checkWALDirs(walDirs []string, dirs int) error {
 
 // surveyDir looks at one data dir, whose log stands in wal, "" for in it.
 func surveyDir(ctx context.Context, path, wal string) (*datadir.Survivor, error) {
-	dir, err := datadir.Open(path)
+	dir, err := memberAt(path)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +73,9 @@ func surveyDir(ctx context.Context, path, wal string) (*datadir.Survivor, error)
 		dir = dir.WithWAL(wal)
 	}
 	s, err := dir.Survey(ctx)
+	if errors.Is(err, datadir.ErrForeignLog) {
+		return nil, &Error{Class: Refused, Err: err, Hint: "give the log that this member wrote; to read the database alone, copy its file to another folder"}
+	}
 	if err != nil {
 		return nil, hintInUse(err)
 	}
@@ -76,6 +83,35 @@ func surveyDir(ctx context.Context, path, wal string) (*datadir.Survivor, error)
 		return nil, &Error{Class: Failed, Err: fmt.Errorf("--src-wal-dir %q: there is no write-ahead log in it", wal)}
 	}
 	return s, nil
+}
+
+// memberAt is the data dir at a path, or the one that a database file is part
+// of.
+func memberAt(path string) (*datadir.Dir, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		if dir, _ := datadir.Beside(path); dir != nil {
+			return dir, nil
+		}
+	}
+	return datadir.Open(path)
+}
+
+// isMember reports whether a file is the database of a data dir: what was
+// acknowledged last may stand in the log beside it alone. Under a signature,
+// which is of the file, it is read by itself.
+func (o *opener) isMember(info os.FileInfo) bool {
+	if !info.Mode().IsRegular() || snapshot.HasTrailer(info.Size()) {
+		return false
+	}
+	dir, log := datadir.Beside(o.src.path)
+	switch {
+	case dir != nil && o.signed == nil:
+		o.opts.Observer.note("%q is the database of a data dir: the write-ahead log in %q is read as well", o.src.path, log)
+		return true
+	case log != "":
+		o.opts.Observer.warn("the write-ahead log in %q is not read; what was acknowledged last may stand in it alone. With the member's data dir as SRC it is", log)
+	}
+	return false
 }
 
 func hintInUse(err error) error {
@@ -121,8 +157,10 @@ func hintReplay(err error) error {
 			"--accept-loss goes on with what stands before the damage, to entry %d", damage.Index))
 	case errors.Is(err, datadir.ErrNoLog):
 		return withHint(err, "where etcd ran with --wal-dir, name that folder with --src-wal-dir; --accept-loss goes on without what was acknowledged last")
+	case errors.Is(err, datadir.ErrNotStarted):
+		return withHint(err, "put the data dir of another member first")
 	case errors.Is(err, snapshot.ErrDamaged), errors.Is(err, snapshot.ErrNotDatabase):
-		return withHint(err, "another member's dir may be whole: lifeboat etcd compare DIR DIR; else restore a snapshot: lifeboat etcd restore")
+		return withHint(err, "with --peer-dir DIR another member's database is taken, and this log put onto it where the two fit; else restore a snapshot: lifeboat etcd restore")
 	}
 	return err
 }

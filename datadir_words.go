@@ -13,7 +13,10 @@ import (
 // tells.
 func (o *opener) tellChoice(best *datadir.Survivor, all []*datadir.Survivor) {
 	warn := o.opts.Observer.warn
-	if src := all[0]; best != src {
+	if best.Joined() {
+		warn("the database of %q cannot be read: that of %q is taken, and the write-ahead log of %q put onto it (%s)",
+			best.Dir.Path, best.Lender.Dir.Path, best.Dir.Path, best.Belongs.Reason)
+	} else if src := all[0]; best != src {
 		newest, _ := best.Newest()
 		own, _ := src.Newest()
 		switch reason := src.Against(all); {
@@ -25,8 +28,11 @@ func (o *opener) tellChoice(best *datadir.Survivor, all []*datadir.Survivor) {
 			warn("reading %q instead, whose log can be read to entry %d: that of %q to entry %d", best.Dir.Path, newest, o.src.path, own)
 		}
 	}
+	if what := all[0].Membership(all); what == datadir.Removed {
+		warn("%q: %s, and does not have what was written since", all[0].Dir.Path, what)
+	}
 	for _, s := range all {
-		if damage := s.Damage(); s != best && damage != "" {
+		if damage := s.Damage(); s != best && !best.Joined() && damage != "" {
 			last, _ := s.Log.Last()
 			warn("%q: %s; the newest entry of its log that can be read is %d", s.Dir.Path, damage, last)
 		}
@@ -37,6 +43,12 @@ func (o *opener) tellChoice(best *datadir.Survivor, all []*datadir.Survivor) {
 // proven.
 func (o *opener) tellReplay(r *datadir.Replay) {
 	warn, note := o.opts.Observer.warn, o.opts.Observer.note
+	if b := r.Survivor.Belongs; b.Verdict == datadir.NotProvable {
+		warn("it is not provable that the write-ahead log is of this database: %s", b.Reason)
+	}
+	if !r.AtHand.Complete() && r.AtHand.Voters > 0 {
+		warn("%s", r.AtHand)
+	}
 	if r.Survivor.Log.Segments == 0 {
 		warn("there is no write-ahead log in %q: what was acknowledged last may be missing. Where etcd ran with --wal-dir, name that folder with --src-wal-dir", r.Survivor.Dir.WAL())
 	}

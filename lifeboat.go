@@ -109,6 +109,9 @@ type Backup struct {
 	ring     *registry.Keyring
 	ringErr  error
 	ringOnce sync.Once
+
+	spaceErr  error // nothing stands under the prefix, and something elsewhere
+	spaceOnce sync.Once
 }
 
 // Open opens a source, "-" for Options.Stdin. The caller closes the Backup.
@@ -190,7 +193,8 @@ func (b *Backup) SignedBy() (key, comment string) { return b.signedBy, b.signedC
 // revision, 0 for the newest: with the keys and the prefix that Options give,
 // else with those in the backup. What is wrong with the backup's own keys is a
 // warning to the Observer, and values stay locked; an error is of
-// Options.EncryptionConfig.
+// Options.EncryptionConfig, or a *PrefixError: there are keys, and none under
+// the prefix.
 func (b *Backup) RegistryOptions(rev int64) (registry.Options, error) {
 	b.ringOnce.Do(func() { b.ring, b.ringErr = b.keyring() })
 	if b.ringErr != nil {
@@ -199,6 +203,10 @@ func (b *Backup) RegistryOptions(rev int64) (registry.Options, error) {
 	prefix := b.opts.EtcdPrefix
 	if prefix == "" && b.control != nil {
 		prefix = b.control.EtcdPrefix()
+	}
+	b.spaceOnce.Do(func() { b.spaceErr = b.checkKeyspace(context.Background(), prefix, 0) })
+	if b.spaceErr != nil {
+		return registry.Options{}, b.spaceErr
 	}
 	return registry.Options{Prefix: prefix, Keyring: b.ring, Revision: rev}, nil
 }

@@ -21,6 +21,11 @@ type opener struct {
 	opts   Options
 	src    *Backup
 	signed *os.File // the source as its signature was checked, under PubKey
+
+	// Of an archive.
+	files   []string // those of kubernetes/
+	dbName  string   // the entry that was spooled as the database
+	logName string   // the folder of a write-ahead log
 }
 
 func newOpener(path string, opts Options) *opener {
@@ -31,7 +36,12 @@ func (o *opener) open(ctx context.Context) error {
 	if err := o.checkSignature(ctx); err != nil {
 		return err
 	}
-	if info, err := os.Stat(o.src.path); o.src.path == "-" || err == nil && !info.IsDir() {
+	info, err := os.Stat(o.src.path)
+	if o.src.path != "-" && err == nil && o.isMember(info) {
+		o.src.modTime = info.ModTime()
+		return o.dataDir(ctx)
+	}
+	if o.src.path == "-" || err == nil && !info.IsDir() {
 		if err := o.opts.refuseDirOptions(); err != nil {
 			return err
 		}
@@ -39,7 +49,6 @@ func (o *opener) open(ctx context.Context) error {
 	if o.src.path == "-" {
 		return o.stream(ctx, o.stdin())
 	}
-	info, err := os.Stat(o.src.path)
 	if err != nil {
 		return plainCause(err)
 	}

@@ -90,7 +90,7 @@ func TestOpenDataDir(t *testing.T) {
 	require.Equal(t, int64(1486), b.DB().Revision())
 	require.NotNil(t, b.Replay())
 	require.Len(t, b.Survivors(), 1)
-	require.Equal(t, []string{"not proven committed, and kept: configmaps infra-production/wal-tail at revision 1486"}, told.warn)
+	require.Equal(t, []string{"1 of 3 voters at hand, no majority: acknowledged writes may be missing", "not proven committed, and kept: configmaps infra-production/wal-tail at revision 1486"}, told.warn)
 	require.NotEmpty(t, told.note)
 	require.Contains(t, told.phases, "replaying the write-ahead log")
 

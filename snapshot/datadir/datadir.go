@@ -27,9 +27,6 @@ package datadir
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"syscall"
 
@@ -56,36 +53,40 @@ func Tasks() []etcdproc.Task {
 type Dir struct {
 	Path string
 
-	wal string // where the log stands, when not in Path
+	member   string // the folder with snap and wal in it, "" for "member" in Path
+	database string // where the database stands, "" for in that folder
+	wal      string // where the log stands, "" for in that folder
 }
 
-// Open finds the data dir at path, or just above it: operators also name the
-// member folder, or snap.
-func Open(path string) (*Dir, error) {
-	for _, dir := range []string{path, filepath.Dir(path), filepath.Dir(filepath.Dir(path))} {
-		info, err := os.Stat(etcddatadir.ToBackendFileName(dir))
-		if err == nil && info.Mode().IsRegular() {
-			return &Dir{Path: dir}, nil
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) {
-			return nil, err
-		}
-		if filepath.Base(dir) != "snap" && filepath.Base(dir) != "member" {
-			break
-		}
+// memberDir is the folder with snap and wal in it.
+func (d *Dir) memberDir() string {
+	if d.member != "" {
+		return d.member
 	}
-	return nil, fmt.Errorf("opening %q: %w: there is no %s in it", path, ErrNotDataDir, filepath.Join("member", "snap", "db"))
+	return filepath.Dir(etcddatadir.ToSnapDir(d.Path))
+}
+
+// folders are those that hold the member's files.
+func (d *Dir) folders() []string {
+	if d.database != "" {
+		return []string{filepath.Dir(d.database), d.WAL()}
+	}
+	return []string{d.memberDir(), d.WAL()}
 }
 
 // WithWAL is d with its log in another folder, as after etcd's --wal-dir.
-func (d *Dir) WithWAL(path string) *Dir { return &Dir{Path: d.Path, wal: path} }
+func (d *Dir) WithWAL(path string) *Dir {
+	with := *d
+	with.wal = path
+	return &with
+}
 
 // SpaceForCopy makes sure that a copy of all files of the member fits under dir;
 // else it is ErrNoSpace. Holes, of which a log that is allocated ahead has
 // many, take none.
 func (d *Dir) SpaceForCopy(dir string) error {
 	need := int64(0)
-	for _, root := range []string{filepath.Join(d.Path, "member"), d.wal} {
+	for _, root := range d.folders() {
 		files, err := filesOf(root)
 		if err != nil {
 			return err
@@ -100,7 +101,12 @@ func (d *Dir) SpaceForCopy(dir string) error {
 }
 
 // Database is the path of the member's database.
-func (d *Dir) Database() string { return etcddatadir.ToBackendFileName(d.Path) }
+func (d *Dir) Database() string {
+	if d.database != "" {
+		return d.database
+	}
+	return filepath.Join(d.memberDir(), "snap", "db")
+}
 
 // SeparateWAL is the folder of the member's log where that is not in Path, else
 // "".
@@ -111,5 +117,5 @@ func (d *Dir) WAL() string {
 	if d.wal != "" {
 		return d.wal
 	}
-	return etcddatadir.ToWALDir(d.Path)
+	return filepath.Join(d.memberDir(), "wal")
 }

@@ -76,7 +76,7 @@ func (s *Survivor) Evidence(all []*Survivor, voters []uint64) Evidence {
 // member did not hold.
 func (s *Survivor) EndKnown() bool {
 	last, _ := s.Log.Last()
-	return s.Log.EndKnown() && (s.DatabaseErr != nil || max(last, s.Log.Behind, s.Log.Snapshot) >= s.Info.RaftIndex)
+	return s.Newborn || s.Log.EndKnown() && (s.DatabaseErr != nil || max(last, s.Log.Behind, s.Log.Snapshot) >= s.Info.RaftIndex)
 }
 
 // Damage says what of the dir cannot be read, "" for nothing. A torn last
@@ -85,6 +85,8 @@ func (s *Survivor) Damage() string {
 	last, _ := s.Log.Last()
 	_, hole := s.Log.beyond(s.Info.RaftIndex)
 	switch l := s.Log; {
+	case s.Newborn:
+		return ""
 	case s.DatabaseErr != nil && l.End != "":
 		return fmt.Sprintf("%v; and the log is damaged after entry %d: %s", s.DatabaseErr, last, l.End)
 	case s.DatabaseErr != nil:
@@ -135,6 +137,7 @@ type Reason string
 
 // The reasons, from the worst to the least.
 const (
+	Empty      Reason = "its member was killed before it had started, and has nothing in it"
 	Unreadable Reason = "its database cannot be read"
 	Replaced   Reason = "another dir has it on record that entries of its log were replaced"
 	Older      Reason = "its log, as far as it can be read, is not the newest"
@@ -143,6 +146,8 @@ const (
 // Against says why Best of all does not take s.
 func (s *Survivor) Against(all []*Survivor) Reason {
 	switch {
+	case s.Newborn:
+		return Empty
 	case s.DatabaseErr != nil:
 		return Unreadable
 	case slices.ContainsFunc(all, func(o *Survivor) bool { return o.contradicts(s) }):

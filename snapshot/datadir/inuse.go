@@ -18,7 +18,7 @@ import (
 // of open files does, as far as this process may look. The database's lock is
 // asked for besides, when it is opened.
 func (d *Dir) InUse() error {
-	for _, dir := range []string{filepath.Join(d.Path, "member"), d.WAL()} {
+	for _, dir := range d.folders() {
 		if err := inUse(dir); err != nil {
 			return err
 		}
@@ -53,6 +53,9 @@ func inUse(dir string) error {
 }
 
 func filesOf(dir string) ([]fs.FileInfo, error) {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // WalkDir does not follow a link
+	}
 	var files []fs.FileInfo
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {

@@ -125,6 +125,9 @@ func (d *Dir) Replay(ctx context.Context, opts ReplayOptions) (*Replay, error) {
 }
 
 func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, error) {
+	if s.Newborn {
+		return nil, ErrNotStarted
+	}
 	if s.DatabaseErr != nil {
 		return nil, s.DatabaseErr
 	}

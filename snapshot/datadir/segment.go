@@ -34,7 +34,10 @@ func segmentsOf(dir string) ([]segment, error) {
 	for _, e := range entries {
 		s := segment{path: filepath.Join(dir, e.Name())}
 		_, err := fmt.Sscanf(e.Name(), "%016x-%016x.wal", &s.seq, &s.first)
-		if err != nil || e.Name() != fmt.Sprintf("%016x-%016x.wal", s.seq, s.first) || !e.Type().IsRegular() {
+		if err != nil || e.Name() != fmt.Sprintf("%016x-%016x.wal", s.seq, s.first) {
+			continue
+		}
+		if file, err := isFile(s.path); err != nil || !file { // a link to one is
 			continue
 		}
 		segments = append(segments, s)

@@ -34,6 +34,13 @@ type Survivor struct {
 	Database    string
 	DatabaseErr error // why the database cannot be read, nil where it can
 
+	// Lender is whose database it is, nil for the dir's own; see Join.
+	Lender *Survivor
+
+	// Newborn says that the member was killed before it had anything: there are
+	// no buckets in its database, and no entries. That is no damage.
+	Newborn bool
+
 	// Belongs says whether the log continues the database; zero where there is
 	// no log, or no database.
 	Belongs Belonging
@@ -66,6 +73,7 @@ func (d *Dir) survey(ctx context.Context) (*Survivor, error) {
 	if errors.Is(s.DatabaseErr, snapshot.ErrInUse) || ctx.Err() != nil {
 		return nil, s.DatabaseErr
 	}
+	s.Newborn = s.isNewborn()
 	// A snapshot that came from the leader: the log begins anew behind it, and
 	// the database of before ends below it (etcd server/storage/backend.go
 	// RecoverSnapshotBackend).
@@ -126,6 +134,16 @@ func (s *Survivor) read(db *snapshot.DB) error {
 	s.Info, s.Members, s.Removed = info, members, removed
 	s.refusesPuts = info.AuthEnabled || len(alarms) > 0
 	return nil
+}
+
+// isNewborn: etcd makes an empty file, then bbolt's first pages, then buckets,
+// and the log after them.
+func (s *Survivor) isNewborn() bool {
+	if len(s.Log.Stretches) > 0 || s.DatabaseErr == nil {
+		return false
+	}
+	info, err := os.Stat(s.Database)
+	return errors.Is(s.DatabaseErr, snapshot.ErrNotEtcd) || err == nil && info.Size() == 0
 }
 
 // refuseNewer keeps the linked etcd away from what it does not understand; it
@@ -252,7 +270,7 @@ func Best(survivors []*Survivor) (*Survivor, error) {
 		}
 	}
 	rank := func(s *Survivor) int {
-		return slices.Index([]Reason{Older, Replaced, Unreadable}, s.Against(survivors))
+		return slices.Index([]Reason{Older, Replaced, Unreadable, Empty}, s.Against(survivors))
 	}
 	best := survivors[0]
 	for _, s := range survivors[1:] {

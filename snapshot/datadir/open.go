@@ -1,0 +1,94 @@
+package datadir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	etcddatadir "go.etcd.io/etcd/server/v3/storage/datadir"
+)
+
+// Open finds the data dir at path, or just above it: operators also name the
+// member folder, or snap. Copies of those under other names are told by what
+// stands in them.
+func Open(path string) (*Dir, error) {
+	for _, dir := range []string{path, filepath.Dir(path), filepath.Dir(filepath.Dir(path))} {
+		found, err := isFile(etcddatadir.ToBackendFileName(dir))
+		if found || err != nil {
+			return &Dir{Path: dir}, err
+		}
+		if filepath.Base(dir) != "snap" && filepath.Base(dir) != "member" {
+			break
+		}
+	}
+	for _, d := range []*Dir{
+		{Path: path, member: path},
+		{Path: path, database: filepath.Join(path, "db"), wal: filepath.Join(path, "wal")},
+		{Path: path, database: filepath.Join(path, "db"), wal: filepath.Join(filepath.Dir(path), "wal")},
+	} {
+		found, err := isFile(d.Database())
+		if err != nil {
+			return nil, err
+		}
+		if segments, _ := segmentsOf(d.WAL()); found && (d.member != "" || len(segments) > 0) {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("opening %q: %w: %s", path, ErrNotDataDir, whatIsIn(path))
+}
+
+// Beside is the data dir that a database file is part of: its name is db, and a
+// write-ahead log stands where etcd has it, or beside the file. log is a folder
+// with a log near a file of another name, "" for none.
+func Beside(file string) (dir *Dir, log string) {
+	folder := filepath.Dir(file)
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		folder = filepath.Dir(real)
+	}
+	for _, wal := range []string{filepath.Join(filepath.Dir(folder), "wal"), filepath.Join(folder, "wal"), folder} {
+		segments, err := segmentsOf(wal)
+		if err != nil || len(segments) == 0 {
+			continue
+		}
+		if filepath.Base(file) != "db" {
+			return nil, wal
+		}
+		return &Dir{Path: folder, database: file, wal: wal}, wal
+	}
+	return nil, ""
+}
+
+func isFile(path string) (bool, error) {
+	info, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) {
+		return false, err
+	}
+	return err == nil && info.Mode().IsRegular(), nil
+}
+
+// whatIsIn says what a folder is when it is no data dir, with the next step.
+func whatIsIn(path string) string {
+	if segments, _ := segmentsOf(path); len(segments) > 0 {
+		return "it holds a write-ahead log alone: name the member's data dir, and this folder with --src-wal-dir"
+	}
+	if file, _ := isFile(filepath.Join(path, "db")); file {
+		return "it holds a database without a write-ahead log: name the file " + fmt.Sprintf("%q", filepath.Join(path, "db"))
+	}
+	entries, _ := os.ReadDir(path)
+	var inside []string
+	for _, e := range entries {
+		below := filepath.Join(path, e.Name())
+		whole, _ := isFile(etcddatadir.ToBackendFileName(below))
+		member, _ := isFile(filepath.Join(below, "snap", "db"))
+		if whole || member {
+			inside = append(inside, fmt.Sprintf("%q", below))
+		}
+	}
+	if len(inside) > 0 {
+		return "data dirs stand in it, name one of them: " + strings.Join(inside, ", ")
+	}
+	return "there is no " + filepath.Join("member", "snap", "db") + " in it"
+}
