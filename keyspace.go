@@ -47,20 +47,32 @@ func (e *PrefixError) hint() string {
 	return "no namespaces stand under any of them: is it the database of a Kubernetes cluster? --etcd-prefix names another prefix"
 }
 
+// unlock finds the keys, once it is known that there is something to open.
+func (b *Backup) unlock() (*registry.Keyring, error) {
+	prefix := b.opts.EtcdPrefix
+	if prefix == "" && b.control != nil {
+		prefix = b.control.EtcdPrefix()
+	}
+	if err := b.checkKeyspace(context.Background(), prefix); err != nil {
+		return nil, err
+	}
+	return b.keyring()
+}
+
 // checkKeyspace makes sure that there is something to find under a prefix: an
 // empty answer to the wrong question looks like an empty cluster. It costs one
 // key where all is well. An empty keyspace is told once, and no error.
-func (b *Backup) checkKeyspace(ctx context.Context, prefix string, rev int64) error {
+func (b *Backup) checkKeyspace(ctx context.Context, prefix string) error {
 	if prefix == "" {
 		prefix = registry.DefaultPrefix
 	}
 	under := strings.TrimSuffix(prefix, "/") + "/"
-	for _, err := range b.db.At(ctx, rev, func(key []byte) bool { return strings.HasPrefix(string(key), under) }) {
+	for _, err := range b.db.At(ctx, 0, func(key []byte) bool { return strings.HasPrefix(string(key), under) }) {
 		return err
 	}
 	e := &PrefixError{Prefix: prefix}
 	counts := map[string]int64{}
-	for kv, err := range b.db.At(ctx, rev, nil) {
+	for kv, err := range b.db.At(ctx, 0, nil) {
 		if err != nil {
 			return err
 		}

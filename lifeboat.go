@@ -109,9 +109,6 @@ type Backup struct {
 	ring     *registry.Keyring
 	ringErr  error
 	ringOnce sync.Once
-
-	spaceErr  error // nothing stands under the prefix, and something elsewhere
-	spaceOnce sync.Once
 }
 
 // Open opens a source, "-" for Options.Stdin. The caller closes the Backup.
@@ -196,17 +193,13 @@ func (b *Backup) SignedBy() (key, comment string) { return b.signedBy, b.signedC
 // Options.EncryptionConfig, or a *PrefixError: there are keys, and none under
 // the prefix.
 func (b *Backup) RegistryOptions(rev int64) (registry.Options, error) {
-	b.ringOnce.Do(func() { b.ring, b.ringErr = b.keyring() })
+	b.ringOnce.Do(func() { b.ring, b.ringErr = b.unlock() })
 	if b.ringErr != nil {
 		return registry.Options{}, b.ringErr
 	}
 	prefix := b.opts.EtcdPrefix
 	if prefix == "" && b.control != nil {
 		prefix = b.control.EtcdPrefix()
-	}
-	b.spaceOnce.Do(func() { b.spaceErr = b.checkKeyspace(context.Background(), prefix, 0) })
-	if b.spaceErr != nil {
-		return registry.Options{}, b.spaceErr
 	}
 	return registry.Options{Prefix: prefix, Keyring: b.ring, Revision: rev}, nil
 }
