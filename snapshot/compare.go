@@ -13,10 +13,25 @@ import (
 // ErrDamaged. It returns the records that db has beyond them; their Key and
 // Value belong to db.
 func (db *DB) Beyond(ctx context.Context, base *DB) (more []Record, err error) {
+	return db.BeyondCut(ctx, base, 0)
+}
+
+// BeyondCut is Beyond where of base only the records up to a revision count; 0
+// is all of them.
+func (db *DB) BeyondCut(ctx context.Context, base *DB, cut int64) (more []Record, err error) {
 	err = db.withBoth(base, func() error {
-		more, err = db.beyond(ctx, base)
+		more, err = db.beyond(ctx, base, cut)
 		return err
 	})
+	if err == nil && cut > 0 { // pages that are the same were passed over, also behind the cut
+		more = nil
+		for r, err := range db.Records(ctx, cut) {
+			if err != nil {
+				return nil, err
+			}
+			more = append(more, r)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("comparing records: %w", err)
 	}
@@ -28,7 +43,7 @@ func (db *DB) withBoth(base *DB, do func() error) error {
 	return db.region.guarded(func() error { return base.region.guarded(do) })
 }
 
-func (db *DB) beyond(ctx context.Context, base *DB) (more []Record, err error) {
+func (db *DB) beyond(ctx context.Context, base *DB, cut int64) (more []Record, err error) {
 	own, other := db.recordsOf(ctx, db.usage.leaves.at), base.recordsOf(ctx, base.usage.leaves.at)
 	for {
 		if err := context.Cause(ctx); err != nil {
@@ -43,6 +58,9 @@ func (db *DB) beyond(ctx context.Context, base *DB) (more []Record, err error) {
 		}
 		if want.key == nil {
 			break
+		}
+		if rev, _ := parseRevision(want.key); cut > 0 && rev.main > cut {
+			return nil, nil
 		}
 		got, err := own.next()
 		if err != nil {

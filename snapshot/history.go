@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"iter"
 )
@@ -110,4 +111,26 @@ func (w *changeWalk) next() (Record, error) {
 			}
 		}
 	}
+}
+
+// Leases are the ids of the leases that are granted.
+func (db *DB) Leases() (map[int64]bool, error) {
+	ids := map[int64]bool{}
+	err := db.region.guarded(func() error {
+		leases := db.tx.Bucket([]byte("lease"))
+		if leases == nil {
+			return nil
+		}
+		return leases.ForEach(func(key, _ []byte) error {
+			if len(key) != 8 {
+				return damaged("lease id has %d bytes, want 8", len(key))
+			}
+			ids[int64(binary.BigEndian.Uint64(key))] = true
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading leases: %w", err)
+	}
+	return ids, nil
 }

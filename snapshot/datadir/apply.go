@@ -39,8 +39,9 @@ type machine struct {
 	applier apply.UberApplier
 	wait    wait.Wait
 
-	index, term uint64 // of the entry that is being applied
-	keepsTerm   bool   // since etcd 3.5 the database has the term, and confState
+	index, term  uint64 // of the entry that is being applied
+	keepsHistory bool   // compactions are passed over
+	keepsTerm    bool   // since etcd 3.5 the database has the term, and confState
 }
 
 // openMachine opens the database at path. It is our copy: no fsync.
@@ -140,7 +141,7 @@ func (m *machine) applyNormal(e *raftpb.Entry) error {
 	if r.ID == 0 && r.Header == nil {
 		return errors.New("the request has no header")
 	}
-	if !m.knows(&r) {
+	if !m.knows(&r) || m.keepsHistory && r.Compaction != nil {
 		return nil
 	}
 	result, _ := apply.Apply(m.lg, &raftpb.Entry{Index: e.Index, Term: e.Term, Type: e.Type, Data: data}, m.applier, m.wait, membership.ApplyBoth)

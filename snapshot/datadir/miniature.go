@@ -16,9 +16,9 @@ import (
 var rewritten = []backend.Bucket{schema.Meta, schema.Members, schema.MembersRemoved, schema.Alarm}
 
 // makeMiniature makes a database that has of source what a restore looks at:
-// the buckets that it changes, the cluster's version, and the newest revision,
-// without its value.
-func makeMiniature(path, source string) error {
+// the buckets that it changes, the cluster's version, and the newest revision up
+// to cut (0 for the newest of all), without its value.
+func makeMiniature(path, source string, cut int64) error {
 	src, err := openReadOnly(source)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func makeMiniature(path, source string) error {
 			if err != nil {
 				return err
 			}
-			if newest, _ := from.Bucket(schema.Key.Name()).Cursor().Last(); newest != nil {
+			if newest, _ := lastRecord(from.Bucket(schema.Key.Name()), cut); newest != nil {
 				err = keys.Put(newest, nil)
 			}
 			return err
@@ -52,9 +52,9 @@ func makeMiniature(path, source string) error {
 }
 
 // carryOver makes the database at path, a copy of the one that the miniature is
-// of, what a restore would have made it. There is no sync: it becomes a result
-// only after the parent's.
-func carryOver(path, miniature string) error {
+// of, what a restore would have made it; records after cut are taken out, 0 for
+// none. There is no sync: it becomes a result only after the parent's.
+func carryOver(path, miniature string, cut int64) error {
 	mini, err := openReadOnly(miniature)
 	if err != nil {
 		return err
@@ -75,6 +75,11 @@ func carryOver(path, miniature string) error {
 					}
 				}
 				if err := copyBucket(to, from, bucket.Name()); err != nil {
+					return err
+				}
+			}
+			if cut > 0 {
+				if err := cutRecords(to, cut); err != nil {
 					return err
 				}
 			}

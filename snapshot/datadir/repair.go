@@ -114,9 +114,9 @@ func (r *Repaired) check(ctx context.Context, source *snapshot.DB, req repairReq
 		return err
 	}
 	if req.Compact > 0 {
-		err = sameKeys(ctx, db, source, nil)
+		err = sameKeys(ctx, db, source, 0, nil)
 	} else {
-		err = sameRecords(ctx, db, source, 0, schema.Alarm)
+		err = sameRecords(ctx, db, source, 0, 0, schema.Alarm)
 	}
 	if err != nil {
 		return err

@@ -27,6 +27,8 @@ type ReplayOptions struct {
 	AcceptLoss bool
 
 	Spool snapshot.Spool // where the copy of the database goes
+
+	keepHistory bool // compactions are not carried out; see Bridge
 }
 
 // Replay is a member's state: its database and what its log holds beyond it.
@@ -151,6 +153,7 @@ func (s *Survivor) replay(ctx context.Context, opts ReplayOptions) (*Replay, err
 		r.Last = min(r.Last, max(recorded, r.Database))
 	}
 	req := s.request(r, stretch)
+	req.KeepHistory = opts.keepHistory
 	all := append([]*Survivor{s}, opts.Peers...)
 	held := r.Last // a database of a cluster's first moments has no members yet: the tail tells
 	if voters := s.Voters(); len(voters) > 0 {

@@ -27,6 +27,8 @@ type replayRequest struct {
 	From, To uint64   // entries to apply, none when To < From
 	Terms    [][2]uint64
 	Marks    [2]uint64 // entries after which the revision is asked for
+
+	KeepHistory bool // compactions are passed over
 }
 
 type replayAnswer struct {
@@ -51,6 +53,7 @@ func replayChild(c *etcdproc.Call) (any, error) {
 		return nil, err
 	}
 	c.Enter("replaying the log")
+	m.keepsHistory = req.KeepHistory
 	r := replayer{machine: m, req: req, next: req.From, stretch: stretchOf(req)}
 	r.marks = [2]int64{m.kv.Rev(), m.kv.Rev()}
 	if err := r.run(); err != nil {

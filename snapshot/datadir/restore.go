@@ -32,6 +32,14 @@ type RestoreOptions struct {
 	// (etcd-io/etcd#16028).
 	Bump uint64
 
+	// Revision is the one to restore to: the result has nothing of what came
+	// after it. 0 is the source's newest.
+	Revision int64
+
+	// NewestKnown is the newest revision that anybody may have seen, beyond the
+	// source's own: other backups, the logs of members. Bump counts from it.
+	NewestKnown int64
+
 	// Drop are keys to delete, at a revision of their own.
 	Drop [][]byte
 
@@ -52,7 +60,8 @@ type RestorePlan struct {
 	Members        []PlannedMember `json:"members"`
 	InitialCluster string          `json:"initialCluster"`
 	Token          string          `json:"initialClusterToken"`
-	Revision       int64           `json:"revision"`    // of the source
+	Revision       int64           `json:"revision"` // of the source, or the one to restore to
+	Cut            *Cut            `json:"cut,omitempty"`
 	NewRevision    int64           `json:"newRevision"` // of the result
 	Drop           []string        `json:"drop,omitempty"`
 	Alarms         int             `json:"alarmsCleared"`
@@ -117,17 +126,24 @@ func (p *RestorePlan) plan(ctx context.Context) (err error) {
 		p.Token = "lifeboat-" + rand.Text()
 	}
 	p.ClusterVersion, p.StorageVersion, p.Alarms = p.info.ClusterVersion, p.info.StorageVersion, len(alarms)
-	p.Revision, p.NewRevision, p.Keys = p.info.Revision, p.info.Revision+int64(p.opts.Bump), p.info.LiveKeys
+	p.Revision, p.Keys = p.info.Revision, p.info.LiveKeys
+	if err := p.planCut(ctx); err != nil {
+		return err
+	}
+	p.NewRevision = p.Revision
+	if p.opts.Bump > 0 {
+		p.NewRevision = max(p.info.Revision, p.opts.NewestKnown) + int64(p.opts.Bump)
+	}
 	for _, key := range p.opts.Drop {
 		p.Drop = append(p.Drop, string(key))
 	}
-	if p.newestRecord, err = newestRecord(ctx, p.db); err != nil {
+	if p.newestRecord, err = newestRecord(ctx, p.db, p.opts.Revision); err != nil {
 		return err
 	}
 	if len(p.Drop) > 0 {
 		p.NewRevision++
 		p.Keys -= int64(len(p.Drop))
-		p.newestRecord = p.info.Revision + 1
+		p.newestRecord = p.Revision + 1
 	}
 	p.Bytes = p.info.Size + walBytes
 	if p.BootCheck {
@@ -160,16 +176,6 @@ func (p *RestorePlan) planMember(m NewMember) (PlannedMember, error) {
 		}
 	}
 	return planned, checkSpace(existing(filepath.Dir(place.Part)), p.Bytes*int64(len(p.opts.Members)))
-}
-
-// newestRecord is the revision of the newest record. It is below the newest
-// revision where a compaction took the records at the end, which were
-// deletions.
-func newestRecord(ctx context.Context, db *snapshot.DB) (int64, error) {
-	for record, err := range db.Records(ctx, 0) {
-		return record.Main, err
-	}
-	return 0, nil
 }
 
 // existing is the nearest folder above path that exists.
@@ -256,7 +262,7 @@ func (p *RestorePlan) dropped(ctx context.Context) (*os.File, error) {
 		return nil, err
 	}
 	var answer dropAnswer
-	err = etcdproc.Do(ctx, dropTask, dropRequest{Size: p.info.Size, Keys: p.opts.Drop}, &answer, copied)
+	err = etcdproc.Do(ctx, dropTask, dropRequest{Size: p.info.Size, Keys: p.opts.Drop, Cut: p.opts.Revision}, &answer, copied)
 	if err == nil && answer.Deleted != int64(len(p.opts.Drop)) {
 		err = fmt.Errorf("%d of %d keys to drop were there", answer.Deleted, len(p.opts.Drop))
 	}
@@ -298,6 +304,9 @@ func (p *RestorePlan) writeMember(ctx context.Context, b *memberBuild, file *os.
 	req := restoreRequest{
 		Name: b.member.Name, PeerURLs: b.member.PeerURLs, InitialCluster: p.InitialCluster, Token: p.Token,
 		DataDir: b.Data, WALDir: b.walBuilt(), Copy: filepath.Join(b.Part, "database"),
+	}
+	if file == p.file { // else it was cut before keys were dropped
+		req.Cut = p.opts.Revision
 	}
 	if p.opts.Bump > 0 {
 		req.Bump = uint64(p.NewRevision - p.newestRecord)

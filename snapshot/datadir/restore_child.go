@@ -27,6 +27,7 @@ const (
 type dropRequest struct {
 	Size int64
 	Keys [][]byte
+	Cut  int64 // records after this revision are taken out before, 0 for none
 }
 
 type dropAnswer struct {
@@ -41,6 +42,12 @@ func dropChild(c *etcdproc.Call) (any, error) {
 	var req dropRequest
 	if err := c.Request(&req); err != nil {
 		return nil, err
+	}
+	if req.Cut > 0 {
+		c.Enter("cutting the copy of the database")
+		if err := cutDatabase(etcdproc.FilePath(0), req.Cut); err != nil {
+			return nil, err
+		}
 	}
 	c.Enter("opening the copy of the database")
 	m, err := openMachine(c.Log, etcdproc.FilePath(0), req.Size, 0, 0)
@@ -73,6 +80,7 @@ type restoreRequest struct {
 	DataDir        string
 	WALDir         string // "" for the one in DataDir
 	Bump           uint64
+	Cut            int64  // records after this revision are left out, 0 for none
 	Copy           string // a copy of the database, which becomes the data dir's
 }
 
@@ -86,7 +94,7 @@ func restoreChild(c *etcdproc.Call) (any, error) {
 	}
 	c.Enter("making a miniature of the database")
 	miniature := req.Copy + ".miniature"
-	if err := makeMiniature(miniature, etcdproc.FilePath(0)); err != nil {
+	if err := makeMiniature(miniature, etcdproc.FilePath(0), req.Cut); err != nil {
 		return nil, err
 	}
 	c.Enter("restoring")
@@ -117,7 +125,7 @@ func restoreChild(c *etcdproc.Call) (any, error) {
 		return nil, err
 	}
 	c.Enter("carrying over what was restored")
-	if err := carryOver(req.Copy, restored); err != nil {
+	if err := carryOver(req.Copy, restored, req.Cut); err != nil {
 		return nil, err
 	}
 	return struct{}{}, os.Rename(req.Copy, restored)

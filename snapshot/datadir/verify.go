@@ -23,8 +23,8 @@ type print struct {
 // seed makes the fingerprints of one process comparable.
 var seed = maphash.MakeSeed()
 
-// fingerprint reads the newest revision, without the keys in except.
-func fingerprint(ctx context.Context, r snapshot.Reader, except [][]byte) (print, error) {
+// fingerprint reads a revision, 0 for the newest, without the keys in except.
+func fingerprint(ctx context.Context, r snapshot.Reader, rev int64, except [][]byte) (print, error) {
 	skip := make(map[string]bool, len(except))
 	for _, key := range except {
 		skip[string(key)] = true
@@ -32,7 +32,7 @@ func fingerprint(ctx context.Context, r snapshot.Reader, except [][]byte) (print
 	var p print
 	var h maphash.Hash
 	h.SetSeed(seed)
-	for kv, err := range r.At(ctx, 0, func(key []byte) bool { return !skip[string(key)] }) {
+	for kv, err := range r.At(ctx, rev, func(key []byte) bool { return !skip[string(key)] }) {
 		if err != nil {
 			return p, err
 		}
@@ -74,11 +74,11 @@ func (p *RestorePlan) verify(ctx context.Context, b *memberBuild) (snapshot.Hash
 	defer hash() //nolint:errcheck // it reads db, which is closed after it
 	switch {
 	case len(p.opts.Drop) > 0: // etcd may have gone on with a compaction that was cut off
-		err = sameKeys(ctx, db, p.db, p.opts.Drop)
+		err = sameKeys(ctx, db, p.db, p.opts.Revision, p.opts.Drop)
 	case p.opts.Bump > 0:
-		err = sameRecords(ctx, db, p.db, p.NewRevision, rewritten...)
+		err = sameRecords(ctx, db, p.db, p.opts.Revision, p.NewRevision, rewritten...)
 	default:
-		err = sameRecords(ctx, db, p.db, 0, rewritten...)
+		err = sameRecords(ctx, db, p.db, p.opts.Revision, 0, rewritten...)
 	}
 	if err != nil {
 		return snapshot.Hash{}, err
@@ -93,11 +93,11 @@ func (p *RestorePlan) verify(ctx context.Context, b *memberBuild) (snapshot.Hash
 	return hash()
 }
 
-// sameKeys: the living keys of db are those of source, without those in except.
-// It says nothing of the history.
-func sameKeys(ctx context.Context, db, source *snapshot.DB, except [][]byte) error {
-	wanted := later(func() (print, error) { return fingerprint(ctx, source, except) })
-	got, err := fingerprint(ctx, db, nil)
+// sameKeys: the living keys of db are those of source at a revision, without
+// those in except. It says nothing of the history.
+func sameKeys(ctx context.Context, db, source *snapshot.DB, rev int64, except [][]byte) error {
+	wanted := later(func() (print, error) { return fingerprint(ctx, source, rev, except) })
+	got, err := fingerprint(ctx, db, 0, nil)
 	want, sourceErr := wanted()
 	if err = errors.Join(err, sourceErr); err != nil {
 		return err
@@ -108,11 +108,11 @@ func sameKeys(ctx context.Context, db, source *snapshot.DB, except [][]byte) err
 	return nil
 }
 
-// sameRecords: the records of db are those of source with the whole history,
-// then, if bumped is not 0, one of that revision and without a key. No bucket is
-// another but those in rewritten.
-func sameRecords(ctx context.Context, db, source *snapshot.DB, bumped int64, rewritten ...backend.Bucket) error {
-	more, err := db.Beyond(ctx, source)
+// sameRecords: the records of db are those of source with the whole history, up
+// to cut if that is not 0; then, if bumped is not 0, one of that revision and
+// without a key. No bucket is another but those in rewritten.
+func sameRecords(ctx context.Context, db, source *snapshot.DB, cut, bumped int64, rewritten ...backend.Bucket) error {
+	more, err := db.BeyondCut(ctx, source, cut)
 	if err != nil {
 		return err
 	}
