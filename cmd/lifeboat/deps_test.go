@@ -26,6 +26,7 @@ const root = "."
 func packageOrder() []string {
 	return []string{
 		"cmd/lifeboat",
+		"cmd/host",
 		"cmd/drills",
 		"cmd/simulations",
 		"cmd/objects",
@@ -33,6 +34,7 @@ func packageOrder() []string {
 		"cmd/etcd",
 		"cmd/keys",
 		"cmd/internal/console",
+		"archive/host",
 		"sim/drill",
 		"sim/nodes",
 		"sim/scheduler",

@@ -1,0 +1,102 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// ErrNothingToDo says that a run is over.
+var ErrNothingToDo = errors.New("there is nothing to do")
+
+// Entry is one run of the journal.
+type Entry struct {
+	ID      string `json:"id"`
+	Verb    string `json:"verb,omitempty"`
+	Member  string `json:"member,omitempty"`
+	Host    string `json:"host,omitempty"`
+	Status  Status `json:"status,omitempty"`
+	Steps   int    `json:"steps"`
+	Reached int    `json:"stepsDone"`
+	Problem string `json:"problem,omitempty"` // why it cannot be read
+}
+
+// History lists the runs of the journal, the oldest first.
+func History(root *Root) ([]Entry, error) {
+	entries, err := root.readDir(journalDir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return []Entry{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the journal: %w", err)
+	}
+	runs := []Entry{}
+	for _, e := range entries {
+		if !e.IsDir() || strings.HasSuffix(e.Name(), ".part") {
+			continue
+		}
+		r := &Run{root: root, dir: path.Join(journalDir, e.Name())}
+		if err := r.read(); err != nil {
+			runs = append(runs, Entry{ID: e.Name(), Problem: err.Error()})
+			continue
+		}
+		p := r.Plan
+		runs = append(runs, Entry{
+			ID: p.ID, Verb: p.Verb, Member: p.Member, Host: p.Host.Name,
+			Status: r.Status(), Steps: len(p.Steps), Reached: r.Reached(),
+		})
+	}
+	slices.SortStableFunc(runs, func(a, b Entry) int { return compareIDs(a.ID, b.ID) })
+	return runs, nil
+}
+
+// compareIDs puts the second run of a second behind the first, the tenth behind
+// the ninth.
+func compareIDs(a, b string) int {
+	x, nx, _ := strings.Cut(a, "-")
+	y, ny, _ := strings.Cut(b, "-")
+	if x != y {
+		return strings.Compare(x, y)
+	}
+	if len(nx) != len(ny) {
+		return len(nx) - len(ny)
+	}
+	return strings.Compare(nx, ny)
+}
+
+// Unfinished is the id of the run that was cut off, "" for none. One that
+// cannot be read is an error: nobody knows what it did.
+func Unfinished(root *Root) (string, error) {
+	runs, err := History(root)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range slices.Backward(runs) {
+		switch {
+		case e.Problem != "":
+			return "", fmt.Errorf("run %s of the journal: %s: %w", e.ID, e.Problem, ErrUnfinished)
+		case e.Status == Begun || e.Status == Going:
+			return e.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// Newest is the run that an undo without an id means: the newest one that is
+// not undone.
+func Newest(root *Root) (string, error) {
+	runs, err := History(root)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range slices.Backward(runs) {
+		if e.Status != Undone {
+			return e.ID, nil
+		}
+	}
+	return "", fmt.Errorf("%w: it has none that is not undone", ErrNoRun)
+}

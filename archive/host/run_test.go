@@ -1,0 +1,319 @@
+package host
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// whole runs the plan to its end, in this process.
+func whole(t testing.TB, dir string) *Root {
+	t.Helper()
+	root := openRoot(t, dir)
+	run, err := startOrLoad(root)
+	require.NoError(t, err)
+	if run.Status() == Begun {
+		require.NoError(t, quick(run).Forward(context.Background(), ownWorks))
+	}
+	require.NoError(t, run.Close())
+	return root
+}
+
+func back(t testing.TB, root *Root) {
+	t.Helper()
+	id, err := Newest(root)
+	require.NoError(t, err)
+	run, err := Load(root, id)
+	require.NoError(t, err)
+	require.NoError(t, quick(run).Back(context.Background(), ownWorks))
+	require.NoError(t, run.Close())
+}
+
+func TestRunAndUndo(t *testing.T) {
+	t.Parallel()
+	dir := hostTree(t)
+	before := tree(t, dir, true)
+	root := whole(t, dir)
+
+	data, err := os.ReadFile(filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd/member/snap/new"))
+	require.NoError(t, err)
+	require.Equal(t, "new data", string(data))
+	old := filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd/lifeboat-20261128T120000Z/member/snap/old")
+	require.FileExists(t, old, "what was replaced is kept")
+	info, err := os.Stat(filepath.Join(dir, "etc/kubernetes/manifests/kube-apiserver.yaml"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o640), info.Mode(), "the edited file has the old one's mode")
+
+	entries, err := History(root)
+	require.NoError(t, err)
+	require.Equal(t, []Entry{{ID: "20261128T120000Z", Verb: "host test", Host: "master-0", Status: Done, Steps: 10, Reached: 10}}, entries)
+
+	back(t, root)
+	require.Equal(t, before, tree(t, dir, true))
+	_, err = Newest(root)
+	require.ErrorIs(t, err, ErrNoRun)
+}
+
+// SIGKILL before and after every record, so after every step and before it is
+// noted: going on leaves the tree of a run that nobody killed, undoing the tree
+// of before.
+func TestKilledAtEveryRecord(t *testing.T) {
+	t.Parallel()
+	reference := hostTree(t)
+	whole(t, reference)
+	done := tree(t, reference, false)
+	n := 0
+	for at := 1; ; at++ {
+		dir := hostTree(t)
+		before := tree(t, dir, true)
+		cut := killed(t, dir, "run", at)
+		if !cut {
+			break
+		}
+		n++
+		root := openRoot(t, dir)
+		if at%2 == 0 {
+			whole(t, dir)
+			require.Equal(t, done, tree(t, dir, false), "killed at %d, gone on with", at)
+		}
+		back(t, root)
+		require.Equal(t, before, tree(t, dir, true), "killed at %d, undone", at)
+	}
+	require.Equal(t, 2*(2*10+1), n, "two for each record: one before it, one after")
+}
+
+// An undo that is killed is gone on with.
+func TestUndoKilledAtEveryRecord(t *testing.T) {
+	t.Parallel()
+	for at := 1; ; at++ {
+		dir := hostTree(t)
+		before := tree(t, dir, true)
+		root := whole(t, dir)
+		if !killed(t, dir, "undo", at) {
+			require.Greater(t, at, 20)
+			break
+		}
+		if _, err := Newest(root); err == nil { // else it was killed behind its last record
+			back(t, root)
+		}
+		require.Equal(t, before, tree(t, dir, true), "killed at %d", at)
+	}
+}
+
+// The host changes between plan and run: nothing is touched.
+func TestFactsChanged(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(dir string) error{
+		"a manifest is edited": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "etc/kubernetes/manifests/etcd.yaml"), []byte("other\n"), 0o600)
+		},
+		"a manifest gets another mode": func(dir string) error {
+			return os.Chmod(filepath.Join(dir, "etc/kubernetes/manifests/etcd.yaml"), 0o644)
+		},
+		"a manifest is gone": func(dir string) error {
+			return os.Remove(filepath.Join(dir, "etc/kubernetes/manifests/kube-apiserver.yaml"))
+		},
+		"the data dir grows": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd/member/snap/old"), []byte("old data and more"), 0o600)
+		},
+	} {
+		dir := hostTree(t)
+		root := openRoot(t, dir)
+		plan, err := everything(root)
+		require.NoError(t, err)
+		require.NoError(t, change(dir))
+		before := tree(t, dir, true)
+		_, err = Begin(root, plan)
+		require.ErrorIs(t, err, ErrChanged, name)
+		require.Equal(t, before, tree(t, dir, true), name)
+		entries, err := History(root)
+		require.NoError(t, err)
+		require.Empty(t, entries)
+	}
+}
+
+// What was changed after the run is not undone over.
+func TestUndoRefusesWhatChanged(t *testing.T) {
+	t.Parallel()
+	dir := hostTree(t)
+	root := whole(t, dir)
+	server := filepath.Join(dir, "etc/kubernetes/manifests/kube-apiserver.yaml")
+	require.NoError(t, os.WriteFile(server, []byte("a person's\n"), 0o600))
+	run, err := Load(root, "20261128T120000Z")
+	require.NoError(t, err)
+	err = quick(run).Back(context.Background(), ownWorks)
+	require.ErrorIs(t, err, ErrChanged)
+	require.ErrorContains(t, err, "kube-apiserver.yaml")
+	require.NoError(t, run.Close())
+	data, err := os.ReadFile(server)
+	require.NoError(t, err)
+	require.Equal(t, "a person's\n", string(data))
+}
+
+func TestOneRunAtATime(t *testing.T) {
+	t.Parallel()
+	dir := hostTree(t)
+	root := openRoot(t, dir)
+	plan, err := everything(root)
+	require.NoError(t, err)
+	run, err := Begin(root, plan)
+	require.NoError(t, err)
+
+	again, err := everything(root)
+	require.NoError(t, err)
+	require.Equal(t, "20261128T120000Z-2", again.ID, "two within a second")
+	_, err = Begin(root, again)
+	require.ErrorIs(t, err, ErrRunning)
+	require.NoError(t, run.Close())
+	_, err = Begin(root, again)
+	require.ErrorIs(t, err, ErrUnfinished)
+	_, err = Load(root, "20261128T120000Z-7")
+	require.ErrorIs(t, err, ErrNoRun)
+	_, err = Load(root, "../../../etc")
+	require.ErrorIs(t, err, ErrNoRun)
+}
+
+func TestJournalOfAnotherHost(t *testing.T) {
+	t.Parallel()
+	dir := hostTree(t)
+	root := whole(t, dir)
+	before := tree(t, dir, true)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "etc/hostname"), []byte("master-1\n"), 0o644))
+	_, err := Load(root, "20261128T120000Z")
+	require.ErrorIs(t, err, ErrOtherHost)
+	require.ErrorContains(t, err, `"master-0"`)
+	require.Len(t, before, len(tree(t, dir, true)))
+}
+
+// A journal that nobody can read stops the next run.
+func TestJournalDamaged(t *testing.T) {
+	t.Parallel()
+	dir := hostTree(t)
+	root := whole(t, dir)
+	plan := filepath.Join(dir, "var/lib/lifeboat/journal/20261128T120000Z/plan.json")
+	require.NoError(t, os.Truncate(plan, 100))
+	_, err := Load(root, "20261128T120000Z")
+	require.Error(t, err)
+	again, err := everything(openRoot(t, hostTree(t)))
+	require.NoError(t, err)
+	_, err = Begin(root, again)
+	require.ErrorIs(t, err, ErrUnfinished)
+	entries, err := History(root)
+	require.NoError(t, err)
+	require.NotEmpty(t, entries[0].Problem)
+}
+
+func mount(t *testing.T, options string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Skip("mounting a small file system takes root:", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	return dir
+}
+
+// The disk is full from some step on: an error that says so, and after somebody
+// has made room the run is gone on with or undone. Undoing needs no room.
+func TestDiskFullAtEveryRecord(t *testing.T) {
+	t.Parallel()
+	small := mount(t, "size=2m")
+	reference := hostTree(t)
+	whole(t, reference)
+	done := tree(t, reference, false)
+	failed := 0
+	for at := 1; at <= 42; at++ {
+		dir := filepath.Join(small, "root")
+		require.NoError(t, os.RemoveAll(dir))
+		require.NoError(t, os.CopyFS(dir, os.DirFS(hostTree(t))))
+		require.NoError(t, os.Chmod(filepath.Join(dir, "etc/kubernetes/manifests/etcd.yaml"), 0o600))
+		before := tree(t, dir, true)
+		root := openRoot(t, dir)
+		plan, err := everything(root)
+		require.NoError(t, err)
+		run, err := Begin(root, plan)
+		require.NoError(t, err)
+		n := 0
+		run.Observe = func(int, string) {
+			if n++; n == at {
+				fill(t, filepath.Join(small, "ballast"))
+			}
+		}
+		err = quick(run).Forward(context.Background(), ownWorks)
+		if err != nil {
+			failed++
+			require.ErrorIs(t, err, syscall.ENOSPC)
+		}
+		if at%2 == 0 {
+			require.NoError(t, os.Remove(filepath.Join(small, "ballast")))
+			if err != nil {
+				require.NoError(t, run.Forward(context.Background(), ownWorks))
+			}
+			require.Len(t, tree(t, dir, false), len(done))
+		}
+		run.Observe = nil
+		require.NoError(t, run.Back(context.Background(), ownWorks), "undone on a full disk, %d", at)
+		require.Equal(t, before, tree(t, dir, true), "full at %d", at)
+		require.NoError(t, run.Close())
+		os.Remove(filepath.Join(small, "ballast"))
+	}
+	require.Greater(t, failed, 3, "the disk was full where it mattered")
+}
+
+// fill takes all of the room.
+func fill(t *testing.T, name string) {
+	f, err := os.Create(name)
+	require.NoError(t, err)
+	defer f.Close()
+	block := make([]byte, 4096)
+	for {
+		if _, err := f.Write(block); err != nil {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			return
+		}
+	}
+}
+
+func TestReadOnlyFileSystem(t *testing.T) {
+	t.Parallel()
+	dir := mount(t, "size=2m")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(hostTree(t))))
+	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	_, err := everything(openRoot(t, dir))
+	require.ErrorIs(t, err, syscall.EROFS)
+}
+
+// No link leads out of the root folder.
+func TestLinksStayInside(t *testing.T) {
+	t.Parallel()
+	dir := hostTree(t)
+	root := openRoot(t, dir)
+	link := func(to, name string) {
+		require.NoError(t, os.Symlink(to, filepath.Join(dir, name)))
+	}
+	link("../../../../../../etc", "up")
+	link("/etc/kubernetes", "absolute")
+	link("loop", "loop")
+	for name, want := range map[string]string{
+		"/up/hostname":                  "/etc/hostname",
+		"/absolute/manifests/etcd.yaml": "/etc/kubernetes/manifests/etcd.yaml",
+		"/var/lib/etcd/member":          "/mnt/kubernetes-data/var-lib-etcd/member",
+		"/nothing/there":                "/nothing/there",
+		"/../../etc":                    "/etc",
+	} {
+		got, err := root.Resolve(name, true)
+		require.NoError(t, err)
+		require.Equal(t, want, got, name)
+	}
+	got, err := root.Resolve("/var/lib/etcd", false)
+	require.NoError(t, err)
+	require.Equal(t, "/var/lib/etcd", got)
+	_, err = root.Resolve("/loop/x", true)
+	require.ErrorIs(t, err, syscall.ELOOP)
+	_, err = root.readFile("/up/passwd", 1<<20)
+	require.Error(t, err, "os.Root refuses what Resolve would not have given")
+}
