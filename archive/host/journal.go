@@ -124,6 +124,9 @@ func (r *Run) begin() error {
 			return err
 		}
 	}
+	if err := r.Plan.Source.holds(); err != nil {
+		return err
+	}
 	return r.writePlan()
 }
 

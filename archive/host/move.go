@@ -91,6 +91,9 @@ func doBuild(ctx context.Context, r *Run, s Step) error {
 	if r.root.exists(s.To) {
 		return nil // whole, or it would have another name
 	}
+	if err := r.Plan.Source.holds(); err != nil {
+		return err
+	}
 	return r.work(ctx, s)
 }
 

@@ -23,6 +23,7 @@ type Plan struct {
 	Notes   []string `json:"notes"`   // what to know before it runs
 	Next    []string `json:"next"`    // what the operator does afterwards
 	Folders []Folder `json:"folders"` // whose times an undo brings back
+	Source  *Source  `json:"source,omitempty"`
 }
 
 // Folder is a folder whose names a run changes, and its time before.

@@ -1,0 +1,285 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+)
+
+// The works of a restore.
+const (
+	WorkRestore = "restore the data dir"
+	WorkCheck   = "check the data dir"
+)
+
+// RestoreOptions say what a restore of this host's member is.
+type RestoreOptions struct {
+	Name     string   // of the member; "" is the manifest's
+	PeerURLs []string // nil: the manifest's
+	Drop     [][]byte // keys to delete
+
+	NoBootCheck bool
+}
+
+// BumpMargin is what is added to the newest revision that is known: etcd's own
+// guide to disaster recovery takes the same, a week of 1600 writes a second.
+const BumpMargin = 1_000_000_000
+
+// PlanRestore plans the full recovery of a single master from a backup, whose
+// path and size the plan is bound to.
+func (s *State) PlanRestore(now time.Time, src string, opts RestoreOptions) (*Plan, error) {
+	p, err := s.begin("host restore", now)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := s.identity(opts); err != nil {
+		return nil, err
+	}
+	p.plan.Severe = s.DataDir.HasMember
+	if err := p.source(src); err != nil {
+		return nil, err
+	}
+	if err := s.replaceMember(p, "from the backup, under this member's name and URLs, as a cluster of its own; a real etcd is booted on a copy of it"); err != nil {
+		return nil, err
+	}
+	s.afterRestore(p)
+	return p.plan, nil
+}
+
+// PlanRebuild plans the way of the last survivor: a cluster of one out of this
+// host's own data dir, with its whole log.
+func (s *State) PlanRebuild(now time.Time) (*Plan, error) {
+	p, err := s.begin("host force-new-cluster", now)
+	if err != nil {
+		return nil, err
+	}
+	if !s.DataDir.HasMember {
+		return nil, fmt.Errorf("rebuilding %q: %w", s.DataDir.Real, datadir.ErrNotDataDir)
+	}
+	p.plan.Severe = true
+	p.note("etcd must be stopped on every other master first (lifeboat host etcd off, there), or two clusters will serve")
+	if err := s.replaceMember(p, "from this host's own data dir with its whole log, as a cluster of this member alone; a real etcd is booted on a copy of it"); err != nil {
+		return nil, err
+	}
+	s.afterRestore(p)
+	return p.plan, nil
+}
+
+// replaceMember plans that a data dir is built inside of the one that stands,
+// which may be a mount point or behind a link, and takes the place of its member
+// folder.
+func (s *State) replaceMember(p *planner, from string) error {
+	moves, err := s.stop(p)
+	if err != nil {
+		return err
+	}
+	dir := s.DataDir.Real
+	if !s.root.exists(dir) {
+		if err := p.folder(path.Dir(dir)); err != nil {
+			return err
+		}
+		p.add(Step{Kind: Make, To: dir, Why: "there is no data dir yet", Undo: "it is removed if it is empty"})
+	} else if err := p.folder(dir); err != nil {
+		return err
+	}
+	built := path.Join(dir, "lifeboat-"+p.plan.ID)
+	p.add(Step{Kind: Build, To: built, Work: WorkRestore, Why: from, Undo: "it is kept, under this name, and not used"})
+	member := path.Join(dir, "member")
+	if !s.DataDir.HasMember {
+		p.add(Step{Kind: Move, From: built + "/member", To: member, Why: "it becomes the member's data", Undo: "it is moved back"})
+		p.add(Step{Kind: Tidy, From: built, Why: "nothing is in it any more", Undo: "it is made again"})
+	} else {
+		f, err := s.bindMember(p, member)
+		if err != nil {
+			return err
+		}
+		p.add(Step{Kind: Swap, From: built + "/member", To: member, ID: f.ID, Why: "it becomes the member's data, and the old data is kept in " + built, Undo: "they are exchanged again"})
+	}
+	p.add(Step{Kind: Wait, From: dir, Why: "nobody has opened it meanwhile: kubelet may have started etcd again", Undo: "etcd has let go of its data before that is exchanged"})
+	p.add(Step{Kind: Check, To: dir, Work: WorkCheck, Why: "the member is this one, alone, and its log and database are whole", Undo: "nothing was changed"})
+	s.start(p, moves)
+	return nil
+}
+
+// bindMember binds the plan to the old member folder: to its identity where
+// etcd is still at work in it, to its content where nobody is.
+func (s *State) bindMember(p *planner, member string) (Fact, error) {
+	if errors.Is(s.DataDir.InUse, snapshot.ErrInUse) || s.Etcd.In() {
+		info, err := s.root.lstat(member)
+		if err != nil || info == nil {
+			return Fact{}, errors.Join(err, fmt.Errorf("%q: %w", member, fs.ErrNotExist))
+		}
+		return Fact{Path: member, ID: identityOf(info)}, nil
+	}
+	return p.bind(member)
+}
+
+// afterRestore says what is left to the operator.
+func (s *State) afterRestore(p *planner) {
+	if !s.Etcd.In() {
+		p.next("put etcd.yaml into %s: it was not there before the run, so it is not there now", s.Manifests)
+	}
+	p.next("wait until etcd serves: %s endpoint health", s.Etcdctl())
+	p.next("restart what has caches newer than the data: crictl stopp $(crictl pods --name 'kube-(controller-manager|scheduler)' -q); systemctl restart kubelet")
+	p.next("restart the kubelets of all other nodes, too: systemctl restart kubelet")
+	p.next("other masters join as new members, with empty data dirs; Node objects of masters that are gone: kubectl delete node NAME")
+	if s.Deckhouse() {
+		p.next("wait for Deckhouse's queue: kubectl -n d8-system exec deploy/deckhouse -- deckhouse-controller queue main")
+	}
+	p.next("to take all of this back: lifeboat host undo %s", p.plan.ID)
+}
+
+// identity is the member that will stand here.
+func (s *State) identity(opts RestoreOptions) (name string, urls []string, err error) {
+	name, urls = opts.Name, opts.PeerURLs
+	if name == "" {
+		name = s.Member.Name
+	}
+	if urls == nil {
+		urls = s.Member.PeerURLs
+	}
+	if name == "" || len(urls) == 0 {
+		return "", nil, fmt.Errorf("%w: etcd's, which has the member's name and peer URLs: give it with --manifest", ErrNoManifest)
+	}
+	return name, urls, nil
+}
+
+// RestoreWorks are the works of a run that restores or rebuilds: open opens the
+// source, once the data dir is free.
+func (s *State) RestoreWorks(opts RestoreOptions, open func(ctx context.Context) (*lifeboat.Backup, error)) map[string]Work {
+	return map[string]Work{
+		WorkRestore: func(ctx context.Context, to string) error {
+			b, err := open(ctx)
+			if err != nil {
+				return err
+			}
+			return errors.Join(s.restore(ctx, b, to, opts), b.Close())
+		},
+		WorkCheck: func(ctx context.Context, to string) error { return s.checkMember(ctx, to, opts) },
+	}
+}
+
+func (s *State) restore(ctx context.Context, b *lifeboat.Backup, to string, opts RestoreOptions) error {
+	name, urls, err := s.identity(opts)
+	if err != nil {
+		return err
+	}
+	bump, err := s.bump(ctx, b, filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	member := datadir.NewMember{Name: name, PeerURLs: urls, Target: datadir.Target{Path: to}}
+	o := datadir.RestoreOptions{
+		Members: []datadir.NewMember{member}, Bump: bump, Drop: opts.Drop, NoBootCheck: opts.NoBootCheck,
+		Proof: b.Prove,
+		Spool: snapshot.Spool{Where: snapshot.Anywhere, Dir: filepath.Dir(to)},
+	}
+	for i, u := range urls {
+		if i > 0 {
+			o.InitialCluster += ","
+		}
+		o.InitialCluster += name + "=" + u
+	}
+	if o.Owner, err = ownerOf(filepath.Dir(to)); err != nil {
+		return err
+	}
+	plan, err := datadir.PlanRestore(ctx, b.DB(), b.File(), o)
+	if err != nil {
+		return err
+	}
+	_, err = plan.Run(ctx)
+	return err
+}
+
+// bump raises the revision beyond all that is known: the source's, its peers',
+// and that of the data dir which is replaced.
+func (s *State) bump(ctx context.Context, b *lifeboat.Backup, dir string) (uint64, error) {
+	own := b.DB().Revision()
+	newest := own
+	all := b.Survivors()
+	if d, err := datadir.Open(dir); err == nil {
+		if sv, err := d.Survey(ctx); err == nil { // else it says nothing of its revision
+			all = append(slices.Clip(all), sv)
+		}
+	}
+	for _, sv := range all {
+		newest = max(newest, sv.Info.Revision)
+	}
+	if newest > math.MaxInt64-BumpMargin {
+		return 0, fmt.Errorf("raising revision %d: %w", newest, snapshot.ErrDamaged)
+	}
+	return uint64(newest-own) + BumpMargin, nil
+}
+
+// ownerOf is the owner of the data dir, whose files the new ones are like.
+func ownerOf(dir string) (*datadir.Owner, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil, fmt.Errorf("%q has no owner", dir)
+	}
+	return &datadir.Owner{UID: int(stat.Uid), GID: int(stat.Gid)}, nil
+}
+
+// checkMember looks at what stands in the place of the old data.
+func (s *State) checkMember(ctx context.Context, dir string, opts RestoreOptions) error {
+	name, _, err := s.identity(opts)
+	if err != nil {
+		return err
+	}
+	d, err := datadir.Open(dir)
+	if err != nil {
+		return err
+	}
+	sv, err := d.Survey(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case sv.Damage() != "":
+		return fmt.Errorf("%q: %s: %w", dir, sv.Damage(), snapshot.ErrDamaged)
+	case len(sv.Members) != 1 || sv.Members[0].Name != name:
+		return fmt.Errorf("%q knows %d members, and should know %q alone: %w", dir, len(sv.Members), name, snapshot.ErrDamaged)
+	}
+	return nil
+}
+
+// Etcdctl is the command that reaches this host's etcd with the certificates
+// and the endpoint of its own manifest: hosts have no etcdctl, its container has.
+func (s *State) Etcdctl() string {
+	return "crictl exec $(crictl ps --name '^etcd$' -q) " + s.etcdctl()
+}
+
+func (s *State) etcdctl() string {
+	flag := func(name, otherwise string) string {
+		if e, err := controlplane.Edit(s.Etcd.Data, controlplane.Etcd); err == nil {
+			if given := e.Given(name); len(given) > 0 {
+				return given[len(given)-1]
+			}
+		}
+		return otherwise
+	}
+	const pki = "/etc/kubernetes/pki/etcd/"
+	endpoint := "https://127.0.0.1:2379"
+	if urls := splitList(flag("listen-client-urls", "")); len(urls) > 0 && !slices.Contains(urls, endpoint) {
+		endpoint = urls[0]
+	}
+	return fmt.Sprintf("etcdctl --cacert %s --cert %s --key %s --endpoints %s",
+		flag("trusted-ca-file", pki+"ca.crt"), flag("cert-file", pki+"server.crt"), flag("key-file", pki+"server.key"), endpoint)
+}
