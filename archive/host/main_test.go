@@ -234,3 +234,6 @@ func killed(t *testing.T, dir, verb string, at int) bool {
 	}
 	return exit.ExitCode() == -1
 }
+
+// lockForTest takes the lock that a running etcd holds.
+func lockForTest(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }
