@@ -100,3 +100,25 @@ func Newest(root *Root) (string, error) {
 	}
 	return "", fmt.Errorf("%w: it has none that is not undone", ErrNoRun)
 }
+
+// Kept names what the run has left beside its places: what it replaced or, when
+// it was undone, what it had built.
+func (r *Run) Kept() []string {
+	kept := []string{}
+	for _, s := range r.Plan.Steps {
+		name := ""
+		switch s.Kind {
+		case Swap, Edit:
+			name = s.From
+		case Move:
+			name = s.To
+		case Build:
+			name = s.To
+		}
+		if name != "" && strings.Contains(name, r.Plan.ID) && r.root.exists(name) {
+			kept = append(kept, name)
+		}
+	}
+	slices.Sort(kept)
+	return slices.Compact(kept)
+}

@@ -32,6 +32,11 @@ type Folder struct {
 	Time int64  `json:"time"` // ns since 1970
 }
 
+// NeedsSource reports whether a step of it reads a backup or a data dir.
+func (p *Plan) NeedsSource() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Kind == Build || s.Kind == Check })
+}
+
 // planner adds steps to a plan and binds it to what they touch.
 type planner struct {
 	root *Root

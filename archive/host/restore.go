@@ -29,7 +29,10 @@ const (
 type RestoreOptions struct {
 	Name     string   // of the member; "" is the manifest's
 	PeerURLs []string // nil: the manifest's
-	Drop     [][]byte // keys to delete
+
+	// DropNodes are Nodes to delete, with their Leases and Pods: of masters that
+	// are gone.
+	DropNodes []string
 
 	NoBootCheck bool
 }
@@ -183,7 +186,7 @@ func (s *State) restore(ctx context.Context, b *lifeboat.Backup, to string, opts
 	}
 	member := datadir.NewMember{Name: name, PeerURLs: urls, Target: datadir.Target{Path: to}}
 	o := datadir.RestoreOptions{
-		Members: []datadir.NewMember{member}, Bump: bump, Drop: opts.Drop, NoBootCheck: opts.NoBootCheck,
+		Members: []datadir.NewMember{member}, Bump: bump, NoBootCheck: opts.NoBootCheck,
 		Proof: b.Prove,
 		Spool: snapshot.Spool{Where: snapshot.Anywhere, Dir: filepath.Dir(to)},
 	}
@@ -192,6 +195,9 @@ func (s *State) restore(ctx context.Context, b *lifeboat.Backup, to string, opts
 			o.InitialCluster += ","
 		}
 		o.InitialCluster += name + "=" + u
+	}
+	if o.Drop, err = b.KeysOfNodes(ctx, opts.DropNodes, false); err != nil {
+		return err
 	}
 	if o.Owner, err = ownerOf(filepath.Dir(to)); err != nil {
 		return err

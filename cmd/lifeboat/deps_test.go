@@ -47,6 +47,7 @@ func packageOrder() []string {
 		"registry/apiserver/spec",
 		root,
 		"registry/printer",
+		"registry/auditpolicy",
 		"registry",
 		"snapshot/snapshottest",
 		"snapshot/datadir",

@@ -9,6 +9,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/cmd/archives"
 	"github.com/lifeboat-dr/lifeboat/cmd/drills"
 	"github.com/lifeboat-dr/lifeboat/cmd/etcd"
+	"github.com/lifeboat-dr/lifeboat/cmd/host"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/cmd/keys"
 	"github.com/lifeboat-dr/lifeboat/cmd/objects"
@@ -24,6 +25,7 @@ func verbs(env *console.Environment) []*cli.Command {
 		objects.ServeCommand(env),
 		objects.KubectlCommand(env),
 		etcd.EtcdCommand(env),
+		host.HostCommand(env),
 		simulations.SimCommand(env),
 		drills.DrillCommand(env),
 		archives.ArchiveCommand(env),

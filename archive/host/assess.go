@@ -1,0 +1,220 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+// Assessment is what a look at a host came to.
+type Assessment struct {
+	Member string           `json:"member"`
+	Checks []lifeboat.Check `json:"checks"`
+	Case   string           `json:"case"` // which of the documents' cases this is
+	Next   []string         `json:"next"` // commands, the gentlest first
+}
+
+// soon is how near a certificate's end is worth a word.
+const soon = 30 * 24 * time.Hour
+
+// Assess says what was found, which case it is, and which command comes next.
+// src is a backup at hand, "" for none.
+func (s *State) Assess(now time.Time, src string) (*Assessment, error) {
+	a := &Assessment{Member: s.Member.Name}
+	say := func(c ...lifeboat.Check) { a.Checks = append(a.Checks, c...) }
+	say(s.checkManifests()...)
+	say(s.checkDir()...)
+	say(s.checkData()...)
+	say(s.checkCertificates(now), s.checkSpace())
+	open, err := Unfinished(s.root)
+	if err != nil && !errors.Is(err, ErrUnfinished) {
+		return nil, err
+	}
+	switch {
+	case err != nil:
+		say(lifeboat.Bad("journal", "%v", err))
+	case open != "":
+		say(lifeboat.Note("journal", "run %s was cut off", open))
+	}
+	a.Case, a.Next = s.which(open, src)
+	return a, nil
+}
+
+func (s *State) checkManifests() []lifeboat.Check {
+	var checks []lifeboat.Check
+	for _, c := range []struct {
+		name string
+		Component
+	}{{"etcd manifest", s.Etcd}, {"kube-apiserver manifest", s.APIServer}} {
+		switch {
+		case c.In():
+			checks = append(checks, lifeboat.Good(c.name, 1, "manifests", "%s: kubelet is told to run it, whether or not it runs", c.Path))
+		case c.From != "":
+			checks = append(checks, lifeboat.Note(c.name, "none in %s; it was read from %s", s.Manifests, c.From))
+		default:
+			checks = append(checks, lifeboat.Note(c.name, "none in %s", s.Manifests))
+		}
+	}
+	if e, err := controlplane.Edit(s.Etcd.Data, controlplane.Etcd); err == nil && len(e.Given("force-new-cluster")) > 0 {
+		checks = append(checks, lifeboat.Bad("force-new-cluster", "the flag is in the manifest: every start throws the other members out"))
+	}
+	for _, p := range s.View.Problems() {
+		if strings.HasPrefix(p.Path, "kubernetes/manifests/") {
+			checks = append(checks, lifeboat.Bad("manifests", "%q %s", "/etc/"+p.Path, p.Detail))
+		}
+	}
+	return checks
+}
+
+func (s *State) checkDir() []lifeboat.Check {
+	d := s.DataDir
+	var where []string
+	if d.Named != d.Real {
+		where = append(where, "a symbolic link to "+d.Real)
+	}
+	if d.Mount {
+		where = append(where, "a file system of its own")
+	}
+	detail := d.Named
+	if len(where) > 0 {
+		detail += ": " + strings.Join(where, ", ")
+	}
+	checks := []lifeboat.Check{lifeboat.Note("data dir", "%s", detail)}
+	switch {
+	case !d.HasMember:
+		return append(checks, lifeboat.NotChecked("member", "there is no member folder in %s", d.Real))
+	case errors.Is(d.InUse, snapshot.ErrInUse):
+		return append(checks, lifeboat.Note("in use", "%v", d.InUse))
+	}
+	return append(checks, lifeboat.Good("in use", 1, "data dirs", "no process holds the database now; an etcd that crashes in a loop holds none either"))
+}
+
+// checkData is what stands in the data dir.
+func (s *State) checkData() []lifeboat.Check {
+	d, sv := s.DataDir, s.DataDir.Survivor
+	switch {
+	case !d.HasMember:
+		return nil
+	case sv == nil && d.InUse != nil:
+		return []lifeboat.Check{lifeboat.NotChecked("database and log", "etcd is at work in it")}
+	case sv == nil:
+		return []lifeboat.Check{lifeboat.Bad("database and log", "%v", d.Err)}
+	}
+	var checks []lifeboat.Check
+	if what := sv.Damage(); what != "" {
+		checks = append(checks, lifeboat.Bad("database and log", "%s", what))
+	} else {
+		last, term := sv.Newest()
+		checks = append(checks, lifeboat.Good("database and log", 1, "members", "revision %d in the database, newest entry %d of term %d", sv.Info.Revision, last, term))
+	}
+	if sv.DatabaseErr != nil {
+		return checks
+	}
+	var names []string
+	for _, m := range sv.Members {
+		names = append(names, m.Name)
+	}
+	checks = append(checks, lifeboat.Good("members", int64(len(sv.Members)), "members", "%s", strings.Join(names, ", ")))
+	if voters := len(sv.Voters()); voters > 1 {
+		checks = append(checks, lifeboat.Note("majority", "1 of %d voters is at hand: acknowledged writes may be in the logs of the others alone", voters))
+	}
+	for _, alarm := range d.Alarms {
+		checks = append(checks, lifeboat.Note("alarm", "%s of member %x", alarm.Alarm, alarm.MemberID))
+	}
+	quota, set := s.Quota()
+	of := "etcd's own default, the manifest sets none"
+	if set {
+		of = "the manifest's"
+	}
+	if sv.Info.Size >= quota {
+		checks = append(checks, lifeboat.Bad("quota", "the database has %d bytes, the quota is %s (%s)", sv.Info.Size, size(quota), of))
+	} else {
+		checks = append(checks, lifeboat.Good("quota", 1, "databases", "%d bytes of %s (%s)", sv.Info.Size, size(quota), of))
+	}
+	return append(checks, s.checkVersion()...)
+}
+
+func (s *State) checkVersion() []lifeboat.Check {
+	info := s.DataDir.Survivor.Info
+	for _, i := range s.View.Images() {
+		if i.Container == controlplane.Etcd {
+			return []lifeboat.Check{lifeboat.Note("etcd version", "cluster version %q, storage version %q, image %s", info.ClusterVersion, info.StorageVersion, i.Image)}
+		}
+	}
+	return []lifeboat.Check{lifeboat.Note("etcd version", "cluster version %q, storage version %q", info.ClusterVersion, info.StorageVersion)}
+}
+
+func (s *State) checkCertificates(now time.Time) lifeboat.Check {
+	certs, problems := s.View.Certificates()
+	var near []string
+	for _, c := range certs {
+		if c.NotAfter.Before(now.Add(soon)) {
+			near = append(near, fmt.Sprintf("/etc/%s until %s", c.Path, c.NotAfter.Format(time.DateOnly)))
+		}
+	}
+	switch {
+	case len(problems) > 0:
+		return lifeboat.Bad("certificates", "/etc/%s %s", problems[0].Path, problems[0].Detail)
+	case len(near) > 0:
+		slices.Sort(near)
+		return lifeboat.Note("certificates", "ended, or end within 30 days: %s (kubeadm certs renew, once the API server runs)", strings.Join(near, "; "))
+	}
+	return lifeboat.Good("certificates", int64(len(certs)), "certificates", "none ends within 30 days")
+}
+
+// checkSpace asks for room for a second data dir, which every restore builds.
+func (s *State) checkSpace() lifeboat.Check {
+	need := int64(256 << 20)
+	if sv := s.DataDir.Survivor; sv != nil && sv.DatabaseErr == nil {
+		need += 2 * sv.Info.FileSize
+	}
+	if s.DataDir.Free < need {
+		return lifeboat.Bad("free space", "%d bytes at %s: a restore builds a second data dir beside the old one, and checks it on a copy; about %d are needed", s.DataDir.Free, s.DataDir.Real, need)
+	}
+	return lifeboat.Good("free space", s.DataDir.Free, "bytes", "at %s", s.DataDir.Real)
+}
+
+// which tells the case. Gentle ways come before those that make a new cluster.
+func (s *State) which(unfinished, src string) (string, []string) {
+	d, sv := s.DataDir, s.DataDir.Survivor
+	restore := "lifeboat host restore SRC"
+	if src != "" {
+		restore = "lifeboat host restore " + quote(src)
+	}
+	noSpace := slices.ContainsFunc(d.Alarms, func(a snapshot.Alarm) bool { return a.Alarm == "NOSPACE" })
+	quota, _ := s.Quota()
+	switch {
+	case unfinished != "":
+		return "a run was cut off", []string{"lifeboat host resume", "lifeboat host undo " + unfinished}
+	case d.InUse != nil:
+		return "etcd is running here", []string{"lifeboat host quota --double   if it has the alarm NOSPACE", "lifeboat host etcd off   if this master is to stand still"}
+	case !d.HasMember:
+		return "complete loss of the data", []string{restore}
+	case sv == nil || sv.Damage() != "":
+		return "the data dir is damaged", []string{"lifeboat etcd compare " + quote(s.root.Path(d.Real)) + " OTHER-DIR   if another master's data dir is left", restore}
+	case noSpace || sv.Info.Size >= quota:
+		return "the database exceeds its quota", []string{
+			"lifeboat host quota --double   first: the members stay a cluster, the alarm is disarmed online",
+			"lifeboat etcd repair " + quote(s.root.Path(d.Real)) + " --to DIR --compact --defrag   only if etcd does not start: it makes a cluster of one",
+		}
+	case !s.Alone():
+		return "a member of a cluster that lost its majority, or is stopped", []string{
+			"lifeboat host etcd on   if a majority of the masters can be started: nothing is lost",
+			"lifeboat etcd compare " + quote(s.root.Path(d.Real)) + " OTHER-DIR   if other masters' data dirs are left: which one to build from",
+			"lifeboat host force-new-cluster   if the others are gone",
+		}
+	case !s.Etcd.In():
+		return "a whole member that kubelet is not told to run", []string{"lifeboat host etcd on   or put the manifest back to " + s.Manifests}
+	}
+	return "a whole single member that does not run", []string{
+		"crictl logs $(crictl ps -a --name '^etcd$' -q | head -1)   what it said last; and the same for kube-apiserver",
+		"lifeboat host audit off   if kube-apiserver ends over its audit policy",
+		"lifeboat host images   if images are missing",
+	}
+}
