@@ -43,7 +43,10 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	testscript.Main(m, map[string]func(){"lifeboat": main, "age-plugin-lock": pluginMain, "kubeget": kubegetMain})
+	testscript.Main(m, map[string]func(){
+		"lifeboat": main, "age-plugin-lock": pluginMain, "kubeget": kubegetMain,
+		"kubelet": kubeletMain, "static-pod": staticPodMain,
+	})
 }
 
 // TestScripts runs testdata/script/*.txtar. A script is a shell session with
@@ -66,6 +69,10 @@ func TestScripts(t *testing.T) {
 			"zero":      zero,
 			"cmpjson":   cmpjson,
 			"lock":      lock,
+			"master":    master,
+			"serves":    serves,
+			"running":   running,
+			"tree":      tree,
 		},
 	})
 }

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/archive/host"
+)
+
+// kubelet is what a host's kubelet does, as far as etcd is concerned: it runs
+// what the manifest says, stops it when the manifest goes, and starts it anew
+// when the manifest changes. etcd is the real one, with the manifest's flags but
+// for what hangs on the host: it listens on sockets in the root folder, without
+// certificates.
+type kubelet struct {
+	root    *host.Root
+	running *embed.Etcd
+	sum     [sha256.Size]byte
+}
+
+// clientSocket stands in the root folder.
+const clientSocket = "client:1"
+
+// kubeletMain is the program: kubelet ROOT.
+func kubeletMain() {
+	if err := runKubelet(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func runKubelet(dir string) error {
+	if err := os.Chdir(dir); err != nil { // sockets have short names
+		return err
+	}
+	root, err := host.OpenRoot(".")
+	if err != nil {
+		return err
+	}
+	k := &kubelet{root: root}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	for {
+		if err := k.sync(); err != nil {
+			return err
+		}
+		select {
+		case <-stop:
+			k.stop()
+			return nil
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (k *kubelet) stop() {
+	if k.running != nil {
+		k.running.Close()
+		k.running = nil
+	}
+}
+
+func (k *kubelet) sync() error {
+	data, err := os.ReadFile("etc/kubernetes/manifests/etcd.yaml")
+	if errors.Is(err, fs.ErrNotExist) {
+		k.stop()
+		k.sum = [sha256.Size]byte{}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if sum := sha256.Sum256(data); sum != k.sum {
+		k.stop()
+		k.sum = sum
+		cfg, err := k.config(data)
+		if err != nil {
+			return err
+		}
+		if k.running, err = embed.StartEtcd(cfg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// config is the manifest's own.
+func (k *kubelet) config(data []byte) (*embed.Config, error) {
+	e, err := controlplane.Edit(data, controlplane.Etcd)
+	if err != nil {
+		return nil, err
+	}
+	flag := func(name string) string {
+		if given := e.Given(name); len(given) > 0 {
+			return given[len(given)-1]
+		}
+		return ""
+	}
+	real, err := k.root.Resolve(flag("data-dir"), true)
+	if err != nil {
+		return nil, err
+	}
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir, cfg.InitialCluster = flag("name"), k.root.Path(real), flag("initial-cluster")
+	cfg.ForceNewCluster = flag("force-new-cluster") == "true"
+	if quota := flag("quota-backend-bytes"); quota != "" {
+		if cfg.QuotaBackendBytes, err = strconv.ParseInt(quota, 10, 64); err != nil {
+			return nil, err
+		}
+	}
+	cfg.LogLevel, cfg.LogOutputs, cfg.UnsafeNoFsync = "fatal", []string{"/dev/null"}, true
+	peer, err := url.Parse(flag("initial-advertise-peer-urls"))
+	if err != nil {
+		return nil, err
+	}
+	cfg.AdvertisePeerUrls = []url.URL{*peer}
+	cfg.ListenPeerUrls = []url.URL{{Scheme: "unix", Host: "peer:1"}}
+	cfg.ListenClientUrls = []url.URL{{Scheme: "unix", Host: clientSocket}}
+	cfg.AdvertiseClientUrls = cfg.ListenClientUrls
+	return cfg, nil
+}
+
+// master makes a host of the harbour cluster: master ROOT MEMBER. Its data dir
+// stands where Deckhouse has it, behind a symbolic link.
+func master(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: master ROOT MEMBER")
+	}
+	root := ts.MkAbs(args[0])
+	data := filepath.Join(root, "mnt/kubernetes-data/var-lib-etcd")
+	for _, dir := range []string{data, filepath.Join(root, "etc"), filepath.Join(root, "var/lib"), filepath.Join(root, "root/.kube")} {
+		ts.Check(os.MkdirAll(dir, 0o700))
+	}
+	ts.Check(os.WriteFile(filepath.Join(root, "root/.kube/config"), []byte("kind: Config\n"), 0o600))
+	ts.Check(os.WriteFile(filepath.Join(root, "etc/hostname"), []byte("master-0\n"), 0o600))
+	ts.Check(os.Symlink("/mnt/kubernetes-data/var-lib-etcd", filepath.Join(root, "var/lib/etcd")))
+	ts.Check(ts.Exec("lifeboat", "archive", "unpack", filepath.Join(ts.Getenv("HARBOUR"), "kube-backup.tar.gz"), "kubernetes", "--to", root+".unpacked"))
+	ts.Check(os.Rename(filepath.Join(root+".unpacked", "kubernetes"), filepath.Join(root, "etc/kubernetes")))
+	ts.Check(os.RemoveAll(root + ".unpacked"))
+	if args[1] != "none" {
+		ts.Check(unpackMembers(ts.Getenv("HARBOUR"), root+".members", args[1]))
+		ts.Check(os.Rename(filepath.Join(root+".members", args[1], "member"), filepath.Join(data, "member")))
+		ts.Check(os.RemoveAll(root + ".members"))
+	}
+}
+
+// serves waits until the etcd of a host answers with a key: serves ROOT KEY.
+func serves(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: serves ROOT KEY")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		err := holds(ctx, ts.MkAbs(args[0]), args[1])
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			ts.Fatalf("%s does not serve %s: %v", args[0], args[1], err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+func holds(ctx context.Context, root, key string) error {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + filepath.Join(root, clientSocket)}, DialTimeout: time.Second})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	got, err := client.Get(ctx, key)
+	switch {
+	case err != nil:
+		return err
+	case got.Count != 1:
+		return fmt.Errorf("%d keys", got.Count)
+	}
+	members, err := client.MemberList(ctx)
+	if err == nil && len(members.Members) != 1 {
+		err = fmt.Errorf("%d members", len(members.Members))
+	}
+	return err
+}
+
+// running waits until an etcd holds the host's database: running ROOT.
+func running(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: running ROOT")
+	}
+	file := filepath.Join(ts.MkAbs(args[0]), "mnt/kubernetes-data/var-lib-etcd/member/snap/db")
+	for until := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		f, err := os.Open(file)
+		ts.Check(err)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) != neg {
+			return
+		}
+		if time.Now().After(until) {
+			ts.Fatalf("after a minute: running is %v", neg)
+		}
+	}
+}
+
+// tree lists what stands below folders, with modes, owners, times and sums: tree
+// FILE DIR...
+func tree(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: tree FILE DIR...")
+	}
+	var out bytes.Buffer
+	for _, dir := range args[1:] {
+		dir = ts.MkAbs(dir)
+		ts.Check(filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			stat, _ := info.Sys().(*syscall.Stat_t)
+			fmt.Fprintf(&out, "%s %v %d:%d %s", strings.TrimPrefix(name, dir), info.Mode(), stat.Uid, stat.Gid, info.ModTime().UTC())
+			if info.Mode().IsRegular() {
+				data, err := os.ReadFile(name)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(&out, " %x", sha256.Sum256(data))
+			}
+			out.WriteString("\n")
+			return nil
+		}))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out.Bytes(), 0o600))
+}
