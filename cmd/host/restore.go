@@ -20,7 +20,7 @@ func restoreCommand(env *console.Environment) *cli.Command {
 		Usage: "full recovery of a single master from a backup",
 		UsageText: "lifeboat host restore kube-backup.tar.gz --dry-run\n" +
 			"lifeboat host restore kube-backup.tar.gz --yes\n" +
-			"lifeboat host restore etcd-backup.snapshot --drop-node master-1",
+			"lifeboat host restore etcd-backup.snapshot --manifest etcd.yaml",
 		ArgsUsage: "SRC",
 		Description: `The manifests of etcd and kube-apiserver are taken out, so that kubelet stops
 them; when the data dir is free, a new one is built inside of it, under the
@@ -29,7 +29,6 @@ in one rename; the manifests go back. The old data is kept. The cluster has one
 member then: other masters join as new ones.`,
 		Flags: runFlags(env, append(console.SourceFlags(), manifestFlag(),
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member, if not the manifest's"},
-			&cli.StringSliceFlag{Name: "drop-node", Usage: "delete the Node `NAME`, its Lease and its Pods; repeatable"},
 			&cli.BoolFlag{Name: "no-boot-check", Usage: "do not boot a real etcd on a copy of the result"})...),
 		Action: func(c *cli.Context) error { return onHost(c, env, runRestore) },
 	}
@@ -38,22 +37,20 @@ member then: other masters join as new ones.`,
 // opening is all that a run which is gone on with needs to open its source
 // again. Secrets are named by file, so none is in it.
 type opening struct {
-	Path        string           `json:"path"`
-	Options     lifeboat.Options `json:"-"`
-	Identities  []string         `json:"identities,omitempty"`
-	Passphrase  string           `json:"passphraseFile,omitempty"`
-	PubKey      string           `json:"pubKey,omitempty"`
-	Encryption  string           `json:"encryptionConfig,omitempty"`
-	Prefix      string           `json:"etcdPrefix,omitempty"`
-	MaxSize     int64            `json:"maxSize,omitempty"`
-	RequireHash bool             `json:"requireHash,omitempty"`
-	PeerDirs    []string         `json:"peerDirs,omitempty"`
-	AcceptLoss  bool             `json:"acceptLoss,omitempty"`
-	Committed   bool             `json:"committedOnly,omitempty"`
-	Name        string           `json:"name,omitempty"`
-	Manifest    string           `json:"manifest,omitempty"`
-	DropNodes   []string         `json:"dropNodes,omitempty"`
-	NoBoot      bool             `json:"noBootCheck,omitempty"`
+	Path        string   `json:"path"`
+	Identities  []string `json:"identities,omitempty"`
+	Passphrase  string   `json:"passphraseFile,omitempty"`
+	PubKey      string   `json:"pubKey,omitempty"`
+	Encryption  string   `json:"encryptionConfig,omitempty"`
+	Prefix      string   `json:"etcdPrefix,omitempty"`
+	MaxSize     int64    `json:"maxSize,omitempty"`
+	RequireHash bool     `json:"requireHash,omitempty"`
+	PeerDirs    []string `json:"peerDirs,omitempty"`
+	AcceptLoss  bool     `json:"acceptLoss,omitempty"`
+	Committed   bool     `json:"committedOnly,omitempty"`
+	Name        string   `json:"name,omitempty"`
+	Manifest    string   `json:"manifest,omitempty"`
+	NoBoot      bool     `json:"noBootCheck,omitempty"`
 }
 
 func (s *session) opening(path string) (opening, error) {
@@ -64,7 +61,7 @@ func (s *session) opening(path string) (opening, error) {
 	op := opening{
 		Path: path, Identities: o.Identities, Passphrase: o.PassphraseFile, PubKey: o.PubKey, Encryption: o.EncryptionConfig,
 		Prefix: o.EtcdPrefix, MaxSize: o.MaxSize, RequireHash: o.RequireHash, PeerDirs: o.PeerDirs, AcceptLoss: o.AcceptLoss, Committed: o.CommittedOnly,
-		Name: s.c.String("name"), Manifest: s.c.String("manifest"), DropNodes: s.c.StringSlice("drop-node"), NoBoot: s.c.Bool("no-boot-check"),
+		Name: s.c.String("name"), Manifest: s.c.String("manifest"), NoBoot: s.c.Bool("no-boot-check"),
 	}
 	for _, name := range []*string{&op.Path, &op.Passphrase, &op.PubKey, &op.Encryption, &op.Manifest} {
 		if err := absolute(name); err != nil {
@@ -105,7 +102,7 @@ func (o opening) open(env *console.Environment) func(ctx context.Context) (*life
 
 // works are what the run's steps need besides the host.
 func (o opening) works(env *console.Environment, state *host.State) map[string]host.Work {
-	return state.RestoreWorks(host.RestoreOptions{Name: o.Name, DropNodes: o.DropNodes, NoBootCheck: o.NoBoot}, o.open(env))
+	return state.RestoreWorks(host.RestoreOptions{Name: o.Name, NoBootCheck: o.NoBoot}, o.open(env))
 }
 
 // keep puts the opening into the plan, for host resume.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -26,17 +27,16 @@ import (
 
 // kubelet is what a host's kubelet does, as far as etcd is concerned: it runs
 // what the manifest says, stops it when the manifest goes, and starts it anew
-// when the manifest changes. etcd is the real one, with the manifest's flags but
-// for what hangs on the host: it listens on sockets in the root folder, without
-// certificates.
+// when the manifest changes.
 type kubelet struct {
-	root    *host.Root
-	running *embed.Etcd
+	running *exec.Cmd
 	sum     [sha256.Size]byte
 }
 
 // clientSocket stands in the root folder.
 const clientSocket = "client:1"
+
+const manifestFile = "etc/kubernetes/manifests/etcd.yaml"
 
 // kubeletMain is the program: kubelet ROOT.
 func kubeletMain() {
@@ -50,11 +50,7 @@ func runKubelet(dir string) error {
 	if err := os.Chdir(dir); err != nil { // sockets have short names
 		return err
 	}
-	root, err := host.OpenRoot(".")
-	if err != nil {
-		return err
-	}
-	k := &kubelet{root: root}
+	k := &kubelet{}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	for {
@@ -63,46 +59,79 @@ func runKubelet(dir string) error {
 		}
 		select {
 		case <-stop:
-			k.stop()
-			return nil
+			return k.stop()
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-func (k *kubelet) stop() {
-	if k.running != nil {
-		k.running.Close()
-		k.running = nil
+// stop is the end of the grace period: an etcd without a quorum does not end by
+// itself.
+func (k *kubelet) stop() error {
+	if k.running == nil {
+		return nil
 	}
+	err := k.running.Process.Kill()
+	k.running.Wait() //nolint:errcheck // it was killed
+	k.running = nil
+	return err
 }
 
 func (k *kubelet) sync() error {
-	data, err := os.ReadFile("etc/kubernetes/manifests/etcd.yaml")
+	data, err := os.ReadFile(manifestFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		k.stop()
 		k.sum = [sha256.Size]byte{}
-		return nil
+		return k.stop()
 	}
 	if err != nil {
 		return err
 	}
-	if sum := sha256.Sum256(data); sum != k.sum {
-		k.stop()
-		k.sum = sum
-		cfg, err := k.config(data)
-		if err != nil {
-			return err
-		}
-		if k.running, err = embed.StartEtcd(cfg); err != nil {
+	sum := sha256.Sum256(data)
+	if sum == k.sum {
+		return nil
+	}
+	k.sum = sum
+	if err := k.stop(); err != nil {
+		return err
+	}
+	for _, socket := range []string{clientSocket, "peer:1"} {
+		if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return nil
+	k.running = exec.Command("static-pod")
+	k.running.Stderr = os.Stderr
+	return k.running.Start()
 }
 
-// config is the manifest's own.
-func (k *kubelet) config(data []byte) (*embed.Config, error) {
+// staticPodMain is etcd: the real one, in the root folder, with the manifest's
+// flags but for what hangs on the host. It listens on sockets, without
+// certificates.
+func staticPodMain() {
+	parent := os.Getppid()
+	data, err := os.ReadFile(manifestFile)
+	if err == nil {
+		var cfg *embed.Config
+		if cfg, err = etcdConfig(data); err == nil {
+			_, err = embed.StartEtcd(cfg)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for os.Getppid() == parent { // it does not outlive kubelet
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// etcdConfig is the manifest's own.
+func etcdConfig(data []byte) (*embed.Config, error) {
+	root, err := host.OpenRoot(".")
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
 	e, err := controlplane.Edit(data, controlplane.Etcd)
 	if err != nil {
 		return nil, err
@@ -113,12 +142,12 @@ func (k *kubelet) config(data []byte) (*embed.Config, error) {
 		}
 		return ""
 	}
-	real, err := k.root.Resolve(flag("data-dir"), true)
+	real, err := root.Resolve(flag("data-dir"), true)
 	if err != nil {
 		return nil, err
 	}
 	cfg := embed.NewConfig()
-	cfg.Name, cfg.Dir, cfg.InitialCluster = flag("name"), k.root.Path(real), flag("initial-cluster")
+	cfg.Name, cfg.Dir, cfg.InitialCluster = flag("name"), root.Path(real), flag("initial-cluster")
 	cfg.ForceNewCluster = flag("force-new-cluster") == "true"
 	if quota := flag("quota-backend-bytes"); quota != "" {
 		if cfg.QuotaBackendBytes, err = strconv.ParseInt(quota, 10, 64); err != nil {
