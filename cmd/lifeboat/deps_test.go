@@ -101,7 +101,7 @@ func bans() []ban {
 			why: "layers meet as io.Readers, in the root package and nowhere else",
 		},
 		{
-			imported: module + "/registry", only: []string{root, "cmd/...", "registry/..."},
+			imported: module + "/registry", only: []string{"archive/host", root, "cmd/...", "registry/..."},
 			why: "the simulations and the database know nodes, Pods and keys as plain values",
 		},
 		{
