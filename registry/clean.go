@@ -27,6 +27,10 @@ type CleanOptions struct {
 	// bytes: what cannot be read is missing then in profile Raw as well.
 	Stream bool
 
+	// KeepNodePorts keeps the node ports of Services, those that the old cluster
+	// allocated as well. One that another Service has by now is refused.
+	KeepNodePorts bool
+
 	// Beside are objects of the same backup that get no manifest and that rules
 	// may look at: a Pod asked for by its label is left out if its StatefulSet,
 	// which has no such label, is here.
@@ -60,6 +64,10 @@ type Manifest struct {
 
 	Changes []Change
 	Notes   []string // what the operator should know; no value of the object
+
+	// behind is the Service that has to answer before the object can be created;
+	// nil for nearly all.
+	behind *identity
 
 	group *group
 	rules []Rule
@@ -148,7 +156,8 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 	}
 	group := newGroup(objects, opts)
 	for _, m := range group.members {
-		if !m.readable && plan.Profile == Raw && !opts.Stream {
+		asBytes := !m.readable || hasProblem(m.object, InvalidText)
+		if asBytes && plan.Profile == Raw && !opts.Stream {
 			plan.Manifests = append(plan.Manifests, rawManifest(m))
 			continue
 		}
@@ -161,7 +170,7 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 			continue
 		}
 		plan.Manifests = append(plan.Manifests, &Manifest{
-			Object: m.object, Exists: e.exists, Changes: e.changes, Notes: e.notes, group: group, rules: rules,
+			Object: m.object, Exists: e.exists, Changes: e.changes, Notes: e.notes, behind: e.behind, group: group, rules: rules,
 		})
 	}
 	arrange(plan)
@@ -174,5 +183,9 @@ func rawManifest(m *member) *Manifest {
 	if raw == nil {
 		raw = append([]byte{}, m.object.KV.Value...)
 	}
-	return &Manifest{Object: m.object, Raw: raw, Notes: []string{"only its raw bytes are written: " + m.why}}
+	why := m.why
+	if why == "" {
+		why = "it holds text that is not UTF-8"
+	}
+	return &Manifest{Object: m.object, Raw: raw, Notes: []string{"only its raw bytes are written: " + why}}
 }

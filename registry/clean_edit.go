@@ -26,6 +26,7 @@ type edit struct {
 	changes []Change
 	notes   []string
 	exists  bool
+	behind  *identity // the Service that has to answer first
 	leftOut *LeftOut
 
 	// places are, by path, where the items of a shortened list stood in the backup.
@@ -68,9 +69,25 @@ func (e *edit) note(format string, args ...any) {
 // path's elements are keys (string) and indexes (int); a field that is not
 // there is no change.
 func (e *edit) drop(path ...any) {
+	where := e.backupPath(path)
 	if old, _, ok := remove(e.content, path); ok {
-		e.record(Dropped, old, path)
+		e.record(Dropped, old, where)
 	}
+}
+
+// backupPath is a path in the copy as it was in the backup: lists above it may
+// have lost items.
+func (e *edit) backupPath(path []any) []any {
+	path = slices.Clone(path)
+	prefix := slices.Clone(path)
+	for n, step := range prefix {
+		if i, isIndex := step.(int); isIndex {
+			if places, shortened := e.places[pathString(prefix[:n])]; shortened && i < len(places) {
+				path[n] = places[i]
+			}
+		}
+	}
+	return path
 }
 
 // dropItems removes the items of the list at path that match takes, and the
@@ -88,7 +105,7 @@ func (e *edit) dropItems(match func(item any) bool, path ...any) {
 			place = before[i]
 		}
 		if match(item) {
-			e.record(Dropped, item, append(slices.Clone(path), place))
+			e.record(Dropped, item, append(e.backupPath(path), place))
 		} else {
 			kept, places = append(kept, item), append(places, place)
 		}

@@ -18,6 +18,10 @@ type group struct {
 
 	// definitions are the custom resources that definitions in the group define.
 	definitions map[schema.GroupKind]CustomResource
+	embedded    map[schema.GroupKind]map[string][][]string // where their objects hold others, by version
+	converters  map[schema.GroupKind]identity              // the Services of their conversion webhooks
+
+	keepNodePorts bool
 }
 
 // identity names an object within a cluster.
@@ -37,13 +41,15 @@ type member struct {
 	why      string // why it is not
 	deleting bool   // was being deleted
 	selects  bool   // has spec.selector, as a Service that finds its Pods by itself
+	taken    bool   // the content of a snapshot that is in the storage
 }
 
 func newGroup(objects []*Object, opts CleanOptions) *group {
 	g := &group{
-		convert: opts.Convert, by: map[*Object]*member{},
+		convert: opts.Convert, keepNodePorts: opts.KeepNodePorts, by: map[*Object]*member{},
 		byUID: map[string]*member{}, byID: map[identity]*member{}, beside: map[identity]*member{},
 		definitions: map[schema.GroupKind]CustomResource{},
+		embedded:    map[schema.GroupKind]map[string][][]string{}, converters: map[schema.GroupKind]identity{},
 	}
 	for _, o := range objects {
 		m, stored := newMember(o, opts.Convert)
@@ -56,11 +62,7 @@ func newGroup(objects []*Object, opts CleanOptions) *group {
 			continue
 		}
 		if IsDefinition(o.Key) {
-			// A definition that does not parse defines nothing; reading it has
-			// left a Problem already.
-			if custom, err := ParseDefinition(essence(o, stored)); err == nil {
-				g.definitions[schema.GroupKind{Group: custom.Group, Kind: custom.Kind}] = custom
-			}
+			g.define(o, stored)
 		}
 	}
 	for _, o := range opts.Beside {
@@ -72,6 +74,27 @@ func newGroup(objects []*Object, opts CleanOptions) *group {
 		}
 	}
 	return g
+}
+
+// define takes from a definition what rules ask about its objects. One that
+// does not parse defines nothing; reading it has left a Problem already.
+func (g *group) define(o *Object, stored map[string]any) {
+	custom, err := ParseDefinition(essence(o, stored))
+	if err != nil {
+		return
+	}
+	gk := schema.GroupKind{Group: custom.Group, Kind: custom.Kind}
+	g.definitions[gk] = custom
+	if embedded := embeddedObjects(stored); len(embedded) > 0 {
+		g.embedded[gk] = embedded
+	}
+	service := mapAt(stored, "spec", "conversion", "webhook", "clientConfig", "service")
+	if service == nil { // v1beta1
+		service = mapAt(stored, "spec", "conversion", "webhookClientConfig", "service")
+	}
+	if name := stringAt(service, "name"); name != "" {
+		g.converters[gk] = identity{kindService, stringAt(service, "namespace"), name}
+	}
 }
 
 // essence is a definition reduced to what rules look at, so that a field which
@@ -121,7 +144,11 @@ func newMember(o *Object, convert func(*Object)) (m *member, stored map[string]a
 	m.readable = true
 	m.uid = stringAt(stored, "metadata", "uid")
 	m.deleting = valueAt(stored, "metadata", "deletionTimestamp") != nil
-	m.selects = len(mapAt(stored, "spec", "selector")) > 0
+	// Services of type ExternalName get no endpoints, whatever they select.
+	m.selects = len(mapAt(stored, "spec", "selector")) > 0 && stringAt(stored, "spec", "type") != "ExternalName"
+	if m.id.kind == kindSnapshotContent || m.id.kind == kindGroupSnapshotContent {
+		m.taken = hasHandle(stored) || takenSource(m.id.kind, stored) != nil
+	}
 	return m, stored
 }
 

@@ -58,7 +58,6 @@ func TestHarbourRecreatesWhatAnOperatorWould(t *testing.T) {
 		"30-serviceaccounts/serviceaccounts_infra-production_supercronic.yaml",
 		"35-rolebindings/rolebindings_infra-production_reader.yaml",
 		"40-limits/limitranges_infra-production_l.yaml",
-		"40-limits/resourcequotas_infra-production_q.yaml",
 		"45-config/configmaps_infra-production_crontab.yaml",
 		"45-config/configmaps_infra-production_flip.yaml",
 		"45-config/secrets_infra-production_db-password.yaml",
@@ -85,6 +84,7 @@ func TestHarbourRecreatesWhatAnOperatorWould(t *testing.T) {
 		"85-scaling/horizontalpodautoscalers_infra-production_supercronic.yaml",
 		"85-scaling/poddisruptionbudgets_infra-production_db.yaml",
 		"90-ingresses/ingresses_infra-production_web.yaml",
+		"92-quotas/resourcequotas_infra-production_q.yaml", // what it counts is there before it
 	}, files)
 
 	left := map[string][]string{}
@@ -114,7 +114,8 @@ func TestHarbourRecreatesWhatAnOperatorWould(t *testing.T) {
 		"kubectl wait --for=condition=Established --timeout=60s -R -f restored/10-crds",
 		"kubectl create -R -f restored/25-roles -f restored/30-serviceaccounts -f restored/35-rolebindings -f restored/40-limits " +
 			"-f restored/45-config -f restored/50-volumes -f restored/55-claims -f restored/60-endpoints -f restored/65-services " +
-			"-f restored/70-networkpolicies -f restored/75-customresources -f restored/80-workloads -f restored/85-scaling -f restored/90-ingresses",
+			"-f restored/70-networkpolicies -f restored/75-customresources -f restored/80-workloads -f restored/85-scaling -f restored/90-ingresses " +
+			"-f restored/92-quotas",
 	}, plan.Commands("restored"))
 }
 

@@ -57,6 +57,11 @@ func readIntent(stored map[string]any) *intent {
 	return in
 }
 
+// hasEvidence tells whether anything in the object says who set its fields.
+func (e *edit) hasEvidence() bool {
+	return len(e.evidence().owned) > 0 || e.evidence().lastApplied != nil
+}
+
 // isManifest tells an object that no API server has stored: every field in it
 // is somebody's wish. Objects of a backup all have a uid; cleaned ones have
 // none, and to clean them again must change nothing.

@@ -38,7 +38,9 @@ func decode(o *Object) {
 	if err != nil {
 		o.content, o.Typed = nil, nil
 		o.Problems = append(o.Problems, Problem{Undecodable, err.Error()})
+		return
 	}
+	checkText(o)
 }
 
 // unwrap takes the envelope off a protobuf value.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -24,12 +25,18 @@ const harbourDir = "../testdata/harbour"
 // harbour opens the real backup: its snapshot, with the keys of its archive.
 func harbour(t testing.TB, opts Options) *Registry {
 	t.Helper()
-	packed, err := os.Open(filepath.Join(harbourDir, "kube-backup.tar.gz"))
+	return openArchive(t, filepath.Join(harbourDir, "kube-backup.tar.gz"), opts)
+}
+
+// openArchive opens the snapshot of an archive, with its keys if it has any.
+func openArchive(t testing.TB, name string, opts Options) *Registry {
+	t.Helper()
+	packed, err := os.Open(name)
 	require.NoError(t, err)
 	defer packed.Close()
 	unzipped, err := gzip.NewReader(packed)
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "snapshot")
+	file := filepath.Join(t.TempDir(), "snapshot")
 	for r := tar.NewReader(unzipped); ; {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -38,17 +45,17 @@ func harbour(t testing.TB, opts Options) *Registry {
 		require.NoError(t, err)
 		data, err := io.ReadAll(r)
 		require.NoError(t, err)
-		switch h.Name {
-		case "./etcd-backup.snapshot":
-			require.NoError(t, os.WriteFile(path, data, 0o600))
-		case "./kubernetes/encryption.yaml":
+		switch path.Clean(h.Name) {
+		case "etcd-backup.snapshot":
+			require.NoError(t, os.WriteFile(file, data, 0o600))
+		case "kubernetes/encryption.yaml":
 			if opts.Keyring == nil {
 				opts.Keyring, err = ParseEncryptionConfig(data)
 				require.NoError(t, err)
 			}
 		}
 	}
-	db, err := snapshot.Open(t.Context(), path)
+	db, err := snapshot.Open(t.Context(), file)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return New(db, opts)

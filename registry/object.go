@@ -52,6 +52,7 @@ const (
 	Undecodable   ProblemCode = "undecodable"    // the value is not what its form says
 	UnknownKind   ProblemCode = "unknown-kind"   // not in the linked API: metadata and raw bytes only
 	UnknownFields ProblemCode = "unknown-fields" // re-encoding loses fields that the linked API does not know
+	InvalidText   ProblemCode = "invalid-utf8"   // a string is not UTF-8: neither JSON nor YAML can hold it
 	Mismatch      ProblemCode = "mismatch"       // key and object do not name the same thing
 	Unconverted   ProblemCode = "unconverted"    // could not be converted to the preferred version
 )

@@ -33,8 +33,10 @@ const (
 	StageNetworkPolicies Stage = "70-networkpolicies"
 	StageCustom          Stage = "75-customresources"
 	StageWorkloads       Stage = "80-workloads"
+	StageConverted       Stage = "83-converted" // custom resources that a webhook among the workloads converts
 	StageScaling         Stage = "85-scaling"
 	StageIngresses       Stage = "90-ingresses"
+	StageQuotas          Stage = "92-quotas" // last of what is counted: "status unknown for quota" until it was counted once
 	StageAPIServices     Stage = "93-apiservices"
 	StageAdmission       Stage = "95-admission" // last: one without a backend refuses all that follows
 )
@@ -53,7 +55,8 @@ func stageTable() map[Stage][]schema.GroupKind {
 		StageRoles:           kinds("ClusterRole.rbac.authorization.k8s.io", "Role.rbac.authorization.k8s.io"),
 		StageServiceAccounts: kinds("ServiceAccount"),
 		StageBindings:        kinds("ClusterRoleBinding.rbac.authorization.k8s.io", "RoleBinding.rbac.authorization.k8s.io"),
-		StageLimits:          kinds("LimitRange", "ResourceQuota"),
+		StageLimits:          kinds("LimitRange"),
+		StageQuotas:          kinds("ResourceQuota", "ClusterResourceQuota.quota.openshift.io"),
 		StageVolumes:         kinds("PersistentVolume"),
 		StageClaims:          kinds("PersistentVolumeClaim", "ResourceClaim.resource.k8s.io", "ResourceClaimTemplate.resource.k8s.io"),
 		StageEndpoints:       kinds("Endpoints", "EndpointSlice.discovery.k8s.io"),
@@ -96,6 +99,9 @@ func arrange(plan *Plan) {
 			m.Stage = StageConfig
 		} else if m.Stage == "" {
 			m.Stage = StageCustom
+		}
+		if m.behind != nil {
+			m.Stage = StageConverted
 		}
 		m.File = FileName(m.Object)
 		fold := strings.ToLower(string(m.Stage) + "/" + m.File)
@@ -160,6 +166,10 @@ func (p *Plan) Commands(dir string) []string {
 		case last && m.Stage == StageDefinitions:
 			flush()
 			commands = append(commands, "kubectl wait --for=condition=Established --timeout=60s -R -f "+folder)
+			simple = false
+		case last && len(p.waits(i+1)) > 0:
+			flush()
+			commands = append(commands, p.waits(i+1)...)
 			simple = false
 		case last && len(applied) > 0:
 			flush()

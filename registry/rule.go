@@ -27,8 +27,8 @@ func Rules() []Rule { return slices.Clone(ruleTable()) }
 func ruleTable() []Rule {
 	return slices.Concat(
 		presenceRules(), clusterRules(), childRules(),
-		serviceRules(), volumeRules(), podRules(), jobRules(), workloadRules(), accountRules(),
-		extensionRules(), metadataRules(), annotationRules(),
+		runRules(), serviceRules(), volumeRules(), snapshotRules(), podRules(), jobRules(), workloadRules(), accountRules(),
+		extensionRules(), definitionRules(), nestedRules(), referenceRules(), platformRules(), metadataRules(), annotationRules(),
 	)
 }
 

@@ -6,6 +6,7 @@ import "k8s.io/apimachinery/pkg/runtime/schema"
 var (
 	kindNamespace      = schema.GroupKind{Kind: "Namespace"}
 	kindPod            = schema.GroupKind{Kind: "Pod"}
+	kindEndpoints      = schema.GroupKind{Kind: "Endpoints"}
 	kindService        = schema.GroupKind{Kind: "Service"}
 	kindServiceAccount = schema.GroupKind{Kind: "ServiceAccount"}
 	kindVolume         = schema.GroupKind{Kind: "PersistentVolume"}

@@ -106,6 +106,19 @@ func preserveInSchema(e *edit) {
 	}
 }
 
+// waitForConverter puts a custom resource behind the backend of its webhook:
+// what is not of the stored version is converted at its creation.
+func (e *edit) waitForConverter() {
+	service, ok := e.converters[e.id.kind]
+	if !ok {
+		return // the webhook stands outside the cluster
+	}
+	e.behind = &service
+	if e.find(kindService, service.namespace, service.name) == nil {
+		e.note("is converted at its creation by the webhook of Service %q, which is not among the objects and has to answer first", service.namespace+"/"+service.name)
+	}
+}
+
 // serveCustom gives a custom resource a version that its definition serves.
 func serveCustom(e *edit) {
 	if !e.custom() {
@@ -118,6 +131,9 @@ func serveCustom(e *edit) {
 	}
 	group, version, _ := strings.Cut(stringAt(e.stored, "apiVersion"), "/")
 	if v, found := definition.Version(version); found && v.Served {
+		if definition.Conversion == "Webhook" && !v.Storage {
+			e.waitForConverter()
+		}
 		return
 	}
 	served := definition.Preferred()

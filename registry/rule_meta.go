@@ -42,6 +42,7 @@ func metadataRules() []Rule {
 			ID: "owner-references", Why: "the uid of its owner is an old one, and the garbage collector deletes what has a dangling owner (velero#7862)",
 			Source: "kubernetes pkg/controller/garbagecollector/garbagecollector.go, isDangling",
 			apply: func(e *edit) {
+				e.noteOwners()
 				e.dropItems(func(any) bool { return true }, "metadata", "ownerReferences")
 				e.drop("metadata", "ownerReferences")
 			},
@@ -97,6 +98,17 @@ func metadataRules() []Rule {
 // annotationRules clean annotations that every kind may have.
 func annotationRules() []Rule {
 	return []Rule{{
+		ID: "status-annotations", Why: "a controller wrote it about the old object: it is a status in the form of annotations",
+		Source: "kubernetes pkg/apis/autoscaling/annotations.go, pkg/controller/endpoint, pkg/controller/cronjob",
+		apply: func(e *edit) {
+			for _, key := range []string{
+				"autoscaling.alpha.kubernetes.io/conditions", "autoscaling.alpha.kubernetes.io/current-metrics",
+				"endpoints.kubernetes.io/last-change-trigger-time", "batch.kubernetes.io/cronjob-scheduled-timestamp",
+			} {
+				e.drop("metadata", "annotations", key)
+			}
+		},
+	}, {
 		ID: "last-applied", Why: "it is an old copy of the object, of Secrets too, in plain text; kubectl apply would take it for its own last state",
 		Source: "kubectl pkg/util/apply.go",
 		apply:  func(e *edit) { e.drop("metadata", "annotations", lastApplied) },

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
@@ -42,13 +43,7 @@ func serviceRules() []Rule {
 			Why:    "its controller writes it from Pods or mirrors it from Endpoints; old addresses lead to foreign Pods. Slices written by hand are kept",
 			Source: "kubernetes pkg/controller/endpointslice, endpointslicemirroring",
 			apply: func(e *edit) {
-				by := stringAt(e.stored, "metadata", "labels", sliceManagedBy)
-				managed := by == "endpointslice-controller.k8s.io" || by == "endpointslicemirroring-controller.k8s.io"
-				// Before 1.18 there was no such label, but the same owner.
-				service := stringAt(e.stored, "metadata", "labels", sliceServiceName)
-				if managed || by == "" && controllerOf(e.stored) != nil && e.hasSelector(service) {
-					e.leave("its controller finds the endpoints anew")
-				}
+				leaveFoundSlice(e)
 			},
 		},
 		{
@@ -68,7 +63,7 @@ func serviceRules() []Rule {
 			Why:    "as service-node-port",
 			Source: "kubernetes pkg/registry/core/service/storage/alloc.go, allocHealthCheckNodePort",
 			apply: func(e *edit) {
-				if !e.userSet(func(applied map[string]any) bool {
+				if !e.keepNodePorts && !e.userSet(func(applied map[string]any) bool {
 					return valueAt(applied, "spec", "healthCheckNodePort") != nil
 				}, "spec", "healthCheckNodePort") {
 					e.drop("spec", "healthCheckNodePort")
@@ -91,22 +86,47 @@ func serviceRules() []Rule {
 	}
 }
 
-// hasSelector tells whether a Service of the same namespace finds its Pods by itself.
-func (e *edit) hasSelector(service string) bool {
-	id := identity{kindService, e.id.namespace, service}
-	s := cmp.Or(e.byID[id], e.beside[id])
-	return s != nil && s.selects
+// neighbour is the readable object of a kind and name in the same namespace,
+// whether it was asked for or not.
+func (e *edit) neighbour(kind schema.GroupKind, name string) *member {
+	id := identity{kind, e.id.namespace, name}
+	if m := cmp.Or(e.byID[id], e.beside[id]); m != nil && m.readable {
+		return m
+	}
+	return nil
 }
 
+// The Service decides who writes its endpoints: with a selector a controller
+// does, without one a person. Labels and annotations of a controller stay where
+// a Service lost its selector; they count where there is no Service.
 func leaveFoundEndpoints(e *edit) {
-	annotations := mapAt(e.stored, "metadata", "annotations")
+	annotations, service := mapAt(e.stored, "metadata", "annotations"), e.neighbour(kindService, e.id.name)
 	switch {
 	case annotations[leaderAnnotation] != nil:
 		e.leave("it is the lock of a leader election")
-	case stringAt(e.stored, "metadata", "labels", "endpoints.kubernetes.io/managed-by") == "endpoint-controller",
-		annotations["endpoints.kubernetes.io/last-change-trigger-time"] != nil,
-		e.hasSelector(e.id.name):
+	case service != nil && !service.selects:
+	case service != nil,
+		stringAt(e.stored, "metadata", "labels", "endpoints.kubernetes.io/managed-by") == "endpoint-controller",
+		annotations["endpoints.kubernetes.io/last-change-trigger-time"] != nil:
 		e.leave("its controller finds the endpoints anew")
+	}
+}
+
+func leaveFoundSlice(e *edit) {
+	by, name := stringAt(e.stored, "metadata", "labels", sliceManagedBy), stringAt(e.stored, "metadata", "labels", sliceServiceName)
+	service := e.neighbour(kindService, name)
+	const found, mirrored = "endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"
+	switch {
+	case by == mirrored && e.neighbour(kindEndpoints, name) != nil:
+		e.leave("its controller mirrors it from Endpoints %q", name)
+	case service == nil && (by == found || by == mirrored), service != nil && service.selects && by == found:
+		e.leave("its controller finds the endpoints anew")
+	case service != nil && service.selects && by == "" && controllerOf(e.stored) != nil:
+		// Before 1.18 there was no such label, but the same owner.
+		e.leave("its controller finds the endpoints anew")
+	case by == found || by == mirrored:
+		// Written by hand now: a controller that finds its label would clean up.
+		e.drop("metadata", "labels", sliceManagedBy)
 	}
 }
 
@@ -127,6 +147,9 @@ func dropClusterIP(e *edit) {
 			e.note("keeps the cluster IP that a user gave it; a cluster with other Service networks refuses it")
 		}
 	default:
+		if !e.hasEvidence() {
+			e.note("cluster IP %q was dropped: nothing tells whether a user chose it or the cluster", ip)
+		}
 		e.drop("spec", "clusterIP")
 		e.drop("spec", "clusterIPs")
 	}
@@ -151,9 +174,13 @@ func dropNodePorts(e *edit) {
 			number = int64(0)
 		}
 		key := fieldpath.KeyByFields("port", number, "protocol", protocol)
-		if !e.userSet(applied, "spec", "ports", key, "nodePort") {
-			e.drop("spec", "ports", i, "nodePort")
+		if e.keepNodePorts || e.userSet(applied, "spec", "ports", key, "nodePort") {
+			continue
 		}
+		if !e.hasEvidence() {
+			e.note("node port %d was dropped: nothing tells whether a user chose it or the cluster; extract --keep node-ports keeps it", valueAt(port, "nodePort"))
+		}
+		e.drop("spec", "ports", i, "nodePort")
 	}
 }
 

@@ -1,5 +1,12 @@
 package registry
 
+import (
+	"cmp"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
 // volumeRules take the binding of claims and volumes apart so far that the
 // controllers put the same ones together again, and keep the disks safe
 // meanwhile. What a user asked for (a selector, a volume's name) stays.
@@ -29,16 +36,15 @@ func volumeRules() []Rule {
 					return
 				}
 				e.drop("spec", "volumeName")
-				e.note("its PersistentVolume %q is not among the objects: it will get a new, empty volume", name)
+				e.note("its PersistentVolume %q is not among the objects: %s", name, e.newVolume())
 			},
 		},
 		{
 			ID: "volume-claim-uid", Kinds: kinds("PersistentVolume"),
-			Why:    "to the controller a claim of another uid is another claim: the volume would be released, and deleted by its policy. Namespace and name stay and keep foreign claims away",
+			Why:    "to the controller a claim of another uid is another claim: the volume would be released, and deleted by its policy. Namespace and name stay and keep foreign claims away, and so does the uid of a claim that is gone",
 			Source: "kubernetes pkg/controller/volume/persistentvolume/pv_controller.go, syncVolume; velero#3007",
 			apply: func(e *edit) {
-				e.drop("spec", "claimRef", "uid")
-				e.drop("spec", "claimRef", "resourceVersion")
+				e.cutBinding(kindClaim, stringAt(e.stored, "status", "phase") == "Bound", "spec", "claimRef")
 			},
 		},
 		{
@@ -61,4 +67,27 @@ func volumeRules() []Rule {
 			},
 		},
 	}
+}
+
+// newVolume says what becomes of a claim whose volume is not there.
+func (e *edit) newVolume() string {
+	spec := mapAt(e.stored, "spec")
+	source := mapAt(spec, "dataSourceRef")
+	if source == nil {
+		source = mapAt(spec, "dataSource")
+	}
+	class, named := spec["storageClassName"].(string)
+	switch {
+	case source != nil:
+		gk := schema.GroupKind{Group: stringAt(source, "apiGroup"), Kind: stringAt(source, "kind")}
+		from := identity{gk, cmp.Or(stringAt(source, "namespace"), e.id.namespace), stringAt(source, "name")}
+		text := fmt.Sprintf("it will get a new volume, filled again from %s %q", from.kind.Kind, from.name)
+		if e.find(from.kind, from.namespace, from.name) == nil {
+			text += ", which is not among the objects either and which it waits for"
+		}
+		return text
+	case named && class == "":
+		return "it waits for a volume that fits"
+	}
+	return "it will get a new, empty volume"
 }

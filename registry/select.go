@@ -24,7 +24,7 @@ type Selection struct {
 
 // Selected is what a Selection found, with what has to come along: the
 // Namespaces themselves, the definitions of the custom resources, the
-// PersistentVolumes bound to the claims.
+// PersistentVolumes bound to the claims, the contents of the snapshots.
 //
 // There may be a million of them: they keep their stored bytes, and decode
 // them when asked for their Content.
@@ -56,6 +56,11 @@ var (
 	namespaceResource = schema.GroupResource{Resource: "namespaces"}
 	volumeResource    = schema.GroupResource{Resource: "persistentvolumes"}
 	claimResource     = schema.GroupResource{Resource: "persistentvolumeclaims"}
+
+	snapshotResource        = schema.GroupResource{Group: kindSnapshot.Group, Resource: "volumesnapshots"}
+	snapshotContentResource = schema.GroupResource{Group: kindSnapshot.Group, Resource: "volumesnapshotcontents"}
+	groupResource           = schema.GroupResource{Group: kindGroupSnapshot.Group, Resource: "volumegroupsnapshots"}
+	groupContentResource    = schema.GroupResource{Group: kindGroupSnapshot.Group, Resource: "volumegroupsnapshotcontents"}
 )
 
 // Select finds what sel asks for in one pass over the keyspace. A namespace
@@ -96,7 +101,7 @@ type selector struct {
 // the selection stands in other objects.
 func (s *selector) wants(k Key) bool {
 	switch gr := k.GroupResource(); {
-	case gr == crdResource, gr == namespaceResource, gr == volumeResource:
+	case gr == crdResource, gr == namespaceResource, gr == volumeResource, gr == snapshotContentResource, gr == groupContentResource:
 		return true
 	case k.Namespace == "":
 		return s.All || s.Cluster
@@ -129,7 +134,7 @@ func (s *selector) choose(candidates []*Object) (*Selected, error) {
 		return nil, err
 	}
 	taken := map[*Object]bool{}
-	var claims []*Object
+	asking := map[schema.GroupResource][]*Object{} // for what holds data: claims, snapshots
 	for _, o := range candidates {
 		if !s.takes(o) {
 			continue
@@ -138,8 +143,9 @@ func (s *selector) choose(candidates []*Object) (*Selected, error) {
 		if definition := definitions[o.Key.GroupResource()]; definition != nil {
 			taken[definition] = true
 		}
-		if o.Key.GroupResource() == claimResource {
-			claims = append(claims, o)
+		switch gr := o.Key.GroupResource(); gr {
+		case claimResource, snapshotResource, groupResource:
+			asking[gr] = append(asking[gr], o)
 		}
 	}
 	for _, o := range candidates {
@@ -147,7 +153,16 @@ func (s *selector) choose(candidates []*Object) (*Selected, error) {
 		case namespaceResource:
 			taken[o] = taken[o] || s.namespaces[o.Key.Name]
 		case volumeResource:
-			taken[o] = taken[o] || boundToAny(o, claims)
+			taken[o] = taken[o] || boundToAny(o, "claimRef", asking[claimResource])
+		case snapshotContentResource:
+			taken[o] = taken[o] || boundToAny(o, "volumeSnapshotRef", asking[snapshotResource])
+		case groupContentResource:
+			taken[o] = taken[o] || boundToAny(o, "volumeGroupSnapshotRef", asking[groupResource])
+		default:
+			continue
+		}
+		if definition := definitions[o.Key.GroupResource()]; taken[o] && definition != nil {
+			taken[definition] = true
 		}
 	}
 	selected := &Selected{Resources: resources, Along: map[*Object]bool{}}
@@ -195,15 +210,16 @@ func (s *selector) takes(o *Object) bool {
 	return !s.otherLabels[o]
 }
 
-// boundToAny tells whether a PersistentVolume is bound to one of the claims.
-func boundToAny(volume *Object, claims []*Object) bool {
-	content, err := volume.Content()
-	if err != nil {
+// boundToAny tells whether what holds data (a PersistentVolume, the content of
+// a snapshot) is bound to one of the objects that ask for it.
+func boundToAny(holder *Object, ref string, asking []*Object) bool {
+	content, err := holder.Content()
+	if err != nil || len(asking) == 0 {
 		return false
 	}
-	name, _, _ := unstructured.NestedString(content, "spec", "claimRef", "name")
-	namespace, _, _ := unstructured.NestedString(content, "spec", "claimRef", "namespace")
-	return slices.ContainsFunc(claims, func(c *Object) bool { return c.Name == name && c.Namespace == namespace })
+	name, _, _ := unstructured.NestedString(content, "spec", ref, "name")
+	namespace, _, _ := unstructured.NestedString(content, "spec", ref, "namespace")
+	return slices.ContainsFunc(asking, func(c *Object) bool { return c.Name == name && c.Namespace == namespace })
 }
 
 // Labels are the object's labels, nil when its metadata cannot be read.

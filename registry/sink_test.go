@@ -261,3 +261,54 @@ func TestWriteDirLeavesNothingWhenInterrupted(t *testing.T) {
 	require.Error(t, err)
 	requireNames(t, dir)
 }
+
+// PyYAML and other readers of YAML 1.1 take = and << for something else, and
+// some numbers and times that our own reader takes for strings.
+func TestYAMLQuotesWhatOlderReadersMistake(t *testing.T) {
+	t.Parallel()
+	text, err := registry.MarshalYAML(map[string]any{
+		"kind": "ConfigMap", "data": map[string]any{"a": "=", "<<": "b", "c": "<<", "=": []any{"=", map[string]any{"<<": "="}}, "d": "0o17", "e": "plain"},
+	})
+	require.NoError(t, err)
+	require.Equal(t, `kind: ConfigMap
+data:
+  "<<": b
+  "=":
+  - "="
+  - "<<": "="
+  a: "="
+  c: "<<"
+  d: "0o17"
+  e: plain
+`, string(text))
+}
+
+// One string that needs escapes leaves its neighbours readable.
+func TestYAMLEscapesOneStringAlone(t *testing.T) {
+	t.Parallel()
+	text, err := registry.MarshalYAML(map[string]any{
+		"kind": "ConfigMap",
+		"data": map[string]any{
+			"script": "#!/bin/sh\n\necho hi\n", "odd": "next\u0085line",
+			"list": []any{"a", []any{"b", "\u0085"}, map[string]any{"x": "\u0085", "y": "line\nline\n"}, map[string]any{}},
+		},
+	})
+	require.NoError(t, err)
+	require.Equal(t, `kind: ConfigMap
+data:
+  list:
+  - a
+  - - b
+    - "\u0085"
+  - x: "\u0085"
+    "y": |
+      line
+      line
+  - {}
+  odd: "next\u0085line"
+  script: |
+    #!/bin/sh
+
+    echo hi
+`, string(text))
+}

@@ -51,15 +51,23 @@ func topLevelKeys(content map[string]any) []string {
 }
 
 // marshalField writes one field and reads it back. What the library's block
-// style does not carry (a string with U+0085, a line break to YAML) is written
-// as JSON, which is YAML too, in ASCII.
+// style does not carry (a string with U+0085, a line break to YAML), and what
+// older readers take for something else (=, <<), is quoted string by string
+// ([blockWriter]). What is left after that is written as JSON, which is YAML
+// too, in ASCII.
 func marshalField(key string, value any) ([]byte, error) {
 	asJSON, err := json.Marshal(map[string]any{key: value})
 	if err != nil {
 		return nil, err
 	}
-	if block, err := yaml.JSONToYAML(asJSON); err == nil && sameValue(block, asJSON) {
-		return block, nil
+	if !misread(map[string]any{key: value}) {
+		if block, err := yaml.JSONToYAML(asJSON); err == nil && sameValue(block, asJSON) {
+			return block, nil
+		}
+	}
+	var w blockWriter
+	if err := w.entry("", key, value); err == nil && sameValue(w.Bytes(), asJSON) {
+		return w.Bytes(), nil
 	}
 	name, err := json.Marshal(key)
 	if err != nil {

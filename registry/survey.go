@@ -18,6 +18,10 @@ type Survey struct {
 	Objects int64 `json:"objects"` // API objects
 	Other   int64 `json:"other"`   // keys that hold none: allocations, leases of API servers, foreign keys
 
+	// Keyspace is where the other keys stand; its Check tells a prefix under which
+	// nothing is.
+	Keyspace Keyspace `json:"keyspace"`
+
 	Namespaces []Count     `json:"namespaces"` // by name; "" are the cluster-scoped objects
 	Resources  []Count     `json:"resources"`  // by name
 	Locks      []LockCount `json:"encryptedAtRest"`
@@ -53,19 +57,23 @@ type KubernetesVersion struct {
 // Survey makes one pass over all live keys. Only Nodes, Leases, the mirror
 // Pods of API servers and encrypted values are opened.
 func (r *Registry) Survey(ctx context.Context) (*Survey, error) {
+	prefixes := newPrefixTally(r.opts.Prefix)
 	t := tally{registry: r, namespaces: map[string]*Count{}, resources: map[string]*Count{}, locks: map[Lock]*LockCount{}}
 	for kv, err := range r.reader.At(ctx, r.opts.Revision, nil) {
 		if err != nil {
 			return nil, err
 		}
+		prefixes.add(string(kv.Key), kv.Value)
 		key, err := ParseKey(r.opts.Prefix, string(kv.Key))
 		if err != nil || key.System {
 			t.survey.Other++
+			t.lock(ctx, string(kv.Key), kv.Value) // what is encrypted counts wherever it stands
 			continue
 		}
 		t.add(ctx, Entry{Key: key, KV: kv})
 	}
 	s := &t.survey
+	s.Keyspace = *prefixes.done()
 	byName := func(a, b Count) int { return strings.Compare(a.Name, b.Name) }
 	s.Namespaces, s.Resources = sorted(t.namespaces, byName), sorted(t.resources, byName)
 	s.Locks = sorted(t.locks, func(a, b LockCount) int {
@@ -91,20 +99,27 @@ func (t *tally) add(ctx context.Context, e Entry) {
 	t.survey.Objects++
 	count(t.namespaces, e.Key.Namespace, e)
 	count(t.resources, e.Key.Resource(), e)
-	if lock, ok := ParseLock(e.KV.Value); ok {
-		n := t.locks[lock]
-		if n == nil {
-			n = &LockCount{Lock: lock}
-			t.locks[lock] = n
-		}
-		n.Objects++
-		if _, err := t.registry.opts.Keyring.Open(ctx, e.Key.Path, e.KV.Value); err != nil {
-			n.Locked++
-		}
-	}
+	t.lock(ctx, e.Key.Path, e.KV.Value)
 	isServer := e.Key.Plural == "pods" && e.Key.Namespace == "kube-system" && strings.HasPrefix(e.Key.Name, "kube-apiserver")
 	if isServer || e.Key.Plural == "nodes" || e.Key.Plural == "leases" {
 		t.open(t.registry.Decode(ctx, e))
+	}
+}
+
+// lock counts a value that is encrypted at rest.
+func (t *tally) lock(ctx context.Context, path string, value []byte) {
+	lock, ok := ParseLock(value)
+	if !ok {
+		return
+	}
+	n := t.locks[lock]
+	if n == nil {
+		n = &LockCount{Lock: lock}
+		t.locks[lock] = n
+	}
+	n.Objects++
+	if _, err := t.registry.opts.Keyring.Open(ctx, path, value); err != nil {
+		n.Locked++
 	}
 }
 

@@ -1,0 +1,98 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+// keysOf is a Reader of some keys.
+type keysOf map[string]string
+
+func (k keysOf) Revision() int64 { return 1 }
+
+func (k keysOf) At(_ context.Context, _ int64, match func([]byte) bool) iter.Seq2[snapshot.KeyValue, error] {
+	return func(yield func(snapshot.KeyValue, error) bool) {
+		for _, key := range slices.Sorted(maps.Keys(k)) {
+			if (match == nil || match([]byte(key))) && !yield(snapshot.KeyValue{Key: []byte(key), Value: []byte(k[key])}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A keyspace in which nothing stands where it is looked for is no empty cluster.
+func TestKeyspaceNamesWhereObjectsStand(t *testing.T) {
+	t.Parallel()
+	const object, locked = "k8s\x00...", "k8s:enc:secretbox:v1:key1:sealed"
+	for name, c := range map[string]struct {
+		keys   keysOf
+		prefix string
+		want   string // of the error; "" for none
+		best   string
+	}{
+		"under the prefix": {keys: keysOf{"/registry/pods/shop/web": object, "cilium/state/id": "1"}},
+		"an empty keyspace": {
+			want: "the database holds no key at all: it is that of a cluster that never started, or an empty one",
+		},
+		"under another prefix": {
+			keys: keysOf{"/kubernetes.io/pods/shop/web": object, "/kubernetes.io/secrets/shop/pw": locked, "/openshift.io/routes/shop/r": object},
+			want: `no Kubernetes object stands under "/registry"; the database holds 2 keys under "/kubernetes.io" (2 Kubernetes objects), ` +
+				`1 keys under "/openshift.io" (1 Kubernetes objects)`,
+			best: "/kubernetes.io",
+		},
+		"a prefix of two segments": {
+			keys: keysOf{"/clusters/a/pods/shop/web": object, "/clusters/a/services/specs/shop/web": object},
+			want: `no Kubernetes object stands under "/registry"; the database holds 2 keys under "/clusters/a" (2 Kubernetes objects)`,
+			best: "/clusters/a",
+		},
+		"a mistyped prefix": {
+			keys: keysOf{"/registry/pods/shop/web": object}, prefix: "/regsitry",
+			want: `no Kubernetes object stands under "/regsitry"; the database holds 1 keys under "/registry" (1 Kubernetes objects)`,
+			best: "/registry",
+		},
+		"other programs' keys": {
+			keys: keysOf{"cilium/state/id": "1", "/bootstrap/abc": "2", "lonely": "3"},
+			want: `no Kubernetes object stands under "/registry"; the database holds 1 keys under "", ` +
+				`1 keys under "/bootstrap" (k3s or rke2: the cluster's keys, encrypted by the server's token), 1 keys under "cilium" (Cilium)`,
+		},
+		"leases of API servers": {
+			keys: keysOf{"/registry/masterleases/10.0.0.1": object},
+			want: `no Kubernetes object stands under "/registry"; the database holds 1 keys of API servers and no object`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			space, err := registry.New(c.keys, registry.Options{Prefix: c.prefix}).Keyspace(t.Context())
+			require.NoError(t, err)
+			require.EqualValues(t, len(c.keys), space.Keys)
+			require.Equal(t, c.best, space.Best())
+			err = space.Check()
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			var prefix *registry.PrefixError
+			require.True(t, errors.As(err, &prefix))
+			require.EqualError(t, err, c.want)
+		})
+	}
+}
+
+// What is encrypted at rest counts wherever it stands.
+func TestSurveyFindsCiphertextUnderOtherPrefixes(t *testing.T) {
+	t.Parallel()
+	survey, err := registry.New(keysOf{"/kubernetes.io/secrets/shop/pw": "k8s:enc:secretbox:v1:key1:sealed"}, registry.Options{Keyring: &registry.Keyring{}}).Survey(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []registry.LockCount{{Lock: registry.Lock{Provider: "secretbox", Version: "v1", Name: "key1"}, Objects: 1, Locked: 1}}, survey.Locks)
+	require.Zero(t, survey.Objects)
+	require.Error(t, survey.Keyspace.Check())
+}
