@@ -271,11 +271,8 @@ func (s *Survivor) copyDatabase(ctx context.Context, spool snapshot.Spool) (*os.
 
 // run has the child do the work and reads what came of it.
 func (r *Replay) run(ctx context.Context, req replayRequest) error {
-	limit := replayLimit(req)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no end after %s", limit))
-	defer cancel()
 	var answer replayAnswer
-	if err := etcdproc.Do(ctx, replayTask, req, &answer, r.File); err != nil {
+	if err := replayPatience(req).Do(ctx, replayTask, req, &answer, r.File); err != nil {
 		return err
 	}
 	r.Revision, r.recordedRevision, r.ProvenRevision = answer.Revision, answer.Marks[0], answer.Marks[1]
@@ -284,14 +281,14 @@ func (r *Replay) run(ctx context.Context, req replayRequest) error {
 	return nil
 }
 
-// replayLimit is how long a replay may take before it counts as hung: some ten
-// times as long as a slow disk and a slow processor need.
-func replayLimit(req replayRequest) time.Duration {
+// replayPatience is when a replay counts as hung: a few minutes without doing
+// anything, or some ten times the processor time that it needs.
+func replayPatience(req replayRequest) etcdproc.Patience {
 	limit := 5*time.Minute + time.Duration(req.Size/5e6)*time.Second
 	if req.To > req.From {
 		limit += time.Duration(req.To-req.From) * 10 * time.Millisecond
 	}
-	return limit
+	return etcdproc.Patience{Idle: 5 * time.Minute, CPU: limit}
 }
 
 // changes lists what stands above the proven revision.

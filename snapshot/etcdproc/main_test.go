@@ -19,7 +19,7 @@ import (
 const helperEnv = "LIFEBOAT_TEST_HELPER"
 
 func TestMain(m *testing.M) {
-	etcdproc.Main()
+	etcdproc.Main(patienceTasks()...)
 	if spec := os.Getenv(helperEnv); spec != "" {
 		var args [3]string
 		if err := json.Unmarshal([]byte(spec), &args); err != nil {

@@ -18,3 +18,6 @@ func fdPath(fd int) string { return "/dev/fd/" + strconv.Itoa(fd) }
 // shortName: folders cannot be passed through by their descriptors here, so a
 // long path is bind(2)'s to refuse.
 func shortName(_ *os.File, dir string) string { return dir }
+
+// effortOf: not known here.
+func effortOf(int) (effort, bool) { return effort{}, false }

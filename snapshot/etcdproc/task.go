@@ -61,11 +61,23 @@ func FilePath(i int) string { return fdPath(fdDatabase + i) }
 // Do has a child do the task of that name and decodes its answer. The child
 // ends with ctx. Files are only handed down; the caller closes them.
 func Do(ctx context.Context, task string, request, answer any, files ...*os.File) error {
-	return do(ctx, task, request, answer, nil, files)
+	return Patience{}.do(ctx, task, request, answer, nil, files)
 }
 
-// do is Do in a scratch folder, if there is one.
-func do(ctx context.Context, task string, request, answer any, s *scratch, files []*os.File) error {
+// Do is the function [Do], for a child that is ended when it gets nowhere.
+func (p Patience) Do(ctx context.Context, task string, request, answer any, files ...*os.File) error {
+	return p.do(ctx, task, request, answer, nil, files)
+}
+
+func (p Patience) do(ctx context.Context, task string, request, answer any, s *scratch, files []*os.File) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	return do(ctx, task, request, answer, s, func(pid int) { go p.watch(ctx, pid, cancel) }, files)
+}
+
+// do is Do in a scratch folder, if there is one; started, unless nil, is told the
+// child's process id.
+func do(ctx context.Context, task string, request, answer any, s *scratch, started func(pid int), files []*os.File) error {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -95,6 +107,9 @@ func do(ctx context.Context, task string, request, answer any, s *scratch, files
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("running %s: %w", exe, err)
+	}
+	if started != nil {
+		started(cmd.Process.Pid)
 	}
 	_, writeErr := stdin.Write(append(body, '\n'))
 	err = cmd.Wait()

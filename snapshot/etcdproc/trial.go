@@ -69,9 +69,7 @@ func inCopy(ctx context.Context, s *scratch, source, walDir, task string, reques
 		return err
 	}
 	limit := startLimit(info.Size())
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer after %s", limit))
-	defer cancel()
-	return do(ctx, task, request, answer, s, []*os.File{s.owner})
+	return Patience{Idle: limit, CPU: 4 * limit, Total: 20 * limit}.do(ctx, task, request, answer, s, []*os.File{s.owner})
 }
 
 // trial is the child's part: it stands in the scratch folder.
