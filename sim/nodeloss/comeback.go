@@ -33,6 +33,9 @@ const (
 	Unknown Comeback = "unknown"
 )
 
+// ToleratesForever begins the reason of a Pod that no loss evicts, and a drain does.
+const ToleratesForever = "it tolerates an unreachable node without a limit"
+
 // Owners looks up what stands behind Pods.
 type Owners struct{ jobs map[types.UID]*batchv1.Job }
 
@@ -57,7 +60,7 @@ func (o Owners) Comeback(pod *corev1.Pod) (Comeback, string) {
 		return Stays, "a DaemonSet's Pod: there is one per node, and it tolerates the loss"
 	}
 	if _, evicted := Toleration(pod, corev1.TaintNodeUnreachable); !evicted {
-		return Stays, "it tolerates an unreachable node without a limit, so it is never evicted"
+		return Stays, ToleratesForever + ", so it is never evicted"
 	}
 	if owner == nil {
 		return Gone, "no controller owns it: nobody makes it again"

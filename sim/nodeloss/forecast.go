@@ -25,7 +25,7 @@ const ForceDetach = 6 * time.Minute
 type Cluster struct {
 	Nodes  []*corev1.Node
 	Pods   []*corev1.Pod
-	Others []runtime.Object // Jobs, PersistentVolumes and their claims
+	Others []runtime.Object // Jobs, PersistentVolumes and their claims, CSIDrivers
 }
 
 // Place is where the scheduler puts a Pod's successor; Message says why not.
@@ -65,6 +65,7 @@ type PodFate struct {
 	Back      *Span  `json:"back,omitempty"`      // its successor can start
 	Place     string `json:"place,omitempty"`     // the successor's node
 	Volume    string `json:"volume,omitempty"`    // what its volumes wait for
+	Data      string `json:"data,omitempty"`      // what it leaves behind on its node
 	Never     string `json:"never,omitempty"`     // why Back does not come by itself
 }
 
@@ -115,6 +116,9 @@ type forecast struct {
 func (f *forecast) fate(pod *corev1.Pod) PodFate {
 	p := PodFate{Pod: pod.Namespace + "/" + pod.Name, Node: pod.Spec.NodeName}
 	p.Comeback, p.Why = f.owners.Comeback(pod)
+	if p.Comeback != Stays {
+		p.Data = HostData(pod)
+	}
 	endpoints := f.report.Detected
 	p.Endpoints = &endpoints
 	if p.Comeback == Stays {
@@ -141,12 +145,14 @@ func (f *forecast) fate(pod *corev1.Pod) PodFate {
 // comeBack is what follows the eviction.
 func (f *forecast) comeBack(p *PodFate, pod *corev1.Pod) {
 	place, asked := f.places[p.Pod]
-	local, attached := f.volumes.of(pod)
+	held := f.volumes.of(pod)
 	switch {
-	case local != "":
-		p.Volume = local + " is local: it comes back with its node, or never"
-	case attached != "":
-		p.Volume = fmt.Sprintf("%s is attached to the lost node: free %s after the old Pod is deleted by force, or at once with the out-of-service taint", attached, ForceDetach)
+	case held.local != "":
+		p.Volume = held.local + " is local: it comes back with its node, or never"
+	case held.attached != "":
+		p.Volume = fmt.Sprintf("%s is attached to the lost node: free %s after the old Pod is deleted by force, or at once with the out-of-service taint", held.attached, ForceDetach)
+	case held.fresh != "" && p.Comeback != Gone:
+		p.Volume = held.fresh + " is an ephemeral volume: the successor gets a new, empty one"
 	}
 	switch {
 	case p.Comeback == Gone:
@@ -157,7 +163,7 @@ func (f *forecast) comeBack(p *PodFate, pod *corev1.Pod) {
 		p.Never = "delete the old Pod by force, or the Node, or taint it out-of-service"
 	case asked && place.Node == "":
 		p.Never = "its successor stays Pending: " + place.Message
-	case local != "" || attached != "":
+	case held.local != "" || held.attached != "":
 		replaced := *p.Evicted
 		p.Replaced, p.Place = &replaced, place.Node
 		p.Never = "its successor waits for its volume"

@@ -179,6 +179,9 @@ func TestZones(t *testing.T) {
 func comebackCluster() nodeloss.Cluster {
 	local := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-local"}}
 	local.Spec.Local = &corev1.LocalVolumeSource{Path: "/data"}
+	cloud := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-cloud"}}
+	cloud.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	cloud.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com"}
 	return nodeloss.Cluster{
 		Nodes: zoned(4, 2),
 		Pods: []*corev1.Pod{
@@ -189,7 +192,7 @@ func comebackCluster() nodeloss.Cluster {
 			pod("elsewhere", "ReplicaSet", func(p *corev1.Pod) { p.Spec.NodeName = "z1-n00" }),
 			pod("ended", "Job", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }),
 		},
-		Others: []runtime.Object{local, claim("local"), claim("cloud"), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-cloud"}}},
+		Others: []runtime.Object{local, claim("local"), claim("cloud"), cloud},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type Tuning struct {
 	// for unreachable nodes, as if they had been created since; 0 leaves them.
 	// Other values were asked for by somebody and stay.
 	Unreachable time.Duration `json:"unreachable,omitempty"`
+
+	deckhouse bool // the grace period decides the rest
 }
 
 // DefaultToleration is what admission stamps on Pods for not-ready and
@@ -45,6 +48,60 @@ func Default(minor int) Tuning {
 		t.Grace = 40 * time.Second // kubernetes/kubernetes#126287 made it 50 s
 	}
 	return t
+}
+
+// LikeDeckhouse is the tuning with what Deckhouse's control-plane-manager derives
+// from the grace period of its ModuleConfig: a monitor pass every eighth of it,
+// and status heartbeats every 10 s.
+func (t Tuning) LikeDeckhouse(grace time.Duration) Tuning {
+	t.Grace, t.deckhouse = grace, true
+	t.Period = time.Duration(max(1, math.Round(grace.Seconds()/8))) * time.Second
+	t.StatusReport = 10 * time.Second
+	return t
+}
+
+// WithGrace is the tuning with another grace period. Nothing else changes, but
+// where a ModuleConfig of Deckhouse made the tuning: there the rest follows.
+func (t Tuning) WithGrace(grace time.Duration) Tuning {
+	if t.deckhouse {
+		return t.LikeDeckhouse(grace)
+	}
+	t.Grace = grace
+	return t
+}
+
+// WithFlags is the tuning with what kube-controller-manager's flags say, and
+// whether any of them said something. A value that cannot be read is ErrTuning.
+func (t Tuning) WithFlags(flags map[string]string) (Tuning, bool, error) {
+	found := false
+	for name, target := range map[string]*time.Duration{"node-monitor-grace-period": &t.Grace, "node-monitor-period": &t.Period} {
+		if text, ok := flags[name]; ok {
+			d, err := time.ParseDuration(text)
+			if err != nil {
+				return t, false, fmt.Errorf("%w: --%s: %q is no duration", ErrTuning, name, text)
+			}
+			*target, found = d, true
+		}
+	}
+	for name, target := range map[string]*float64{
+		"node-eviction-rate": &t.EvictionRate, "secondary-node-eviction-rate": &t.SecondaryRate, "unhealthy-zone-threshold": &t.UnhealthyShare,
+	} {
+		if text, ok := flags[name]; ok {
+			rate, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				return t, false, fmt.Errorf("%w: --%s: %q is no number", ErrTuning, name, text)
+			}
+			*target, found = rate, true
+		}
+	}
+	if text, ok := flags["large-cluster-size-threshold"]; ok {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return t, false, fmt.Errorf("%w: --large-cluster-size-threshold: %q is no number", ErrTuning, text)
+		}
+		t.LargeZone, found = n, true
+	}
+	return t, found, nil
 }
 
 // Validate refuses what no controller could run with: ErrTuning.

@@ -1,0 +1,99 @@
+package nodeloss_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
+)
+
+// A successor waits for a volume that is attached to the lost node, and for no
+// other: what is only mounted, or made anew, is free.
+func TestVolumesThatAreAttached(t *testing.T) {
+	t.Parallel()
+	never := false
+	driver := &storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: "nfs.example.com"}, Spec: storagev1.CSIDriverSpec{AttachRequired: &never}}
+	old := &storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: "file.csi.azure.com"}, Spec: storagev1.CSIDriverSpec{AttachRequired: &never}}
+	for name, tc := range map[string]struct {
+		source corev1.PersistentVolumeSource
+		mode   corev1.PersistentVolumeAccessMode
+		back   bool
+	}{
+		"a disk of a CSI driver":            {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com"}}, corev1.ReadWriteOnce, false},
+		"the same, for one Pod":             {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com"}}, corev1.ReadWriteOncePod, false},
+		"the same, for many nodes":          {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com"}}, corev1.ReadWriteMany, true},
+		"a driver that attaches nothing":    {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "nfs.example.com"}}, corev1.ReadWriteOnce, true},
+		"NFS":                               {corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nas", Path: "/"}}, corev1.ReadWriteOnce, true},
+		"iSCSI":                             {corev1.PersistentVolumeSource{ISCSI: &corev1.ISCSIPersistentVolumeSource{}}, corev1.ReadWriteOnce, false},
+		"a disk of an old cloud plugin":     {corev1.PersistentVolumeSource{AWSElasticBlockStore: &corev1.AWSElasticBlockStoreVolumeSource{VolumeID: "vol-1"}}, corev1.ReadWriteOnce, false},
+		"files of an old cloud plugin":      {corev1.PersistentVolumeSource{AzureFile: &corev1.AzureFilePersistentVolumeSource{ShareName: "s"}}, corev1.ReadWriteOnce, true},
+		"a folder of the node is its own":   {corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/d"}}, corev1.ReadWriteOnce, false},
+		"a disk of the node is its own too": {corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/d"}}, corev1.ReadWriteMany, false},
+	} {
+		pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv-data"}}
+		pv.Spec.PersistentVolumeSource, pv.Spec.AccessModes = tc.source, []corev1.PersistentVolumeAccessMode{tc.mode}
+		cluster := nodeloss.Cluster{
+			Nodes: zoned(4, 2), Pods: []*corev1.Pod{pod("web", "ReplicaSet", claiming("data"))}, Others: []runtime.Object{pv, claim("data"), driver, old},
+		}
+		r := forecast(t, nodeloss.Default(37), cluster, nodeloss.Power, "z0-n00")
+		require.Equal(t, tc.back, r.Pods[0].Back != nil, "%s: %s", name, r.Pods[0].Volume)
+	}
+}
+
+func TestVolumesOfThePodItself(t *testing.T) {
+	t.Parallel()
+	volume := func(source corev1.VolumeSource, readOnly bool) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: source}}
+			p.Spec.Containers = []corev1.Container{{Name: "c", VolumeMounts: []corev1.VolumeMount{{Name: "v", MountPath: "/v", ReadOnly: readOnly}}}}
+		}
+	}
+	ephemeral := corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{}}}
+	folder := corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/var/data"}}
+	cluster := nodeloss.Cluster{Nodes: zoned(4, 2), Pods: []*corev1.Pod{
+		pod("a-disk", "ReplicaSet", volume(corev1.VolumeSource{AWSElasticBlockStore: &corev1.AWSElasticBlockStoreVolumeSource{VolumeID: "vol-1"}}, false)),
+		pod("b-ephemeral", "ReplicaSet", volume(ephemeral, false)),
+		pod("c-folder", "ReplicaSet", volume(folder, false)),
+		pod("d-read-folder", "ReplicaSet", volume(folder, true)),
+	}}
+	r := forecast(t, nodeloss.Default(37), cluster, nodeloss.Power, "z0-n00")
+	require.Nil(t, r.Pods[0].Back, "an inline disk is attached as any other")
+	require.NotNil(t, r.Pods[1].Back)
+	require.Contains(t, r.Pods[1].Volume, "a new, empty one")
+	require.NotNil(t, r.Pods[2].Back)
+	require.Equal(t, "what it wrote to its node's /var/data stays there", r.Pods[2].Data)
+	require.Empty(t, r.Pods[3].Data)
+}
+
+// Another grace period changes nothing else, but where Deckhouse derives the rest.
+func TestGraceAloneChanges(t *testing.T) {
+	t.Parallel()
+	plain := nodeloss.Default(37)
+	require.Equal(t, plain, plain.WithGrace(50*time.Second), "the default, said")
+	shorter := plain
+	shorter.Grace = 20 * time.Second
+	require.Equal(t, shorter, plain.WithGrace(20*time.Second))
+	derived := plain.LikeDeckhouse(40 * time.Second).WithGrace(16 * time.Second)
+	require.Equal(t, []time.Duration{16 * time.Second, 2 * time.Second, 10 * time.Second}, []time.Duration{derived.Grace, derived.Period, derived.StatusReport})
+}
+
+func TestFlagsOfTheControllerManager(t *testing.T) {
+	t.Parallel()
+	tuned, found, err := nodeloss.Default(37).WithFlags(map[string]string{"node-monitor-grace-period": "16s", "node-eviction-rate": "0.5", "large-cluster-size-threshold": "9"})
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, []any{16 * time.Second, 0.5, 9}, []any{tuned.Grace, tuned.EvictionRate, tuned.LargeZone})
+	_, found, err = nodeloss.Default(37).WithFlags(map[string]string{"bind-address": "0.0.0.0"})
+	require.NoError(t, err)
+	require.False(t, found)
+	for name, value := range map[string]string{"node-monitor-period": "5", "unhealthy-zone-threshold": "half", "large-cluster-size-threshold": "x"} {
+		_, _, err := nodeloss.Default(37).WithFlags(map[string]string{name: value})
+		require.ErrorIs(t, err, nodeloss.ErrTuning, name)
+	}
+}
