@@ -3,9 +3,12 @@ package scheduler_test
 import (
 	"fmt"
 	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
@@ -28,21 +31,39 @@ func BenchmarkPlace(b *testing.B) {
 	}
 }
 
-// BenchmarkLoseEach is `lose --each` on 150 nodes and 900 Pods.
+// BenchmarkLoseEach is `lose --each`: 150 nodes and 900 Pods, and 1000 nodes and
+// 20,000 Pods that are spread over hosts and zones. In seconds of CPU.
 func BenchmarkLoseEach(b *testing.B) {
-	objects := scheduler.Objects{Nodes: nodes(150, 3)}
+	small := scheduler.Objects{Nodes: nodes(150, 3)}
 	for i := range 900 {
-		objects.Pods = append(objects.Pods, pod(fmt.Sprintf("p%03d", i), 200, ownedBy("ReplicaSet"), on(fmt.Sprintf("n%04d", i%150))))
+		small.Pods = append(small.Pods, pod(fmt.Sprintf("p%03d", i), 200, ownedBy("ReplicaSet"), on(fmt.Sprintf("n%04d", i%150))))
 	}
-	targets := scheduler.Targets(objects.Nodes)
-	for b.Loop() {
-		for _, target := range targets {
-			loss, err := scheduler.Lose(b.Context(), objects, scheduler.Options{}, target.Name, target.Nodes)
-			require.NoError(b, err)
-			require.Equal(b, 6*len(target.Nodes), loss.Placed+loss.Pending)
-		}
+	for _, bench := range []struct {
+		name    string
+		objects scheduler.Objects
+	}{
+		{"150Nodes", small},
+		{"1000NodesSpreadAnyway", spreadCluster(1000, 20, 500, corev1.ScheduleAnyway)},
+		{"1000NodesSpreadStrictly", spreadCluster(1000, 20, 500, corev1.DoNotSchedule)},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			targets := scheduler.Targets(bench.objects.Nodes)
+			before := cpuSeconds(b)
+			for b.Loop() {
+				losses, err := scheduler.LoseEach(b.Context(), bench.objects, scheduler.Options{}, targets, nil)
+				require.NoError(b, err)
+				require.Equal(b, len(bench.objects.Pods)/len(bench.objects.Nodes), losses[0].Placed+losses[0].Pending)
+			}
+			b.ReportMetric((cpuSeconds(b)-before)/float64(b.N), "cpu-s/op")
+		})
 	}
-	b.ReportMetric(float64(len(targets)*b.N)/b.Elapsed().Seconds(), "losses/s")
+}
+
+// cpuSeconds is what this process has used.
+func cpuSeconds(b *testing.B) float64 {
+	var usage syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }
 
 // BenchmarkNew is a Simulator over a cluster that is full of Pods.

@@ -24,5 +24,6 @@
 //
 // The feature gates of Kubernetes belong to the process, so there is one
 // version per process ([Options.Version]). Not modelled: extenders (named,
-// never called), mutating admission, and what a kubelet does with the Pod.
+// never called), quotas and webhooks ([NotAsked] names them), and what a kubelet
+// does with the Pod.
 package scheduler

@@ -49,7 +49,7 @@ func (c *cycle) explain(statusOf func(string) *fwk.Status) {
 }
 
 func rejection(status *fwk.Status) Rejection {
-	return Rejection{Plugin: status.Plugin(), Reasons: slices.Clone(status.Reasons())}
+	return Rejection{Plugin: pluginName(status.Plugin()), Reasons: slices.Clone(status.Reasons())}
 }
 
 // addScores puts the scores to the nodes and ranks them.
@@ -68,7 +68,7 @@ func (c *cycle) addScores(verdicts []NodeVerdict) {
 		v := &verdicts[c.sim.position[node.Name]]
 		v.Total, v.Rank = node.TotalScore, rank
 		for j, weighted := range node.Scores {
-			score := Score{Plugin: weighted.Name, Weighted: weighted.Score, Normalized: weighted.Score}
+			score := Score{Plugin: pluginName(weighted.Name), Weighted: weighted.Score, Normalized: weighted.Score}
 			if weight := weights[weighted.Name]; weight > 1 {
 				score.Normalized = weighted.Score / weight
 			}

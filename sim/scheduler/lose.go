@@ -1,21 +1,24 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
-	"time"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
 )
 
 // ErrNoSuchNode says that a node to be lost is not in the cluster.
 var ErrNoSuchNode = errors.New("no such node")
+
+// ErrNoPods says that no Pod of the cluster has a node: a loss would prove nothing.
+var ErrNoPods = errors.New("no Pod has a node: there is nothing to lose")
 
 // Loss is what becomes of a cluster that lost nodes for good.
 type Loss struct {
@@ -32,6 +35,7 @@ type Loss struct {
 	Gone      int `json:"gone"`    // nobody makes them again
 	Assumed   int `json:"assumed"` // placed or Pending, if controllers that are not Kubernetes' own make them again
 	Preempted int `json:"preempted"`
+	Blocked   int `json:"blocked,omitempty"` // of a drain: they cannot be evicted, and stay
 }
 
 // Cause is why a Pod needs another place.
@@ -41,6 +45,7 @@ type Cause string
 const (
 	Lost      Cause = "lost"      // its node is lost
 	Preempted Cause = "preempted" // another Pod pushed it out
+	Drained   Cause = "drained"   // its node is drained
 )
 
 // LostPod is one Pod's fate.
@@ -53,6 +58,8 @@ type LostPod struct {
 
 	Placement *Placement `json:"placement,omitempty"` // nil when it is not placed again
 	Refused   string     `json:"refused,omitempty"`   // why the scheduler would not look at it
+	Blocked   string     `json:"blocked,omitempty"`   // of a drain: why it cannot be evicted
+	Data      string     `json:"data,omitempty"`      // what it leaves behind on its node
 }
 
 // Pending says whether the Pod waits for a place in the end.
@@ -91,149 +98,94 @@ func (l *Loss) Places() map[string]nodeloss.Place {
 // node, as their objects do, and evicted Pods stay on them, terminating; those
 // that have to be gone before they come back count as deleted by hand.
 func Lose(ctx context.Context, objects Objects, opts Options, name string, lost []string) (*Loss, error) {
-	d := drill{loss: &Loss{Name: name, Nodes: slices.Sorted(slices.Values(lost))}, lost: map[string]bool{}, owners: nodeloss.NewOwners(objects.Others)}
-	for _, n := range lost {
-		if !slices.ContainsFunc(objects.Nodes, func(node *corev1.Node) bool { return node.Name == n }) {
-			return nil, fmt.Errorf("losing node %q: %w", n, ErrNoSuchNode)
+	return newRehearsal(ctx, newFacts(objects), opts).once(func(r *Rehearsal) (*Loss, error) { return r.Lose(name, lost) })
+}
+
+// Drain empties nodes as kubectl drain does, all of them cordoned first: Pods are
+// evicted as their PodDisruptionBudgets allow, each round after the successors of
+// the last one have a place. What no round can evict is blocked.
+func Drain(ctx context.Context, objects Objects, opts Options, name string, nodes []string) (*Loss, error) {
+	return newRehearsal(ctx, newFacts(objects), opts).once(func(r *Rehearsal) (*Loss, error) { return r.Drain(name, nodes) })
+}
+
+func (r *Rehearsal) once(run func(*Rehearsal) (*Loss, error)) (*Loss, error) {
+	defer r.Close()
+	return run(r)
+}
+
+// LoseEach loses every target by itself, side by side on all cores, and returns
+// the losses in the order of the targets. Each begins with the cluster as it is.
+// done, unless nil, is told of each loss, from one goroutine at a time.
+func LoseEach(ctx context.Context, objects Objects, opts Options, targets []Target, done func(*Loss)) ([]*Loss, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	facts, losses := newFacts(objects), make([]*Loss, len(targets))
+	order := largestFirst(targets)
+	var (
+		mu    sync.Mutex
+		next  int
+		group sync.WaitGroup
+	)
+	take := func() (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if next == len(order) || ctx.Err() != nil {
+			return 0, false
 		}
-		d.lost[n] = true
+		next++
+		return order[next-1], true
 	}
-	after := Objects{Others: objects.Others, Nodes: d.mark(objects.Nodes), Pods: d.evict(objects.Pods)}
-	sim, err := New(ctx, after, opts)
-	if err != nil {
+	for range min(runtime.GOMAXPROCS(0), len(targets)) {
+		group.Go(func() {
+			r := newRehearsal(ctx, facts, opts)
+			defer r.Close()
+			for i, ok := take(); ok; i, ok = take() {
+				loss, err := r.Lose(targets[i].Name, targets[i].Nodes)
+				if err != nil {
+					cancel(err)
+					return
+				}
+				losses[i] = loss
+				if done != nil {
+					mu.Lock()
+					done(loss)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	group.Wait()
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	defer sim.Close()
-	if err := d.replace(sim); err != nil {
-		return nil, err
+	return losses, nil
+}
+
+// largestFirst are the indexes of targets: a zone that begins last would leave
+// the other cores idle.
+func largestFirst(targets []Target) []int {
+	order := make([]int, len(targets))
+	for i := range order {
+		order[i] = i
 	}
-	now := sim.Bound()
-	d.loss.Budgets = budgets(objects, d.lost, d.pushed, now)
-	d.loss.Skews = skews(after.Nodes, d.lost, now)
-	d.loss.Zones = headroom(after.Nodes, d.lost, now)
-	return d.loss, nil
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(targets[b].Nodes), len(targets[a].Nodes)) })
+	return order
 }
 
-// drill is a Lose on its way.
-type drill struct {
-	loss   *Loss
-	lost   map[string]bool
-	owners nodeloss.Owners
-
-	queue  []*corev1.Pod // to be placed
-	causes map[types.UID]LostPod
-	pushed map[types.UID]bool // preempted
-}
-
-// mark gives the lost nodes what the node lifecycle controller gives them.
-func (d *drill) mark(nodes []*corev1.Node) []*corev1.Node {
-	marked := make([]*corev1.Node, len(nodes))
-	for i, node := range nodes {
-		if d.lost[node.Name] {
-			node = node.DeepCopy()
-			for _, effect := range []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute} {
-				node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: effect})
-			}
-			for j := range node.Status.Conditions {
-				node.Status.Conditions[j].Status = corev1.ConditionUnknown
-			}
-		}
-		marked[i] = node
-	}
-	return marked
-}
-
-// evict sorts the Pods of the lost nodes: what stays in the cluster is
-// returned, what has to be placed again goes into the queue.
-func (d *drill) evict(pods []*corev1.Pod) []*corev1.Pod {
-	d.causes, d.pushed = map[types.UID]LostPod{}, map[types.UID]bool{}
-	var stay []*corev1.Pod
-	for _, pod := range ByQueue(pods) {
-		if !d.lost[pod.Spec.NodeName] || ended(pod) {
-			stay = append(stay, pod)
-			continue
-		}
-		comeback, why := d.owners.Comeback(pod)
-		fate := LostPod{Pod: podName(pod), From: pod.Spec.NodeName, Cause: Lost, Comeback: comeback, Why: why}
-		if comeback != nodeloss.Stays {
-			old := pod.DeepCopy()
-			old.DeletionTimestamp = &metav1.Time{Time: time.Unix(0, 0)} // any: only whether it is set is looked at
-			pod = old
-		}
-		if comeback != nodeloss.AfterDelete {
-			stay = append(stay, pod)
-		}
-		d.enqueue(pod, fate)
-	}
-	return stay
-}
-
-// enqueue takes a Pod down, and its successor into the queue if it has one.
-func (d *drill) enqueue(pod *corev1.Pod, fate LostPod) {
-	switch fate.Comeback {
-	case nodeloss.Gone:
-		d.loss.Gone++
-		fallthrough
-	case nodeloss.Stays:
-		d.loss.Pods = append(d.loss.Pods, fate)
-		return
-	case nodeloss.Unknown: // for the room that is left, the safe side
-		d.loss.Assumed++
-	case nodeloss.Recreated, nodeloss.AfterDelete:
-	}
-	again := Successor(pod)
-	d.causes[again.UID] = fate
-	d.queue = append(d.queue, again)
-}
+// successorSuffix tells a successor's uid and claims from those of the old Pod.
+const successorSuffix = "-again"
 
 // Successor is the Pod that a controller would make in the place of another:
 // the same without its place and its past. It keeps the name, so that a report
-// can be read, although a ReplicaSet would draw another one.
+// can be read, although a ReplicaSet would draw another one. Its claims are
+// those of the old Pod: [Objects.Take] gives it its own.
 func Successor(pod *corev1.Pod) *corev1.Pod {
 	again := pod.DeepCopy()
-	again.UID = pod.UID + "-again"
+	again.UID = pod.UID + successorSuffix
 	again.DeletionTimestamp, again.DeletionGracePeriodSeconds = nil, nil
 	again.Spec.NodeName = ""
 	again.Status = corev1.PodStatus{Phase: corev1.PodPending}
 	return again
 }
 
-// replace places the queue, those who are pushed out on the way included. It
-// ends: whoever is pushed out has a lower priority than who pushed.
-func (d *drill) replace(sim *Simulator) error {
-	for len(d.queue) > 0 {
-		d.queue = ByQueue(d.queue)
-		pod := d.queue[0]
-		d.queue = d.queue[1:]
-		fate := d.causes[pod.UID]
-		placed, err := sim.Place(pod, false)
-		switch {
-		case errors.Is(err, ErrProfile):
-			fate.Refused = fmt.Sprintf("scheduler %q is not in the configuration", pod.Spec.SchedulerName)
-		case err != nil:
-			return err
-		}
-		fate.Placement = placed
-		d.loss.Pods = append(d.loss.Pods, fate)
-		if fate.Pending() {
-			d.loss.Pending++
-			continue
-		}
-		d.loss.Placed++
-		for _, victim := range placed.Victims {
-			d.pushOut(victim)
-		}
-	}
-	return nil
-}
-
-// pushOut takes down a preempted Pod; its kubelet lives, so it goes for good.
-func (d *drill) pushOut(victim *corev1.Pod) {
-	d.loss.Preempted++
-	d.pushed[victim.UID] = true
-	comeback, why := d.owners.Comeback(victim)
-	if comeback == nodeloss.AfterDelete {
-		comeback, why = nodeloss.Recreated, "its controller makes a new one when the old one is gone"
-	}
-	d.enqueue(victim, LostPod{Pod: podName(victim), From: victim.Spec.NodeName, Cause: Preempted, Comeback: comeback, Why: why})
-}
+func noSuchNode(name string) error { return fmt.Errorf("losing node %q: %w", name, ErrNoSuchNode) }

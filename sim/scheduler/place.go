@@ -121,7 +121,7 @@ func (c *cycle) bind(profile framework.Framework, result scheduler.ScheduleResul
 	if err := s.sched.Cache.AssumePod(klog.Logger{}, bound); err != nil {
 		return err
 	}
-	profile.DeleteNominatedPodIfExists(bound)
+	s.sched.SchedulingQueue.Delete(klog.Logger{}, bound) // with its nomination
 	if status := profile.RunReservePluginsReserve(s.ctx, c.state, bound, node); !status.IsSuccess() {
 		profile.RunReservePluginsUnreserve(s.ctx, c.state, bound, node)
 		c.result.Message = status.Message()
@@ -130,6 +130,7 @@ func (c *cycle) bind(profile framework.Framework, result scheduler.ScheduleResul
 	if err := s.add(bound); err != nil {
 		return err
 	}
+	s.reserve(c, bound)
 	if err := c.writeDevices(profile, bound); err != nil {
 		return err
 	}
@@ -163,7 +164,7 @@ func (c *cycle) preempt(profile framework.Framework, fitErr *framework.FitError)
 	}
 	s := c.sim
 	s.victims.take() // of a search that ended in an error
-	result, status := profile.RunPostFilterPlugins(s.ctx, c.state, c.pod, fitErr.Diagnosis.NodeToStatus)
+	result, status := profile.RunPostFilterPlugins(s.ctx, c.state, c.pod, inOrder{fitErr.Diagnosis.NodeToStatus, s.position})
 	fitErr.Diagnosis.PostFilterMsg = status.Message() // an error's, too: schedulingAlgorithm goes on after it
 	c.result.Message = fitErr.Error()
 	victims, violations := s.victims.take()

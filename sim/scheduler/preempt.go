@@ -1,8 +1,10 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,6 +51,21 @@ func (p *pinnedPreemption) CandidatesToVictimsMap(candidates []preemption.Candid
 		}
 	}
 	return map[string]*extenderv1.Victims{best.Name(): best.Victims()}
+}
+
+// inOrder gives preemption its candidates in the order of the nodes. They come out
+// of a map, and where there are many only the first are looked at.
+type inOrder struct {
+	fwk.NodeToStatusReader
+	position map[string]int
+}
+
+// NodesForStatusCode is the map's answer, sorted.
+func (o inOrder) NodesForStatusCode(lister fwk.NodeInfoLister, code fwk.Code) ([]fwk.NodeInfo, error) {
+	nodes, err := o.NodeToStatusReader.NodesForStatusCode(lister, code)
+	nodes = slices.Clone(nodes)
+	slices.SortFunc(nodes, func(a, b fwk.NodeInfo) int { return cmp.Compare(o.position[a.Node().Name], o.position[b.Node().Name]) })
+	return nodes, err
 }
 
 // rank is what pickOneNodeForPreemption compares.
@@ -117,8 +134,8 @@ func (l *victimLog) pin(profiles []config.KubeSchedulerProfile) ([]config.KubeSc
 		p := profiles[i].DeepCopy()
 		name := fmt.Sprintf("%s-%d", pinnedName, i)
 		for _, set := range pluginSets(p.Plugins) {
-			rename(set.Enabled, name)
-			rename(set.Disabled, name)
+			rename(set.Enabled, names.DefaultPreemption, name)
+			rename(set.Disabled, names.DefaultPreemption, name)
 		}
 		registry[name] = l.factory(preemptionArgs(p))
 		pinned[i] = *p
@@ -126,9 +143,9 @@ func (l *victimLog) pin(profiles []config.KubeSchedulerProfile) ([]config.KubeSc
 	return pinned, registry
 }
 
-func rename(plugins []config.Plugin, to string) {
+func rename(plugins []config.Plugin, from, to string) {
 	for i := range plugins {
-		if plugins[i].Name == names.DefaultPreemption {
+		if plugins[i].Name == from {
 			plugins[i].Name = to
 		}
 	}

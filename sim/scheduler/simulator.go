@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
@@ -33,7 +35,8 @@ type Objects struct {
 	// ReplicaSets, StatefulSets (spreading by default), PersistentVolumes, their
 	// claims, StorageClasses, CSINodes, CSIDrivers, CSIStorageCapacities,
 	// VolumeAttachments, PodDisruptionBudgets, PriorityClasses, ResourceSlices,
-	// ResourceClaims, DeviceClasses.
+	// ResourceClaims, ResourceClaimTemplates, DeviceClasses; and what admission
+	// looks up: LimitRanges, RuntimeClasses.
 	Others []runtime.Object
 }
 
@@ -65,9 +68,14 @@ type Simulator struct {
 	informers informers.SharedInformerFactory
 	podStore  cache.Indexer
 	victims   *victimLog
+	view      *podView
 	solo      []string // profiles with one filter each, for AllReasons
 
 	bound map[types.UID]*corev1.Pod // what the cache holds
+
+	// For a Rehearsal, which goes back to the beginning after each loss.
+	initial  scheduler.Scheduler
+	reserved []reservation
 }
 
 // New starts a scheduler over the objects. Without nodes it is ErrNoNodes, a
@@ -80,7 +88,7 @@ func New(ctx context.Context, objects Objects, opts Options) (*Simulator, error)
 	if err := setGates(opts.Version); err != nil {
 		return nil, err
 	}
-	s := &Simulator{config: opts.Config, objects: objects, victims: &victimLog{}, bound: map[types.UID]*corev1.Pod{}}
+	s := &Simulator{config: opts.Config, objects: objects, victims: &victimLog{}, view: newPodView(), bound: map[types.UID]*corev1.Pod{}}
 	if s.config == nil {
 		var err error
 		if s.config, err = DefaultConfig(opts.Version); err != nil {
@@ -111,6 +119,8 @@ func (s *Simulator) start(opts Options) error {
 	s.informers = scheduler.NewInformerFactory(client, 0, nil)
 	s.snapshot = schedcache.NewEmptySnapshot()
 	profiles, registry := s.victims.pin(s.config.internal.Profiles)
+	s.view.defaults = s.defaultSelector()
+	s.view.pin(profiles, registry)
 	if opts.AllReasons {
 		solo := soloProfiles(s.config.internal.Profiles)
 		for _, p := range solo {
@@ -137,6 +147,7 @@ func (s *Simulator) start(opts Options) error {
 	if err := s.sched.WaitForHandlersSync(s.ctx); err != nil {
 		return fmt.Errorf("starting the scheduler: %w", err)
 	}
+	s.initial = *s.sched // where the next search begins, and nothing else that changes
 	return s.fill(opts.Order)
 }
 
@@ -170,17 +181,40 @@ func (s *Simulator) add(pod *corev1.Pod) error {
 	if ended(pod) {
 		return nil
 	}
+	if pod.Spec.NodeName != "" && pod.Status.StartTime == nil {
+		pod = started(pod)
+	}
 	if err := s.podStore.Add(pod); err != nil {
 		return fmt.Errorf("adding Pod %s: %w", podName(pod), err)
 	}
 	if pod.Spec.NodeName == "" {
+		s.nominate(pod)
 		return nil
 	}
 	if err := s.sched.Cache.AddPod(klog.Logger{}, pod); err != nil {
 		return fmt.Errorf("adding Pod %s: %w", podName(pod), err)
 	}
 	s.bound[pod.UID] = pod
+	s.view.add(pod)
 	return nil
+}
+
+// started gives a Pod that has not been started yet a time for that, later than
+// all others: preemption would take this moment (GetPodStartTime in
+// pkg/scheduler/util/utils.go), and answer otherwise each time.
+func started(pod *corev1.Pod) *corev1.Pod {
+	later := metav1.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	copied := *pod
+	copied.Status.StartTime = &later
+	return &copied
+}
+
+// nominate keeps the room of a Pod that has pushed others out and waits for their
+// end: no Pod of a lower priority may take it meanwhile.
+func (s *Simulator) nominate(pod *corev1.Pod) {
+	if pod.Status.NominatedNodeName != "" && pod.DeletionTimestamp == nil {
+		s.sched.SchedulingQueue.Add(s.ctx, pod)
+	}
 }
 
 // Remove takes a Pod out of the cluster, as if it had been deleted and gone.
@@ -190,6 +224,7 @@ func (s *Simulator) Remove(pod *corev1.Pod) error {
 			return fmt.Errorf("removing Pod %s: %w", podName(pod), err)
 		}
 		delete(s.bound, pod.UID)
+		s.view.remove(known)
 	}
 	if err := s.podStore.Delete(pod); err != nil {
 		return fmt.Errorf("removing Pod %s: %w", podName(pod), err)
