@@ -38,6 +38,7 @@ const (
 	Defrag          Verb = "defrag"            // members, in that order, `by`: how long each takes (virtual)
 	Disarm          Verb = "disarm"            // takes nothing: all alarms
 	RaiseQuota      Verb = "raise-quota"       // members, `bytes`: restarted with a larger quota
+	Ambush          Verb = "ambush"            // members: one; it reaches one voter alone, and that one is restarted just after it has voted for it
 	ClockPause      Verb = "clock-pause"       // members, `by`: the process stands still that long
 	Wait            Verb = "wait"              // `by`: time passes
 	LoseNode        Verb = "lose-node"         // names of nodes, or each
@@ -62,7 +63,7 @@ func verbs() map[Verb]verbFacts {
 		MoveLeader: {both, nil, "one"}, ForceNewCluster: {both, nil, "some"}, Rebuild: {both, []string{"bump-revision"}, "one"},
 		Restore: {both, []string{"bump-revision"}, "one"}, Save: {both, nil, "one"},
 		Fill: {both, []string{"bytes"}, ""}, Compact: {both, nil, ""}, Defrag: {both, []string{"by"}, "some"}, Disarm: {both, nil, ""},
-		LoseNode: {nodes, nil, "nodes"}, LoseZone: {nodes, nil, "nodes"},
+		Ambush: {virtual, nil, "one"}, LoseNode: {nodes, nil, "nodes"}, LoseZone: {nodes, nil, "nodes"},
 		RaiseQuota: {both, []string{"bytes"}, "some"}, ClockPause: {both, []string{"by"}, "some"}, Wait: {both, []string{"by"}, ""},
 	}
 }

@@ -252,7 +252,7 @@ func (l *loader) invariants(node *yaml.Node) []Invariant {
 func AllInvariants() []Invariant {
 	return []Invariant{
 		OneLeaderPerTerm, LogMatching, LeaderCompleteness, CommittedAgree, CommitOnQuorum,
-		AckedWritesSurvive, AppliedMonotone, Linearizable,
+		AckedWritesSurvive, AppliedMonotone, StatesAgree, Linearizable,
 	}
 }
 

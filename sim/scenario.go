@@ -98,6 +98,17 @@ type Step struct {
 	line int
 }
 
+// LastAction is the index of the action that the step's expectation speaks of: the
+// last one that does more than wait; -1 when there is none.
+func (s Step) LastAction() int {
+	for i := len(s.Do) - 1; i >= 0; i-- {
+		if s.Do[i].Verb != Wait {
+			return i
+		}
+	}
+	return -1
+}
+
 // Measure says what is timed.
 type Measure struct {
 	From  string `json:"from,omitempty"`  // the step that breaks things; its start
@@ -123,5 +134,6 @@ const (
 	CommitOnQuorum     Invariant = "commit-on-quorum"     // what is committed stands on the disks of a majority
 	AckedWritesSurvive Invariant = "acked-writes-survive" // RPO 0 at every moment
 	AppliedMonotone    Invariant = "applied-monotone"     // no member's applied index goes back
+	StatesAgree        Invariant = "states-agree"         // members that have applied up to the same index have equal states
 	Linearizable       Invariant = "linearizable"         // judged at the end, by porcupine
 )

@@ -82,6 +82,7 @@ func (c *Cluster) doAll(ctx context.Context, a sim.Action) error {
 		for _, m := range c.members {
 			m.delay, m.drop = 0, 0
 		}
+		c.trap = trap{}
 		c.connections()
 		c.event(sim.Event{Kind: sim.EventLink, Text: "healed"})
 		return nil
@@ -155,6 +156,8 @@ func (c *Cluster) doOne(ctx context.Context, a sim.Action, m *member) error {
 		m.quota = a.Bytes
 		c.kill(m, true)
 		return c.start(m)
+	case sim.Ambush:
+		c.lay(m)
 	case sim.ClockPause:
 		m.paused = c.now + a.By.D()
 	default:
@@ -247,7 +250,10 @@ func (c *Cluster) loseDisk(m *member) error {
 	empty := newMachine()
 	d, err := newDisk(snapshotState{state: empty})
 	m.disk, m.state, m.refuses = d, empty, "member "+m.name+" has already been bootstrapped"
-	return err
+	if err != nil {
+		return err
+	}
+	return c.resumed(m)
 }
 
 // loseTail takes entries from the end of a log that were said to be synced.
@@ -256,6 +262,7 @@ func (c *Cluster) loseTail(m *member, entries int) error {
 		return err
 	}
 	last := m.disk.last()
+	c.note(m, Event{Kind: Truncated, Index: last})
 	m.disk.hard = newHard(m.disk.synced.GetTerm(), m.disk.synced.GetVote(), min(m.disk.synced.GetCommit(), last))
 	m.disk.synced, m.disk.backend = m.disk.hard, min(m.disk.backend, last)
 	return nil

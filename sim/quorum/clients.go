@@ -21,6 +21,7 @@ const (
 	textNoLeader  = "etcdserver: no leader"
 	textNotLeader = "etcdserver: not leader"
 	textNoSpace   = "etcdserver: mvcc: database space exceeded"
+	textCompacted = "etcdserver: mvcc: required revision has been compacted"
 	textLearner   = "etcdserver: rpc not supported for learner"
 	textUnhealthy = "etcdserver: unhealthy cluster"
 	textRefused   = "connection refused"
@@ -218,12 +219,17 @@ func (c *Cluster) answered(m *member, cmd command, ok bool) {
 	if cmd.id == 0 || r == nil || r.at != m || r.done {
 		return
 	}
-	if !ok {
+	switch {
+	case !ok && cmd.op == opCompact:
+		c.fail(r, textCompacted)
+		return
+	case !ok:
 		c.fail(r, textNoSpace)
 		return
 	}
 	if cmd.op == opPut {
 		c.acked.set(cmd.id)
+		c.note(m, Event{Kind: Acked, Write: cmd.id})
 	}
 	c.finishRequest(r, nil)
 }

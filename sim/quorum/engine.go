@@ -48,6 +48,7 @@ var _ sim.Engine = Engine{}
 type broken struct {
 	forge  func(c *Cluster, from *member, msg *pb.Message) // before a message is sent
 	forget int                                             // newest entries that a kill takes off a disk
+	kept   func(synced *pb.HardState) *pb.HardState        // what a kill leaves of vote and term
 }
 
 // Name implements sim.Engine.
@@ -65,18 +66,19 @@ type Cluster struct {
 	dirty   []*member // have something to do for work
 	leaving []*member // applied their own removal
 	broken  broken
+	trap    trap
 
 	links    [maxMembers][maxMembers]link
 	sessions [maxMembers][maxMembers]session
 	clusters int
 
-	histories []*history
-	applied   [maxMembers]uint64
-	checked   []sim.Invariant
-	states    map[uint64]snapshotState
-	handles   uint64
-	saved     *machine
-	seen      uint64 // newest revision before the last restore
+	checker  *Checker
+	lineages int
+	checked  []sim.Invariant
+	states   map[uint64]snapshotState
+	handles  uint64
+	saved    *machine
+	seen     uint64 // newest revision before the last restore
 
 	requests uint64
 	open     map[uint64]*request
@@ -108,7 +110,7 @@ func (e Engine) start(given sim.Given, seed uint64) (*Cluster, error) {
 	c := &Cluster{
 		given: given, rng: mathrand.New(mathrand.NewPCG(seed, 0x6c696665626f6174)), broken: e.broken, stopAt: 24 * time.Hour,
 		states: map[uint64]snapshotState{}, open: map[uint64]*request{}, clients: make([]client, 2*max(1, given.Load.Clients)),
-		checked: slices.Clone(given.Always), histories: []*history{newHistory()}, digest: mix(0, seed),
+		checked: slices.Clone(given.Always), checker: NewChecker(given.Always), digest: mix(0, seed),
 	}
 	c.ops = newOperations(slices.Contains(given.Always, sim.Linearizable))
 	base := newMachine()
@@ -130,6 +132,9 @@ func (e Engine) start(given sim.Given, seed uint64) (*Cluster, error) {
 		c.clients[i].home = i
 	}
 	for _, m := range c.members {
+		if err := c.resumed(m); err != nil {
+			return nil, err
+		}
 		if err := c.start(m); err != nil {
 			return nil, err
 		}

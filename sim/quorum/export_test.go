@@ -41,3 +41,29 @@ func VoteTwice() Engine {
 		c.push(event{at: c.now + c.given.Latency.D(), kind: eventMessage, member: uint32(from.id - 1), msg: forged})
 	}}}
 }
+
+// ForgetVote breaks a rule: a vote is not on the disk when its member dies.
+func ForgetVote() Engine {
+	return Engine{OwnProcess: true, broken: broken{kept: func(synced *pb.HardState) *pb.HardState {
+		return newHard(synced.GetTerm(), 0, synced.GetCommit())
+	}}}
+}
+
+// ForgetTerm breaks a rule: the newest term, and the vote in it, are not on the
+// disk when their member dies.
+func ForgetTerm() Engine {
+	return Engine{OwnProcess: true, broken: broken{kept: func(synced *pb.HardState) *pb.HardState {
+		return newHard(max(firstTerm, synced.GetTerm()-1), 0, synced.GetCommit())
+	}}}
+}
+
+// Remembered is how many hashes the checker holds.
+func (c *Checker) Remembered() (n int) {
+	for _, h := range c.histories {
+		n += len(h.log) + len(h.applied) + len(h.states)
+	}
+	for _, m := range c.members {
+		n += len(m.chain)
+	}
+	return n
+}

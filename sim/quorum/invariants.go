@@ -1,7 +1,6 @@
 package quorum
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -11,177 +10,74 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
-// history is what all members of one lineage have to agree on. A lineage is a
-// stretch in which raft promises anything: force-new-cluster, rebuild and
-// restore begin a new one on the member they are done to.
-//
-// Logs are compared by chained hashes: equal hashes at an index are equal logs
-// up to there, so each invariant costs one comparison per event.
-type history struct {
-	leaders map[uint64]uint64   // term: leader
-	log     map[position]uint64 // hash of the log up to an entry
-	floor   uint64              // positions below are forgotten
-	newest  uint64
-	commits []commit          // committed logs by the term that committed, ascending
-	applied map[uint64]uint64 // hash of the log at applied indexes
+// observe gives the checker an event of a member.
+func (c *Cluster) observe(m *member, e Event) error {
+	e.At, e.Member = c.now, m.name
+	return c.checker.Observe(e)
 }
 
-type position struct{ index, term uint64 }
-
-// commit is the longest prefix known to be committed in a term.
-type commit struct{ term, index, chain uint64 }
-
-// remembered is how many entries a history goes back: logs are no longer.
-const remembered = 3 * snapshotEvery
-
-func newHistory() *history {
-	return &history{leaders: map[uint64]uint64{}, log: map[position]uint64{}, applied: map[uint64]uint64{}}
+// note is observe for events that break nothing by themselves.
+func (c *Cluster) note(m *member, e Event) {
+	_ = c.observe(m, e) // such kinds give no error
 }
 
-func (c *Cluster) broke(name sim.Invariant, format string, args ...any) error {
-	if !slices.Contains(c.checked, name) {
+// checkLog tells what is new on a member's disk.
+func (c *Cluster) checkLog(m *member, entries []*pb.Entry) error {
+	e := Event{Kind: Appended}
+	for _, entry := range entries {
+		if chain, ok := m.disk.at(entry.GetIndex()); ok {
+			e.Entries = append(e.Entries, Entry{entry.GetIndex(), entry.GetTerm(), chain})
+		}
+	}
+	if len(e.Entries) == 0 {
 		return nil
 	}
-	return &sim.InvariantError{Name: name, At: c.now, Detail: fmt.Sprintf(format, args...)}
+	return c.observe(m, e)
 }
 
-// checkLog holds log-matching: entries with the same index and term are at the
-// end of the same log.
-func (c *Cluster) checkLog(m *member, entries []*pb.Entry) error {
-	h := c.histories[m.lineage]
-	for _, e := range entries {
-		at := position{e.GetIndex(), e.GetTerm()}
-		chain, ok := m.disk.at(at.index)
-		if !ok {
-			continue
-		}
-		if known, seen := h.log[at]; !seen {
-			h.log[at] = chain
-		} else if known != chain {
-			return c.broke(sim.LogMatching, "%s has another log up to index %d, term %d", m.name, at.index, at.term)
-		}
-		h.newest = max(h.newest, at.index)
-	}
-	h.forget()
-	return nil
-}
-
-// forget drops what no log holds any more.
-func (h *history) forget() {
-	if h.newest < h.floor+2*remembered {
-		return
-	}
-	h.floor = h.newest - remembered
-	for at := range h.log { // order does not matter: nothing is drawn or hashed
-		if at.index < h.floor {
-			delete(h.log, at)
-		}
-	}
-	for index := range h.applied {
-		if index < h.floor {
-			delete(h.applied, index)
-		}
-	}
-}
-
-// checkReady looks at a member after each thing it did: who leads, and what is
+// checkReady tells after each thing that a member did who leads, and what is
 // committed.
 func (c *Cluster) checkReady(m *member, rd *raft.Ready) error {
-	h := c.histories[m.lineage]
 	if rd.SoftState != nil && m.role == raft.StateLeader {
-		if err := c.checkLeader(h, m); err != nil {
+		if err := c.observe(m, Event{Kind: Led, Term: m.term}); err != nil {
 			return err
 		}
 	}
 	if m.role != raft.StateLeader || raft.IsEmptyHardState(rd.HardState) {
 		return nil
 	}
-	index := m.disk.hard.GetCommit()
-	chain, ok := m.disk.at(index)
-	if !ok {
-		return nil
+	e := Event{Kind: Committed, Term: m.term, Index: m.disk.hard.GetCommit()}
+	for _, id := range m.state.voters() {
+		e.Voters = append(e.Voters, c.members[id-1].name)
 	}
-	if err := c.checkQuorum(m, index, chain); err != nil {
-		return err
-	}
-	if n := len(h.commits); n > 0 && h.commits[n-1].term == m.term {
-		if index > h.commits[n-1].index {
-			h.commits[n-1].index, h.commits[n-1].chain = index, chain
-		}
-	} else if n == 0 || h.commits[n-1].term < m.term {
-		h.commits = append(h.commits[max(0, n-63):], commit{m.term, index, chain})
-	}
-	return nil
+	return c.observe(m, e)
 }
 
-// checkLeader holds one-leader-per-term and leader-completeness: a leader's log
-// holds all that was committed in earlier terms.
-func (c *Cluster) checkLeader(h *history, m *member) error {
-	if other, ok := h.leaders[m.term]; ok && other != m.id {
-		return c.broke(sim.OneLeaderPerTerm, "%s leads term %d, and so does %s", m.name, m.term, c.members[other-1].name)
-	}
-	h.leaders[m.term] = m.id
-	for _, committed := range h.commits {
-		if committed.term >= m.term || committed.index < m.disk.first {
-			continue
-		}
-		if chain, ok := m.disk.at(committed.index); !ok || chain != committed.chain {
-			return c.broke(sim.LeaderCompleteness, "%s leads term %d without what term %d committed up to index %d", m.name, m.term, committed.term, committed.index)
-		}
-	}
-	return nil
-}
-
-// checkAcked holds acked-writes-survive where a new leader applies its first
-// entry: all that was acknowledged before is applied then.
+// checkAcked tells where a new leader has applied its first entry: all that was
+// acknowledged before is applied then.
 func (c *Cluster) checkAcked(m *member, first *pb.Entry) error {
 	if m.role != raft.StateLeader || first.GetTerm() != m.term {
 		return nil
 	}
-	if lost, _ := c.lost(m.state); lost > 0 {
-		return c.broke(sim.AckedWritesSurvive, "%s leads term %d without %d acknowledged writes", m.name, m.term, lost)
-	}
-	return nil
+	return c.observe(m, Event{Kind: TookOver, Term: m.term, Writes: slices.Clone(m.state.writes)})
 }
 
-// checkQuorum holds commit-on-quorum: what a leader takes for committed is on
-// the disks of a majority of its configuration.
-func (c *Cluster) checkQuorum(m *member, index, chain uint64) error {
-	voters, have := 0, 0
-	for id, listed := range m.state.members {
-		if listed.learner {
-			continue
-		}
-		voters++
-		other := c.members[id-1].disk
-		if got, ok := other.at(index); (ok && got == chain) || index < other.first {
-			have++
-		}
-	}
-	if have < voters/2+1 {
-		return c.broke(sim.CommitOnQuorum, "%s took index %d for committed, and %d of %d voters hold it", m.name, index, have, voters)
-	}
-	return nil
+// checkApply tells that an entry is applied.
+func (c *Cluster) checkApply(m *member) error {
+	return c.observe(m, Event{Kind: Applied, Index: m.state.applied, Hash: m.state.digest()})
 }
 
-// checkApply holds committed-agree and applied-monotone.
-func (c *Cluster) checkApply(m *member, e *pb.Entry) error {
-	index := e.GetIndex()
-	if before := c.applied[m.id-1]; before > 0 && index != before+1 {
-		return c.broke(sim.AppliedMonotone, "%s applied index %d after %d", m.name, index, before)
+// resumed tells of a disk that was not written by appending: all of its log.
+func (c *Cluster) resumed(m *member) error {
+	chain, _ := m.disk.at(m.disk.first)
+	if err := c.observe(m, Event{Kind: Installed, Index: m.disk.first, Chain: chain}); err != nil {
+		return err
 	}
-	c.applied[m.id-1] = index
-	chain, ok := m.disk.at(index)
-	if !ok {
-		return nil
+	entries, err := m.disk.entries(m.disk.first+1, m.disk.last())
+	if err != nil {
+		return err
 	}
-	h := c.histories[m.lineage]
-	if known, seen := h.applied[index]; !seen {
-		h.applied[index] = chain
-	} else if known != chain {
-		return c.broke(sim.CommittedAgree, "%s applied another log up to index %d", m.name, index)
-	}
-	return nil
+	return c.checkLog(m, entries)
 }
 
 // guard turns a panic of raft into a broken invariant: raft panics when a log
@@ -198,9 +94,9 @@ func (c *Cluster) guard(err *error) {
 
 // parted begins a new lineage on m.
 func (c *Cluster) parted(m *member) {
-	c.histories = append(c.histories, newHistory())
-	m.lineage = len(c.histories) - 1
-	c.applied[m.id-1] = 0
+	c.lineages++
+	m.lineage = c.lineages
+	c.note(m, Event{Kind: Parted})
 }
 
 // fold folds an event into the hash of the run.

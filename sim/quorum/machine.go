@@ -37,15 +37,18 @@ const emptySize = 64 << 10
 type machine struct {
 	applied  uint64
 	revision uint64
-	hash     uint64                // over all puts in order
-	keys     [registers + 1]uint64 // the newest write of each key
-	writes   bitset                // every write ever applied
-	sizes    [registers + 1]int64  // of the newest value of each key: what a compaction leaves
-	used     int64                 // bytes of all revisions since the last compaction, and of those it left
-	size     int64                 // of the file: it grows only, until it is defragmented
-	noSpace  bool
-	members  map[uint64]listed
-	removed  map[uint64]bool
+	// compacted is the revision of the last compaction; a restore that bumps the
+	// revision marks all before it as compacted.
+	compacted uint64
+	hash      uint64                // over all puts in order
+	keys      [registers + 1]uint64 // the newest write of each key
+	writes    bitset                // every write ever applied
+	sizes     [registers + 1]int64  // of the newest value of each key: what a compaction leaves
+	used      int64                 // bytes of all revisions since the last compaction, and of those it left
+	size      int64                 // of the file: it grows only, until it is defragmented
+	noSpace   bool
+	members   map[uint64]listed
+	removed   map[uint64]bool
 }
 
 func newMachine() *machine {
@@ -100,7 +103,7 @@ func decodeCommand(data []byte) command {
 	return c
 }
 
-// apply carries out a committed command. Alarms are obeyed where the request
+// apply carries out a committed command; false is a refusal. Alarms are obeyed where the request
 // comes in and here: what was proposed before the alarm is refused after it
 // (apply/uber_applier.go, applierV3Capped).
 func (m *machine) apply(c command) (ok bool) {
@@ -121,10 +124,10 @@ func (m *machine) apply(c command) (ok bool) {
 	case opDisarm:
 		m.noSpace = false
 	case opCompact:
-		m.used = emptySize
-		for _, bytes := range m.sizes {
-			m.used += bytes
+		if m.revision <= m.compacted {
+			return false // mvcc/kvstore.go, updateCompactRev
 		}
+		m.compact()
 	case opPublish:
 		if member, ok := m.members[c.arg]; ok {
 			member.started = true
@@ -132,6 +135,29 @@ func (m *machine) apply(c command) (ok bool) {
 		}
 	}
 	return true
+}
+
+// digest is a hash over all that members agree on.
+func (m *machine) digest() uint64 {
+	h := mix(mix(mix(m.hash, m.revision), m.compacted), uint64(m.used))
+	if m.noSpace {
+		h = mix(h, 1)
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.members)) {
+		h = mix(h, id<<1)
+		if m.members[id].learner {
+			h = mix(h, 1)
+		}
+	}
+	return h | 1 // never 0
+}
+
+// compact drops all history: what is left is the newest value of each key.
+func (m *machine) compact() {
+	m.compacted, m.used = m.revision, emptySize
+	for _, bytes := range m.sizes {
+		m.used += bytes
+	}
 }
 
 // bitset is a set of small numbers, one bit each.

@@ -54,6 +54,9 @@ func (c *Cluster) start(m *member) error {
 		return err
 	}
 	m.state = state
+	if err := c.observe(m, Event{Kind: Restarted, Index: state.applied, Hash: state.digest()}); err != nil {
+		return err
+	}
 	m.state.size = max(m.disk.size, state.used)
 	if hard := m.disk.hard; hard.GetCommit() < state.applied { // the backend was ahead: etcd raises it, too
 		m.disk.hard = newHard(hard.GetTerm(), hard.GetVote(), state.applied)
@@ -144,7 +147,10 @@ func (c *Cluster) kill(m *member, orderly bool) {
 		c.hangUp(m)
 	}
 	m.disk.hard = m.disk.synced
-	c.applied[m.id-1] = 0 // what was not on the disk is applied again
+	if c.broken.kept != nil && !orderly {
+		m.disk.hard = c.broken.kept(m.disk.synced)
+		m.disk.synced = m.disk.hard
+	}
 	m.node, m.ready, m.backlog = nil, nil, nil
 	for _, r := range m.waiting {
 		c.fail(r, "etcdserver: server stopped")
@@ -275,19 +281,25 @@ func (c *Cluster) applyAll(m *member, entries []*pb.Entry) error {
 }
 
 func (c *Cluster) apply(m *member, e *pb.Entry) error {
-	if err := c.checkApply(m, e); err != nil {
-		return err
-	}
 	m.state.applied = e.GetIndex()
 	switch {
 	case e.GetType() == pb.EntryConfChange:
-		return c.applyConfChange(m, e)
+		if err := c.applyConfChange(m, e); err != nil {
+			return err
+		}
+		return c.checkApply(m)
 	case len(e.GetData()) == 0: // a new leader's first entry
+		if err := c.checkApply(m); err != nil {
+			return err
+		}
 		return c.checkAcked(m, e)
 	}
 	cmd := decodeCommand(e.GetData())
 	had := m.state.noSpace
 	ok := m.state.apply(cmd)
+	if err := c.checkApply(m); err != nil {
+		return err
+	}
 	m.disk.size = m.state.size
 	if cmd.op == opPublish && cmd.arg == m.id && cmd.bytes == uint64(m.gen) {
 		c.serveAll(m)

@@ -99,7 +99,10 @@ func (c *Cluster) deliver(to *member, msg *pb.Message) error {
 	}
 	// An error is a message that came too late for what this member is now.
 	_ = to.node.Step(msg)
-	return c.work(to)
+	if err := c.work(to); err != nil {
+		return err
+	}
+	return c.spring(from, to, msg)
 }
 
 // hangUp decides what still arrives of the messages that a killed member has

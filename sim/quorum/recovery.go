@@ -52,8 +52,12 @@ func (c *Cluster) forceNewCluster(m *member) error {
 			}
 		}
 	}
+	c.note(m, Event{Kind: Truncated, Index: commit})
 	c.parted(m)
 	if err := d.append(entries); err != nil {
+		return err
+	}
+	if err := c.checkLog(m, entries); err != nil {
 		return err
 	}
 	d.hard = &pb.HardState{Term: new(term), Vote: new(d.synced.GetVote()), Commit: new(index)}
@@ -93,6 +97,7 @@ func (c *Cluster) fresh(m *member, state *machine, bump bool) error {
 	}
 	if bump {
 		state.revision += revisionBump
+		state.compact() // etcdutl's --mark-compacted: etcd drops the history as it boots
 	}
 	state.members, state.removed = map[uint64]listed{m.id: {started: true}}, map[uint64]bool{}
 	state.noSpace = false
@@ -104,6 +109,9 @@ func (c *Cluster) fresh(m *member, state *machine, bump bool) error {
 	c.clusters++
 	m.disk, m.cluster, m.gone, m.refuses = d, c.clusters, false, ""
 	c.parted(m)
+	if err := c.resumed(m); err != nil {
+		return err
+	}
 	return c.start(m)
 }
 
@@ -114,9 +122,11 @@ func (c *Cluster) install(m *member, snap *pb.Snapshot) error {
 		return &sim.FatalError{Err: errNoState}
 	}
 	m.state = base.state.clone()
-	c.applied[m.id-1] = m.state.applied
 	m.disk.size = m.state.size
-	return m.disk.install(base)
+	if err := m.disk.install(base); err != nil {
+		return err
+	}
+	return c.observe(m, Event{Kind: Installed, Index: m.state.applied, Chain: base.chain, Hash: m.state.digest()})
 }
 
 func (c *Cluster) lostSnapshot(from *member, to uint64) {

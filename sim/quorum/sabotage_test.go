@@ -40,6 +40,8 @@ func TestSabotageIsCaughtAndShrunk(t *testing.T) {
 		"commit without quorum": quorum.CommitWithoutQuorum(),
 		"vote twice":            quorum.VoteTwice(),
 		"lose a synced write":   quorum.LoseSynced(),
+		"forget a vote":         quorum.ForgetVote(),
+		"forget a term":         quorum.ForgetTerm(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := uint64(1); ; seed++ {
