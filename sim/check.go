@@ -174,7 +174,7 @@ func (l *loader) checkMeasures(s *Scenario) {
 		}
 		for _, e := range step.Expect {
 			switch {
-			case e.Subject == OnAction && len(step.Do) == 0:
+			case e.Subject == OnAction && step.LastAction() < 0:
 				l.fail(e.line, "", "step %q expects something of its action, and has none", step.Name)
 			case e.Subject == OnObjects && s.Given.Backup == "":
 				l.fail(e.line, "add given: {backup: SRC}", "objects are expected, and the members start without a backup")
@@ -183,6 +183,7 @@ func (l *loader) checkMeasures(s *Scenario) {
 			}
 		}
 	}
+	l.checkWrites(s)
 	for _, e := range s.Steady {
 		switch e.Subject {
 		case OnAction, OnTerm, OnRevision:
@@ -193,10 +194,47 @@ func (l *loader) checkMeasures(s *Scenario) {
 			}
 		}
 	}
+	if slices.Contains(s.Always, AckedWritesSurvive) && !s.writes(len(s.Steps)) {
+		l.fail(0, "add given: {load: {writes: 20/s}}", "acked-writes-survive is judged on acknowledged writes, and nothing writes")
+	}
 	if s.Measure.RPO && s.Given.Load.Writes == 0 {
 		l.fail(0, "", "rpo counts acknowledged writes, and the load writes none")
 	}
 	if slices.Contains(s.Always, Linearizable) && (s.Given.Load.Reads == 0 || s.Given.Load.Writes == 0) {
 		l.fail(0, "add given: {load: {writes: 20/s, reads: 5/s}}", "linearizable is judged on reads and writes of the load, and it makes none")
 	}
+}
+
+// checkWrites refuses what is said of lost writes, and of equal hashes, where there
+// is nothing to lose and nothing to compare.
+func (l *loader) checkWrites(s *Scenario) {
+	voters := s.Given.Members
+	for i, step := range s.Steps {
+		for _, a := range step.Do {
+			if a.Verb == AddMember || a.Verb == AddLearner {
+				voters += len(a.Targets)
+			}
+		}
+		for _, e := range step.Expect {
+			switch {
+			case e.Subject == OnLost && !s.writes(i+1):
+				l.fail(e.line, "add given: {load: {writes: 20/s}}, or expect {write: ok} before", "step %q: lost counts acknowledged writes, and nothing has written by then", step.Name)
+			case e.Subject == OnHash && voters+s.Given.Learners < 2:
+				l.fail(e.line, "", "step %q: hash compares members, and there is one", step.Name)
+			}
+		}
+	}
+	for _, e := range s.Steady {
+		if e.Subject == OnHash && s.Given.Members < 2 {
+			l.fail(e.line, "", "hash compares members, and there is one")
+		}
+	}
+}
+
+// writes says whether anything is written in the first n steps: by the load, or by
+// an expectation.
+func (s *Scenario) writes(n int) bool {
+	writes := func(e Expectation) bool { return e.Subject == OnWrite && e.Value == "ok" }
+	return s.Given.Load.Writes > 0 || slices.ContainsFunc(s.Steady, writes) ||
+		slices.ContainsFunc(s.Steps[:n], func(step Step) bool { return slices.ContainsFunc(step.Expect, writes) })
 }

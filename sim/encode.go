@@ -118,7 +118,7 @@ func expectationsFlow(list []Expectation) string {
 	parts := make([]string, len(list))
 	for i, e := range list {
 		parts[i] = "{" + string(e.Subject) + ": " + flow(e.Value) + field(", is: ", e.Is, e.Is != "") + field(", with: ", e.With, e.With != "") +
-			field(", namespace: ", e.Namespace, e.Namespace != "") +
+			field(", namespace: ", e.Namespace, e.Namespace != "") + field(", serializable: ", e.Serializable, e.Serializable) +
 			field(", on: ", e.On, len(e.On) > 0) + field(", within: ", e.Within, e.Within > 0) + field(", for: ", e.For, e.For > 0) + "}"
 	}
 	return "[" + strings.Join(parts, ", ") + "]"

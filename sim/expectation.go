@@ -11,10 +11,10 @@ const (
 	OnTerm     Subject = "term"        // same, changed: against the start of the step
 	OnWrite    Subject = "write"       // ok, fails; `with` is the error's text
 	OnRead     Subject = "read"        // serializable, linearizable; `is` ok, fails; `with`
-	OnAction   Subject = "action"      // ok, fails; `with`: the step's last action
-	OnMembers  Subject = "members"     // how many voters and learners
-	OnVoters   Subject = "voters"      // how many
-	OnLearners Subject = "learners"    // how many
+	OnAction   Subject = "action"      // ok, fails; `with`: the step's last action but for waits
+	OnMembers  Subject = "members"     // how many voters and learners; `serializable`
+	OnVoters   Subject = "voters"      // how many; `serializable`
+	OnLearners Subject = "learners"    // how many; `serializable`
 	OnStatus   Subject = "status"      // an error of `endpoint status`, or ok
 	OnAlarms   Subject = "alarms"      // none, NOSPACE, CORRUPT
 	OnHash     Subject = "hash"        // equal: all running voters at the same revision
@@ -37,6 +37,9 @@ type Expectation struct {
 	With    string  `json:"with,omitempty"` // a part of the error's text
 	// Namespace is that of the Pods that are looked at, "" for all.
 	Namespace string `json:"namespace,omitempty"`
+	// Serializable asks one member for the list that it has, whatever the quorum
+	// knows; the default is linearizable, as of `etcdctl member list`.
+	Serializable bool `json:"serializable,omitempty"`
 	// On is the member that is asked; nil is any that runs, for a write all of
 	// them in turn.
 	On []Selector `json:"on,omitempty"`
@@ -57,6 +60,9 @@ func (e Expectation) String() string {
 	}
 	if e.With != "" {
 		text += " with " + quote(e.With)
+	}
+	if e.Serializable {
+		text += " serializable"
 	}
 	if e.Namespace != "" {
 		text += " in namespace " + e.Namespace

@@ -227,7 +227,7 @@ func (l *loader) expectation(node *yaml.Node) (Expectation, bool) {
 		subjects = append(subjects, string(s))
 	}
 	slices.Sort(subjects)
-	f := l.fields(node, "an expectation", append(subjects, "is", "with", "on", "within", "for", "namespace")...)
+	f := l.fields(node, "an expectation", append(subjects, "is", "with", "on", "within", "for", "namespace", "serializable")...)
 	e := Expectation{line: node.Line}
 	for _, word := range subjects {
 		if f[word] == nil {
@@ -251,7 +251,7 @@ func (l *loader) expectation(node *yaml.Node) (Expectation, bool) {
 	if f["on"] != nil {
 		e.On = l.selectors(f["on"])
 	}
-	e.Namespace = l.text(f["namespace"], "namespace")
+	e.Namespace, e.Serializable = l.text(f["namespace"], "namespace"), l.yes(f["serializable"], "serializable", false)
 	e.Within, e.For = l.duration(f["within"], "within", 0), l.duration(f["for"], "for", 0)
 	l.sensible(e, node.Line)
 	return e, true
@@ -264,6 +264,9 @@ func (l *loader) sensible(e Expectation, line int) {
 	}
 	if e.Is != "" && e.Subject != OnRead {
 		l.fail(line, "", "`is` belongs to a read")
+	}
+	if e.Serializable && e.Subject != OnMembers && e.Subject != OnVoters && e.Subject != OnLearners {
+		l.fail(line, "", "`serializable` belongs to members, voters and learners")
 	}
 	fails := e.Value == "fails" || e.Is == "fails"
 	if e.With != "" && !fails && e.Subject != OnStatus {

@@ -61,6 +61,9 @@ type Run struct {
 	Seed    uint64  `json:"seed"`
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason,omitempty"`
+	// Reasons are all deviations in the order in which they were seen; the first
+	// is Reason.
+	Reasons []string `json:"reasons,omitempty"`
 	// Cause is what a deviation was about, without what was seen and when: the
 	// step with its expectation, or the invariant. Runs with the same cause
 	// deviate the same way.
@@ -143,6 +146,10 @@ type Report struct {
 	Run Run `json:"run"`
 	// Replay is the command that repeats Run; "" where the engine cannot.
 	Replay string `json:"replay,omitempty"`
+	// Part is which shard of the seeds was run, nil for all of them.
+	Part *Part `json:"part,omitempty"`
+	// Search says that each seed had a random drill of its own.
+	Search *Search `json:"search,omitempty"`
 	// Shrunk is what is left of the drill's file when all is taken away without
 	// which Run deviates the same way; nil where nothing was shrunk.
 	Shrunk []byte `json:"-"`
@@ -153,31 +160,61 @@ func (v Verdict) severity() int {
 	return slices.Index([]Verdict{Met, Deviated, NotSteady, Aborted}, v)
 }
 
-// NewReport sums up runs, which may come in any order.
+// Part is a shard of a drill's seeds.
+type Part struct {
+	Shard int   `json:"shard"` // from 0
+	Of    int   `json:"of"`
+	Seeds Range `json:"seeds"` // of all shards together
+}
+
+// Search is a search with random drills.
+type Search struct {
+	Steps int   `json:"steps"` // faults in each drill
+	Seeds Range `json:"seeds"` // to be tried at most
+}
+
+// NewReport sums up runs, which may come in any order. Without any nothing was
+// judged.
 func NewReport(s *Scenario, engine EngineName, versions map[string]string, runs []Run) *Report {
-	r := &Report{Scenario: s, Engine: engine, Verdict: Met, Versions: versions}
+	r := &Report{Scenario: s, Engine: engine, Versions: versions}
 	runs = slices.Clone(runs)
 	slices.SortFunc(runs, func(a, b Run) int { return cmp.Compare(a.Seed, b.Seed) })
-	var rtos, leaderless []Duration
-	shown := -1
-	for i, run := range runs {
+	for _, run := range runs {
 		line := SeedResult{Seed: run.Seed, Verdict: run.Verdict, Reason: run.Reason, RPO: run.RPO, RPOUnknown: run.RPOUnknown, Digest: run.Digest}
 		if run.RTO != nil {
-			line.RTO = &run.RTO.Total
-			line.WithoutLeader = &run.RTO.WithoutLeader
-			rtos, leaderless = append(rtos, run.RTO.Total), append(leaderless, run.RTO.WithoutLeader)
+			line.RTO, line.WithoutLeader = &run.RTO.Total, &run.RTO.WithoutLeader
 		}
 		r.Seeds = append(r.Seeds, line)
+	}
+	if shown := r.sumUp(); shown >= 0 {
+		r.Run = runs[shown]
+	}
+	return r
+}
+
+// sumUp makes the report's own figures out of those of the seeds, and says which
+// of them is to be shown in full; -1 for none.
+func (r *Report) sumUp() (shown int) {
+	if len(r.Seeds) == 0 {
+		r.Verdict, r.Reason = Aborted, "no seed was run: nothing was judged"
+		return -1
+	}
+	var rtos, leaderless []Duration
+	r.Verdict = Met
+	for i, line := range r.Seeds {
+		if line.RTO != nil {
+			rtos = append(rtos, *line.RTO)
+		}
+		if line.WithoutLeader != nil {
+			leaderless = append(leaderless, *line.WithoutLeader)
+		}
 		r.RPO = r.RPO.with(line)
-		if run.Verdict != Met && (shown < 0 || run.Verdict.severity() > r.Verdict.severity()) {
-			r.Verdict, r.Reason, shown = run.Verdict, run.Reason, i
+		if line.Verdict.severity() > r.Verdict.severity() {
+			r.Verdict, r.Reason, shown = line.Verdict, line.Reason, i
 		}
 	}
-	if len(runs) > 0 {
-		r.Run = runs[max(0, shown)]
-	}
 	r.RTO, r.WithoutLeader = SpreadOf(rtos), SpreadOf(leaderless)
-	return r
+	return shown
 }
 
 // Failed are the seeds that were not met.

@@ -16,6 +16,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	p.line("")
 	if r.Reason != "" {
 		p.line("%s", r.Reason)
+		for _, more := range r.Run.Reasons[min(1, len(r.Run.Reasons)):] {
+			p.line("- %s", cell(more))
+		}
 		p.line("")
 	}
 	if s.Document != "" {
@@ -89,10 +92,19 @@ func (run *Run) markdown(p *printer) {
 	p.line("Writes: %d sent, %d acknowledged, %d refused or unanswered", run.Tally.Sent, run.Tally.Acknowledged, run.Tally.Failed)
 	if len(run.Checked) > 0 {
 		p.line("Invariants held to: %s", joined(run.Checked))
+	} else {
+		p.line("Invariants: NOT checked%s", because(len(run.Unchecked) == 0, ": the drill lists none under always"))
 	}
 	if len(run.Unchecked) > 0 {
 		p.line("Invariants that this engine cannot see, and that are NOT judged: %s", joined(run.Unchecked))
 	}
+}
+
+func because(is bool, why string) string {
+	if is {
+		return why
+	}
+	return ""
 }
 
 func joined(list []Invariant) string {

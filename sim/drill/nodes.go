@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,12 +36,19 @@ func onNodes(ctx context.Context, s *sim.Scenario, backup sim.NodeLoser) (sim.Ru
 		for _, e := range step.Expect {
 			check := lookAtPods(e, result.Losses, backup)
 			result.Checks = append(result.Checks, check)
-			if !check.Met && run.Verdict == sim.Met {
-				run.Verdict, run.Cause = sim.Deviated, fmt.Sprintf("step %q: %s", step.Name, check.Expected)
-				run.Reason = fmt.Sprintf("step %q: expected %s, observed %s", step.Name, check.Expected, check.Observed)
+			if check.Met {
+				continue
 			}
+			reason := fmt.Sprintf("step %q: expected %s, observed %s", step.Name, check.Expected, check.Observed)
+			if run.Verdict == sim.Met {
+				run.Verdict, run.Reason, run.Cause = sim.Deviated, reason, fmt.Sprintf("step %q: %s", step.Name, check.Expected)
+			}
+			run.Reasons = append(run.Reasons, reason)
 		}
 		run.Steps = append(run.Steps, result)
+	}
+	if !slices.ContainsFunc(run.Steps, func(s sim.StepResult) bool { return len(s.Checks) > 0 }) {
+		run.Verdict, run.Reason = sim.Aborted, "no step expects anything: nothing was judged"
 	}
 	return run, nil
 }
@@ -51,6 +59,11 @@ func lookAtPods(e sim.Expectation, losses []sim.NodeLoss, backup sim.NodeLoser) 
 	check := sim.Check{Expected: e.String()}
 	if e.Namespace != "" && backup.Pods(e.Namespace) == 0 {
 		check.Observed = fmt.Sprintf("no Pod of namespace %q in the backup", e.Namespace)
+		return check
+	}
+	// Nothing that had to move proves nothing.
+	if _, moved, _ := worstOf(losses, e.Namespace, func(p sim.PodFate) bool { return !p.Stays }); len(moved) == 0 {
+		check.Observed = "not checked: no Pod" + namespaced(e.Namespace) + " had to move" + afterEach(losses)
 		return check
 	}
 	var err error
@@ -89,16 +102,20 @@ func backWithin(e sim.Expectation, losses []sim.NodeLoss) (bool, string, error) 
 	if len(late) > 0 {
 		return false, fmt.Sprintf("%d not back after losing %s%s: %s", len(late), worst.Name, others, whyAll(late)), nil
 	}
-	slowest, moved := sim.Duration(0), 0
+	slowest := sim.Duration(0)
 	for _, loss := range losses {
 		for _, p := range podsIn(loss, e.Namespace, func(p sim.PodFate) bool { return p.Back != nil }) {
-			slowest, moved = max(slowest, *p.Back), moved+1
+			slowest = max(slowest, *p.Back)
 		}
 	}
-	if moved == 0 {
-		return true, "no Pod had to come back" + afterEach(losses), nil
-	}
 	return true, fmt.Sprintf("all back after %s at the latest%s", slowest.D().Round(time.Second), afterEach(losses)), nil
+}
+
+func namespaced(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf(" of namespace %q", name)
 }
 
 func afterEach(losses []sim.NodeLoss) string {

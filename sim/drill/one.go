@@ -129,10 +129,13 @@ func (r *runner) step(ctx context.Context, step sim.Step, begun time.Duration) e
 }
 
 // actions does what the step says. An action that is refused is a deviation
-// unless the step expects it.
+// unless it is the one that the step's expectation speaks of.
 func (r *runner) actions(ctx context.Context, step sim.Step, result *sim.StepResult) error {
-	expected := slices.ContainsFunc(step.Expect, func(e sim.Expectation) bool { return e.Subject == sim.OnAction })
-	for _, a := range step.Do {
+	spoken := -1
+	if slices.ContainsFunc(step.Expect, func(e sim.Expectation) bool { return e.Subject == sim.OnAction }) {
+		spoken = step.LastAction()
+	}
+	for i, a := range step.Do {
 		if a.Verb != sim.AddMember && a.Verb != sim.AddLearner {
 			var err error
 			members := r.cluster.Members()
@@ -144,16 +147,19 @@ func (r *runner) actions(ctx context.Context, step sim.Step, result *sim.StepRes
 			}
 		}
 		done := sim.Done{Action: a.String(), At: sim.Duration(r.cluster.Now())}
-		r.action = r.cluster.Do(ctx, a)
+		err := r.cluster.Do(ctx, a)
 		done.Took = sim.Duration(r.cluster.Now()) - done.At
-		if r.action != nil {
-			done.Error = r.action.Error()
+		if err != nil {
+			done.Error = err.Error()
 		}
 		result.Done = append(result.Done, done)
-		if serious(r.action) || errors.Is(r.action, sim.ErrUnsupported) {
-			return r.action
+		if serious(err) || errors.Is(err, sim.ErrUnsupported) {
+			return err
 		}
-		if r.action != nil && !expected {
+		switch {
+		case i == spoken:
+			r.action = err
+		case err != nil:
 			result.Checks = append(result.Checks, sim.Check{Expected: done.Action + " is done", Observed: done.Error, At: sim.Duration(r.cluster.Now())})
 		}
 		if r.cluster.Now() > r.scenario.Stop.D() {
@@ -182,12 +188,21 @@ func serious(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, errStopped)
 }
 
-// deviate keeps the first deviation as the reason.
+// deviate keeps the first deviation as the reason, and the others beside it.
 func (r *runner) deviate(where string, checks []sim.Check) {
-	if miss := missed(checks); miss != nil && r.run.Verdict == sim.Met {
-		r.run.Verdict, r.run.Reason = sim.Deviated, reasonOf(where, *miss)
-		r.run.Cause = where + ": " + miss.Expected
+	for _, c := range checks {
+		if !c.Met {
+			r.fail(where+": "+c.Expected, reasonOf(where, c))
+		}
 	}
+}
+
+// fail is a deviation. The first one gives the run its cause.
+func (r *runner) fail(cause, reason string) {
+	if r.run.Verdict == sim.Met {
+		r.run.Verdict, r.run.Reason, r.run.Cause = sim.Deviated, reason, cause
+	}
+	r.run.Reasons = append(r.run.Reasons, reason)
 }
 
 func missed(checks []sim.Check) *sim.Check {
@@ -210,6 +225,7 @@ func (r *runner) conclude(err error) {
 	case err == nil:
 	case errors.As(err, &broken):
 		r.run.Verdict, r.run.Reason, r.run.Cause = sim.Deviated, err.Error(), "invariant "+string(broken.Name)
+		r.run.Reasons = append([]string{err.Error()}, r.run.Reasons...) // it is what ended the run
 	default:
 		r.run.Verdict, r.run.Reason = sim.Aborted, err.Error()
 	}

@@ -32,6 +32,9 @@ type Options struct {
 	// Source is how the drill was named, for the command that repeats it; ""
 	// is the scenario's name.
 	Source string
+	// Shard is the part of the seeds to run, of a drill of the virtual engine; the
+	// zero value is all of them.
+	Shard Shard
 	// Shrink asks for Report.Shrunk where the virtual engine deviated. It costs
 	// some tens of runs.
 	Shrink bool
@@ -59,22 +62,22 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	if o.Seeds != nil {
 		seeds = *o.Seeds
 	}
-	var runs []sim.Run
+	if o.Shard.Of > 0 && engine != sim.Virtual {
+		return nil, fmt.Errorf("running %q: %w: it runs once on the %s engine", s.Name, ErrShard, engine)
+	}
+	if engine == sim.Virtual {
+		return onVirtual(ctx, s, data, seeds, o)
+	}
+	var run sim.Run
 	var err error
 	started := time.Now().UTC().Truncate(time.Second)
 	switch {
-	case engine == sim.Virtual:
-		runs, err = virtual(ctx, s, data, seeds, o)
 	case engine == sim.Nodes:
-		var run sim.Run
 		run, err = onNodes(ctx, s, o.Nodes)
-		runs = []sim.Run{run}
 	case o.Embedded == nil:
 		return nil, fmt.Errorf("running %q: this program has no embedded engine: %w", s.Name, ErrEngine)
 	default:
-		var run sim.Run
 		run, err = One(ctx, o.Embedded, s, seeds.First)
-		runs = []sim.Run{run}
 		if err == nil && o.Progress != nil {
 			o.Progress(1, 1, run)
 		}
@@ -82,14 +85,27 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 	if err != nil {
 		return nil, fmt.Errorf("running %q: %w", s.Name, err)
 	}
-	report := sim.NewReport(s, engine, versions(engine), runs)
+	report := sim.NewReport(s, engine, versions(engine), []sim.Run{run})
 	if engine == sim.Embedded {
 		report.Started = started
 	}
-	if engine == sim.Virtual {
-		report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", cmp.Or(o.Source, s.Name), report.Run.Seed)
+	return report, nil
+}
+
+// onVirtual runs a drill in virtual time, with all seeds or a shard of them.
+func onVirtual(ctx context.Context, s *sim.Scenario, data []byte, seeds sim.Range, o Options) (*sim.Report, error) {
+	mine, err := o.Shard.of(seeds)
+	if err != nil {
+		return nil, fmt.Errorf("running %q: %w", s.Name, err)
 	}
-	if engine == sim.Virtual && o.Shrink && report.Verdict == sim.Deviated {
+	runs, err := virtual(ctx, batch{seeds: mine, job: func(seed uint64) job { return job{Name: s.Name, Data: data, Seed: seed} }}, o)
+	if err != nil {
+		return nil, fmt.Errorf("running %q: %w", s.Name, err)
+	}
+	report := sim.NewReport(s, sim.Virtual, versions(sim.Virtual), runs)
+	report.Part = o.Shard.part(seeds)
+	report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", cmp.Or(o.Source, s.Name), report.Run.Seed)
+	if o.Shrink && report.Verdict == sim.Deviated {
 		report.Shrunk, err = shrunk(ctx, s, report.Run)
 	}
 	return report, err
@@ -122,60 +138,81 @@ func shrunk(ctx context.Context, s *sim.Scenario, run sim.Run) ([]byte, error) {
 	return append([]byte(head), sim.Encode(least)...), nil
 }
 
-// virtual spreads seeds over workers. Every run is kept without its timeline,
-// but for the first and those that were not met.
-func virtual(parent context.Context, s *sim.Scenario, data []byte, seeds sim.Range, o Options) ([]sim.Run, error) {
+// batch is what virtual spreads over workers.
+type batch struct {
+	seeds []uint64 // ascending
+	job   func(seed uint64) job
+	// until, unless nil, ends the batch at the first seed whose run it is true of:
+	// seeds above that one are not begun, and not kept.
+	until func(sim.Run) bool
+}
+
+// pool is a batch on its way.
+type pool struct {
+	batch
+	mu     sync.Mutex
+	next   int
+	last   int // no seed behind this one is of interest
+	runs   []sim.Run
+	broken error
+}
+
+// take is the next seed.
+func (p *pool) take(ctx context.Context) (uint64, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.broken != nil || ctx.Err() != nil || p.next > p.last {
+		return 0, false
+	}
+	p.next++
+	return p.seeds[p.next-1], true
+}
+
+// give keeps a run without its timeline, but for the first and those that were
+// not met.
+func (p *pool) give(run sim.Run, err error, o Options, cancel func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		if p.broken == nil {
+			p.broken = err
+			cancel()
+		}
+		return
+	}
+	if p.until != nil && p.until(run) {
+		p.last = min(p.last, slices.Index(p.seeds, run.Seed))
+	}
+	if run.Verdict == sim.Met && run.Seed != p.seeds[0] {
+		run = sim.Run{Seed: run.Seed, Verdict: run.Verdict, RTO: run.RTO, RPO: run.RPO, RPOUnknown: run.RPOUnknown, Digest: run.Digest}
+	}
+	p.runs = append(p.runs, run)
+	if o.Progress != nil {
+		o.Progress(len(p.runs), p.last+1, run)
+	}
+}
+
+// virtual spreads seeds over workers.
+func virtual(parent context.Context, todo batch, o Options) ([]sim.Run, error) {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
-	all := int(seeds.Last - seeds.First + 1)
 	workers := o.Workers
 	if workers < 1 {
 		workers = runtime.NumCPU()
 	}
-	var (
-		mu     sync.Mutex
-		next   = seeds.First
-		runs   []sim.Run
-		broken error
-		group  sync.WaitGroup
-	)
-	take := func() (uint64, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		if broken != nil || ctx.Err() != nil || int(next-seeds.First) >= all {
-			return 0, false
-		}
-		next++
-		return next - 1, true
-	}
-	give := func(run sim.Run, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil {
-			if broken == nil {
-				broken = err
-				cancel()
-			}
-			return
-		}
-		if run.Verdict == sim.Met && run.Seed != seeds.First {
-			run = sim.Run{Seed: run.Seed, Verdict: run.Verdict, RTO: run.RTO, RPO: run.RPO, RPOUnknown: run.RPOUnknown, Digest: run.Digest}
-		}
-		runs = append(runs, run)
-		if o.Progress != nil {
-			o.Progress(len(runs), all, run)
-		}
-	}
-	for range min(workers, all) {
+	p := &pool{batch: todo, last: len(todo.seeds) - 1}
+	var group sync.WaitGroup
+	for range min(workers, len(todo.seeds)) {
 		group.Go(func() {
 			w, err := startWorker(ctx)
 			if err != nil {
-				give(sim.Run{}, err)
+				p.give(sim.Run{}, err, o, cancel)
 				return
 			}
 			defer w.close()
-			for seed, ok := take(); ok; seed, ok = take() {
-				give(w.do(job{Name: s.Name, Data: data, Seed: seed}))
+			for seed, ok := p.take(ctx); ok; seed, ok = p.take(ctx) {
+				run, err := w.do(p.job(seed))
+				p.give(run, err, o, cancel)
 			}
 		})
 	}
@@ -183,7 +220,10 @@ func virtual(parent context.Context, s *sim.Scenario, data []byte, seeds sim.Ran
 	if parent.Err() != nil {
 		return nil, parent.Err()
 	}
-	return runs, broken
+	if p.broken != nil {
+		return nil, p.broken
+	}
+	return slices.DeleteFunc(p.runs, func(run sim.Run) bool { return run.Seed > p.seeds[p.last] }), nil
 }
 
 // versions are of the libraries whose behaviour a verdict is about.

@@ -116,36 +116,58 @@ func Random(seed uint64, steps int) *sim.Scenario {
 		Steady: []sim.Expectation{{Subject: sim.OnLeader, Value: "exactly-one", Within: sim.Duration(20 * time.Second)}},
 		Always: sim.AllInvariants(), Stop: sim.Duration(time.Hour),
 	}
-	for i := range steps {
-		s.Steps = append(s.Steps, sim.Step{
-			Name: fmt.Sprintf("fault %d", i+1), Wait: sim.Duration(time.Duration(rng.IntN(3000)) * time.Millisecond), Do: []sim.Action{fault(rng)},
-		})
-	}
-	s.Steps = append(s.Steps,
-		sim.Step{Name: "heal", Do: []sim.Action{{Verb: sim.Heal}}},
-		sim.Step{Name: "all run", Do: []sim.Action{{Verb: sim.Start, Targets: []sim.Selector{"all"}}}, Expect: []sim.Expectation{
-			{Subject: sim.OnLeader, Value: "exactly-one", Within: sim.Duration(30 * time.Second)},
-			{Subject: sim.OnHash, Value: "equal", Within: sim.Duration(60 * time.Second)},
-		}})
+	s.Steps = faults(rng, s.Given, steps)
 	return s
 }
 
-// fault is one that the cluster has to stand. Selectors always find somebody.
-func fault(rng *rand.Rand) sim.Action {
-	whom := []sim.Selector{sim.Selector(fmt.Sprintf("m%d", 1+rng.IntN(3)))}
-	switch rng.IntN(9) {
-	case 0, 1:
-		return sim.Action{Verb: sim.Kill, Targets: whom}
-	case 2, 3:
-		return sim.Action{Verb: sim.Start, Targets: whom}
-	case 4:
-		return sim.Action{Verb: sim.Isolate, Targets: whom}
-	case 5:
-		return sim.Action{Verb: sim.OneWay, Targets: whom}
-	case 6:
-		return sim.Action{Verb: sim.Drop, Targets: whom, Rate: 0.3}
-	case 7:
-		return sim.Action{Verb: sim.ClockPause, Targets: whom, By: sim.Duration(time.Duration(rng.IntN(4000)) * time.Millisecond)}
+// RandomOn makes up a drill of faults on the cluster of another drill: its given,
+// its steady state and its invariants stand.
+func RandomOn(on *sim.Scenario, seed uint64, steps int) *sim.Scenario {
+	s := &sim.Scenario{
+		Name: on.Name, Kind: sim.KindDrill, Title: fmt.Sprintf("%s: random faults, seed %d", on.Title, seed),
+		Engines: []sim.EngineName{sim.Virtual}, Seeds: sim.Range{First: seed, Last: seed},
+		Given: on.Given, Steady: on.Steady, Always: on.Always, Stop: sim.Duration(time.Hour),
 	}
-	return sim.Action{Verb: sim.Heal}
+	s.Steps = faults(rand.New(rand.NewPCG(seed, 0x72616e646f6d)), s.Given, steps)
+	return s
+}
+
+// faults are steps that the cluster has to stand, and its recovery from them.
+func faults(rng *rand.Rand, given sim.Given, n int) (steps []sim.Step) {
+	for i := range n {
+		steps = append(steps, sim.Step{
+			Name: fmt.Sprintf("fault %d", i+1), Wait: sim.Duration(time.Duration(rng.IntN(3000)) * time.Millisecond), Do: fault(rng, given.Members),
+		})
+	}
+	well := []sim.Expectation{{Subject: sim.OnLeader, Value: "exactly-one", Within: sim.Duration(30 * time.Second)}}
+	if given.Members > 1 {
+		well = append(well, sim.Expectation{Subject: sim.OnHash, Value: "equal", Within: sim.Duration(60 * time.Second)})
+	}
+	return append(steps,
+		sim.Step{Name: "heal", Do: []sim.Action{{Verb: sim.Heal}}},
+		sim.Step{Name: "all run", Do: []sim.Action{{Verb: sim.Start, Targets: []sim.Selector{"all"}}}, Expect: well})
+}
+
+// fault is one that the cluster has to stand. Selectors always find somebody.
+func fault(rng *rand.Rand, members int) []sim.Action {
+	whom := []sim.Selector{sim.Selector(fmt.Sprintf("m%d", 1+rng.IntN(min(3, members))))}
+	one := func(a sim.Action) []sim.Action { return []sim.Action{a} }
+	switch rng.IntN(10) {
+	case 0, 1:
+		return one(sim.Action{Verb: sim.Kill, Targets: whom})
+	case 2, 3:
+		return one(sim.Action{Verb: sim.Start, Targets: whom})
+	case 4:
+		return one(sim.Action{Verb: sim.Isolate, Targets: whom})
+	case 5:
+		return one(sim.Action{Verb: sim.OneWay, Targets: whom})
+	case 6:
+		return one(sim.Action{Verb: sim.Drop, Targets: whom, Rate: 0.3})
+	case 7:
+		return one(sim.Action{Verb: sim.ClockPause, Targets: whom, By: sim.Duration(time.Duration(rng.IntN(4000)) * time.Millisecond)})
+	case 8: // an election in which somebody dies between its vote and the next term
+		all := []sim.Selector{"all"}
+		return []sim.Action{{Verb: sim.Heal}, {Verb: sim.Kill, Targets: all}, {Verb: sim.Start, Targets: all}, {Verb: sim.Ambush, Targets: whom}, {Verb: sim.Wait, By: sim.Duration(3 * time.Second)}}
+	}
+	return one(sim.Action{Verb: sim.Heal})
 }

@@ -26,14 +26,14 @@ func (r *runner) summary(ctx context.Context) {
 	}
 	r.loss()
 	if o := run.Objects; o != nil && slices.Contains(s.Always, sim.AckedWritesSurvive) && len(o.Lost) > 0 {
-		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("%d objects of the backup are gone, of them %s", len(o.Lost), o.Lost[0]))
+		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("invariant acked-writes-survive: %d objects of the backup are gone, of them %s", len(o.Lost), o.Lost[0]))
 	}
 	if s.Measure.From == "" {
 		return
 	}
 	run.RTO = rto(s, run)
 	if limit := s.Expect.RTO; limit != nil && run.RTO.Total > *limit {
-		r.fail("rto", fmt.Sprintf("it took %s, and may take %s", run.RTO.Total, limit))
+		r.fail("rto", fmt.Sprintf("rto: it took %s, and may take %s", run.RTO.Total, limit))
 	}
 }
 
@@ -48,13 +48,13 @@ func (r *runner) loss() {
 	}
 	switch limit := s.Expect.RPO; {
 	case limit != nil && run.RPOUnknown:
-		r.fail("rpo", fmt.Sprintf("%s, and at most %d may be", sim.LossUnknown, *limit))
+		r.fail("rpo", fmt.Sprintf("rpo: %s, and at most %d may be", sim.LossUnknown, *limit))
 	case limit != nil && lost > *limit:
-		r.fail("rpo", fmt.Sprintf("%d acknowledged writes are lost, and at most %d may be", lost, *limit))
+		r.fail("rpo", fmt.Sprintf("rpo: %d acknowledged writes are lost, and at most %d may be", lost, *limit))
 	case survive && !run.Tally.LostKnown:
-		r.fail(string(sim.AckedWritesSurvive), sim.LossUnknown)
+		r.fail(string(sim.AckedWritesSurvive), string(sim.AckedWritesSurvive)+": "+sim.LossUnknown)
 	case survive && lost > 0:
-		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("%d acknowledged writes are lost", lost))
+		r.fail("invariant "+string(sim.AckedWritesSurvive), fmt.Sprintf("invariant acked-writes-survive: %d acknowledged writes are lost", lost))
 	}
 }
 
@@ -66,12 +66,6 @@ func (r *runner) objects(ctx context.Context) {
 	if ok && r.scenario.Given.Snapshot != "" {
 		loss := backup.ObjectLoss(ctx)
 		r.run.Objects = &loss
-	}
-}
-
-func (r *runner) fail(cause, detail string) {
-	if r.run.Verdict == sim.Met {
-		r.run.Verdict, r.run.Reason, r.run.Cause = sim.Deviated, cause+": "+detail, cause
 	}
 }
 

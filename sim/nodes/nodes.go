@@ -56,17 +56,17 @@ func (c *Cluster) Lose(ctx context.Context, a sim.Action) ([]sim.NodeLoss, error
 	if err != nil {
 		return nil, err
 	}
-	var losses []sim.NodeLoss
-	for _, target := range targets {
-		loss, err := scheduler.Lose(ctx, c.Objects, c.Options, target.Name, target.Nodes)
+	played, err := scheduler.LoseEach(ctx, c.Objects, c.Options, targets, nil)
+	if err != nil {
+		return nil, err
+	}
+	losses := make([]sim.NodeLoss, len(played))
+	for i, loss := range played {
+		forecast, err := c.Tuning.Forecast(nodeloss.Cluster(c.Objects), nodeloss.Power, loss.Nodes, loss.Places())
 		if err != nil {
 			return nil, err
 		}
-		forecast, err := c.Tuning.Forecast(nodeloss.Cluster(c.Objects), nodeloss.Power, target.Nodes, loss.Places())
-		if err != nil {
-			return nil, err
-		}
-		losses = append(losses, sim.NodeLoss{Name: loss.Name, Nodes: loss.Nodes, Pods: fates(loss, forecast)})
+		losses[i] = sim.NodeLoss{Name: loss.Name, Nodes: loss.Nodes, Pods: fates(loss, forecast)}
 	}
 	return losses, nil
 }
@@ -122,6 +122,9 @@ func fates(loss *scheduler.Loss, forecast *nodeloss.Report) []sim.PodFate {
 		}
 		if p.Pending {
 			p.Why = "stays Pending: " + lost.Reason()
+		}
+		if lost.Data != "" && !p.Stays {
+			p.Why = strings.TrimPrefix(p.Why+"; "+lost.Data, "; ")
 		}
 		out = append(out, p)
 	}

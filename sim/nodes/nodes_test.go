@@ -93,7 +93,8 @@ func TestBackWithin(t *testing.T) {
 	require.InDelta(t, 6, latest(c, 1).Minutes(), 0.5, "about six minutes")
 
 	r := judge(t, c, "  - {do: {lose-node: n3}, expect: [{back-within: 1s, namespace: shop}]}\n")
-	require.Equal(t, "no Pod had to come back after losing node n3", r.Run.Steps[0].Checks[0].Observed)
+	require.Equal(t, sim.Deviated, r.Verdict, "nothing that had to move is no pass")
+	require.Equal(t, `not checked: no Pod of namespace "shop" had to move after losing node n3`, r.Run.Steps[0].Checks[0].Observed)
 	r = judge(t, c, "  - {do: {lose-node: each}, expect: [{back-within: 1s, namespace: shoop}]}\n")
 	require.Equal(t, sim.Deviated, r.Verdict, "a namespace that does not exist is no pass")
 }
@@ -158,6 +159,7 @@ func TestNothingToLose(t *testing.T) {
 		require.Equal(t, sim.Aborted, r.Verdict)
 		require.Contains(t, r.Reason, want)
 	}
+	require.Contains(t, judge(t, c, "  - {do: {lose-node: each}, expect: [{pending: 0}]}\n").Reason, "no Pod has a node")
 	c.Objects.Nodes = nil
 	require.Contains(t, judge(t, c, "  - {do: {lose-node: each}}\n").Reason, "no nodes")
 }
