@@ -31,6 +31,7 @@ const (
 	Installed Kind = "install"   // a snapshot is all that the disk holds, up to Index with Chain; Hash
 	Truncated Kind = "truncate"  // the log ends at Index now
 	Parted    Kind = "part"      // a new lineage begins here: force-new-cluster, rebuild, restore
+	Joined    Kind = "join"      // a new member, of the lineage of Of
 	Restarted Kind = "restart"   // it applies again from Index on, where its state has Hash
 	Led       Kind = "lead"      // it leads Term
 	Committed Kind = "commit"    // as leader of Term it takes all up to Index for committed; Voters
@@ -51,6 +52,7 @@ type Event struct {
 	Hash               uint64
 	Write              uint64
 	Writes             []uint64 // bit set of all writes in the member's state
+	Of                 string
 }
 
 // Entry is one of a log. Chain is the hash of the log up to it.
@@ -115,6 +117,10 @@ func (c *Checker) Observe(e Event) error {
 	case Parted:
 		c.histories = append(c.histories, newHistory())
 		m.lineage, m.applied = len(c.histories)-1, 0
+	case Joined:
+		if of := c.members[e.Of]; of != nil {
+			m.lineage = of.lineage
+		}
 	case Restarted:
 		m.applied = 0
 		return c.state(m, e)

@@ -58,6 +58,8 @@ func set(e *quorum.Event, field string) (err error) {
 		e.Hash = hash(value)
 	case "write":
 		e.Write = number(value)
+	case "of":
+		e.Of = value
 	case "voters":
 		e.Voters = strings.Split(value, ",")
 	case "writes":

@@ -277,6 +277,7 @@ func (c *Cluster) add(ctx context.Context, name string, learner bool) error {
 	}
 	joining := &member{id: uint64(len(c.members) + 1), name: name, cluster: m.cluster, lineage: m.lineage, disk: d, state: empty, sync: c.given.Sync.D(), quota: c.quota()}
 	c.members = append(c.members, joining)
+	c.note(joining, Event{Kind: Joined, Of: m.name})
 	kind := pb.ConfChangeAddNode
 	if learner {
 		kind = pb.ConfChangeAddLearnerNode
