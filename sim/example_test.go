@@ -16,5 +16,5 @@ steady: [{leader: exactly-one}]
 steps: [{name: a, expect: [{hash: equal}]}]
 `))
 	fmt.Println(err)
-	// Output: drill.yaml:7: step "a": hash compares members, and there is one
+	// Output: reading drill "drill.yaml": line 7: step "a": hash compares members, and there is one
 }

@@ -14,6 +14,6 @@ func ExampleTuning_Detection() {
 	found = tuning.WithGrace(20 * time.Second).Detection(nodeloss.Power)
 	fmt.Println(nodeloss.SpanText(&found))
 	// Output:
-	// 48 s (40 s to 55 s)
-	// 18 s (10 s to 25 s)
+	// 48 s (40 s to 1 min 1 s)
+	// 18 s (9.6 s to 31 s)
 }
