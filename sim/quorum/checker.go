@@ -172,7 +172,7 @@ func (c *Checker) appended(m *observed, e Event) error {
 		h.newest = max(h.newest, at.index)
 	}
 	h.forget()
-	if extra := len(m.chain) - 2*remembered; extra > 0 {
+	if extra := len(m.chain) - remembered; extra > remembered { // in large steps: each copies what is left
 		m.first, m.chain = m.first+uint64(extra), slices.Clone(m.chain[extra:])
 	}
 	return nil
