@@ -29,6 +29,8 @@ type ExtractOptions struct {
 	Profile  registry.Profile // "" is registry.Recreate
 	Engine   Engine           // "" is Direct
 	Stream   bool             // for one YAML stream, not a folder: no file names are needed
+
+	KeepNodePorts bool // node ports of Services as they were, allocated ones as well
 }
 
 // Extraction is what was found and what cleaning made of it. Its Plan goes to
@@ -64,7 +66,7 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	}
 	plan, err := registry.Clean(selected.Objects, registry.CleanOptions{
 		Profile: cmp.Or(opts.Profile, registry.Recreate), Convert: printer.NewConverter(selected.Resources).Servable,
-		Stream: opts.Stream, Beside: selected.Beside,
+		Stream: opts.Stream, Beside: selected.Beside, KeepNodePorts: opts.KeepNodePorts,
 	})
 	if err != nil {
 		return nil, err

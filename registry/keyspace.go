@@ -125,6 +125,15 @@ func ownerOf(prefix string) string {
 	return ""
 }
 
+// checkPrefix is the Check of a keyspace in which nothing was found.
+func (r *Registry) checkPrefix(ctx context.Context) error {
+	space, err := r.Keyspace(ctx)
+	if err != nil {
+		return err
+	}
+	return space.Check()
+}
+
 // Best is the prefix under which most objects stand elsewhere, "" when there
 // are none.
 func (k *Keyspace) Best() string {
@@ -146,6 +155,14 @@ func (k *Keyspace) Check() error {
 	return &PrefixError{Keyspace: *k}
 }
 
+// counted is a number with its word: 1 key, 2 keys.
+func counted(n int64, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
+}
+
 // PrefixError says that no object stands under the prefix that was looked under.
 type PrefixError struct{ Keyspace Keyspace }
 
@@ -161,17 +178,21 @@ func (e *PrefixError) Error() string {
 			seen = append(seen, fmt.Sprintf("and %d more prefixes", len(k.Elsewhere)-most))
 			break
 		}
-		text := fmt.Sprintf("%d keys under %q", n.Keys, n.Prefix)
+		text := fmt.Sprintf("%s under %q", counted(n.Keys, "key"), n.Prefix)
 		switch {
 		case n.Owner != "" && n.Objects == 0:
 			text += " (" + n.Owner + ")"
 		case n.Objects > 0:
-			text += fmt.Sprintf(" (%d Kubernetes objects)", n.Objects)
+			text += fmt.Sprintf(" (%s)", counted(n.Objects, "Kubernetes object"))
 		}
 		seen = append(seen, text)
 	}
 	if len(seen) == 0 { // what is there are allocations and leases of API servers
-		seen = append(seen, fmt.Sprintf("%d keys of API servers and no object", k.Keys))
+		seen = append(seen, counted(k.Keys, "key")+" of API servers and no object")
 	}
-	return fmt.Sprintf("no Kubernetes object stands under %q; the database holds %s", k.Prefix, strings.Join(seen, ", "))
+	text := fmt.Sprintf("no Kubernetes object stands under %q; the database holds %s", k.Prefix, strings.Join(seen, ", "))
+	if best := k.Best(); best != "" {
+		text += fmt.Sprintf(": give --etcd-prefix %q", best)
+	}
+	return text
 }

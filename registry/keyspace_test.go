@@ -46,27 +46,27 @@ func TestKeyspaceNamesWhereObjectsStand(t *testing.T) {
 		"under another prefix": {
 			keys: keysOf{"/kubernetes.io/pods/shop/web": object, "/kubernetes.io/secrets/shop/pw": locked, "/openshift.io/routes/shop/r": object},
 			want: `no Kubernetes object stands under "/registry"; the database holds 2 keys under "/kubernetes.io" (2 Kubernetes objects), ` +
-				`1 keys under "/openshift.io" (1 Kubernetes objects)`,
+				`1 key under "/openshift.io" (1 Kubernetes object): give --etcd-prefix "/kubernetes.io"`,
 			best: "/kubernetes.io",
 		},
 		"a prefix of two segments": {
 			keys: keysOf{"/clusters/a/pods/shop/web": object, "/clusters/a/services/specs/shop/web": object},
-			want: `no Kubernetes object stands under "/registry"; the database holds 2 keys under "/clusters/a" (2 Kubernetes objects)`,
+			want: `no Kubernetes object stands under "/registry"; the database holds 2 keys under "/clusters/a" (2 Kubernetes objects): give --etcd-prefix "/clusters/a"`,
 			best: "/clusters/a",
 		},
 		"a mistyped prefix": {
 			keys: keysOf{"/registry/pods/shop/web": object}, prefix: "/regsitry",
-			want: `no Kubernetes object stands under "/regsitry"; the database holds 1 keys under "/registry" (1 Kubernetes objects)`,
+			want: `no Kubernetes object stands under "/regsitry"; the database holds 1 key under "/registry" (1 Kubernetes object): give --etcd-prefix "/registry"`,
 			best: "/registry",
 		},
 		"other programs' keys": {
 			keys: keysOf{"cilium/state/id": "1", "/bootstrap/abc": "2", "lonely": "3"},
-			want: `no Kubernetes object stands under "/registry"; the database holds 1 keys under "", ` +
-				`1 keys under "/bootstrap" (k3s or rke2: the cluster's keys, encrypted by the server's token), 1 keys under "cilium" (Cilium)`,
+			want: `no Kubernetes object stands under "/registry"; the database holds 1 key under "", ` +
+				`1 key under "/bootstrap" (k3s or rke2: the cluster's keys, encrypted by the server's token), 1 key under "cilium" (Cilium)`,
 		},
 		"leases of API servers": {
 			keys: keysOf{"/registry/masterleases/10.0.0.1": object},
-			want: `no Kubernetes object stands under "/registry"; the database holds 1 keys of API servers and no object`,
+			want: `no Kubernetes object stands under "/registry"; the database holds 1 key of API servers and no object`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,6 +83,10 @@ func TestKeyspaceNamesWhereObjectsStand(t *testing.T) {
 			var prefix *registry.PrefixError
 			require.True(t, errors.As(err, &prefix))
 			require.EqualError(t, err, c.want)
+			_, err = registry.New(c.keys, registry.Options{Prefix: c.prefix}).Select(t.Context(), registry.Selection{Namespaces: []string{"shop"}})
+			require.ErrorAs(t, err, &prefix, "extract")
+			_, err = registry.New(c.keys, registry.Options{Prefix: c.prefix}).List(t.Context(), registry.Query{Words: "pods"})
+			require.ErrorAs(t, err, &prefix, "get")
 		})
 	}
 }

@@ -59,7 +59,8 @@ var leaseResource = schema.GroupResource{Group: "coordination.k8s.io", Resource:
 
 // List finds what q asks for, in one pass over the keyspace where the kinds
 // are built-in and in two where only the backup's definitions say what a word
-// means. An unknown word is an *UnknownResourceError.
+// means. An unknown word is an *UnknownResourceError, a keyspace without objects
+// under the prefix a *PrefixError.
 func (r *Registry) List(ctx context.Context, q Query) (*Listing, error) {
 	l := &Listing{registry: r, query: q}
 	// A guess from the built-in kinds saves the second pass in nearly all cases.
@@ -68,12 +69,14 @@ func (r *Registry) List(ctx context.Context, q Query) (*Listing, error) {
 		guess = resourceSet(kinds)
 	}
 	var customs []CustomResource
+	seen := false
 	for e, err := range r.Entries(ctx, func(k Key) bool {
 		return IsDefinition(k) || k.GroupResource() == leaseResource || guess[k.GroupResource()] && l.wants(k)
 	}) {
 		if err != nil {
 			return nil, err
 		}
+		seen = true
 		if gr := e.Key.GroupResource(); guess[gr] && l.wants(e.Key) {
 			l.add(e)
 		}
@@ -87,6 +90,11 @@ func (r *Registry) List(ctx context.Context, q Query) (*Listing, error) {
 			t := tally{registry: r, survey: Survey{Newest: l.Newest}}
 			t.open(r.Decode(ctx, e))
 			l.Newest = t.survey.Newest
+		}
+	}
+	if !seen {
+		if err := r.checkPrefix(ctx); err != nil {
+			return nil, err
 		}
 	}
 	l.Resources = NewResources(customs)

@@ -18,8 +18,13 @@ type ExtractReport struct {
 	Profile    Profile        `json:"profile"`
 	Summary    ReportSummary  `json:"summary"`
 	Objects    []ReportObject `json:"objects"` // in the order of creation
-	LeftOut    []ReportLeft   `json:"leftOut"`
-	Rules      []ReportRule   `json:"rules"` // those that were at work
+
+	// NodeCommands are kubectl commands that give Nodes, which register themselves,
+	// back what a person set on them.
+	NodeCommands []string `json:"nodeCommands"`
+
+	LeftOut []ReportLeft `json:"leftOut"`
+	Rules   []ReportRule `json:"rules"` // those that were at work
 }
 
 // ReportSource is where the objects come from.
@@ -79,7 +84,11 @@ type ReportRule struct {
 func NewReport(plan *Plan, source ReportSource) *ExtractReport {
 	r := &ExtractReport{
 		APIVersion: "lifeboat/v1", Kind: "ExtractReport", Source: source, Profile: plan.Profile,
-		Objects: []ReportObject{}, LeftOut: []ReportLeft{}, Rules: []ReportRule{},
+		Objects: []ReportObject{}, LeftOut: []ReportLeft{}, Rules: []ReportRule{}, NodeCommands: []string{},
+	}
+	// A Node that was read once can be read again; what cannot is among the problems.
+	if commands, err := plan.NodeCommands(); err == nil {
+		r.NodeCommands = append(r.NodeCommands, commands...)
 	}
 	used := map[string]bool{}
 	for _, m := range plan.Manifests {
@@ -140,13 +149,15 @@ type Severity string
 // The severities.
 const (
 	Info    Severity = "info"
+	Detail  Severity = "detail"  // of use to who wants to know why; the report has it as well
 	Warning Severity = "warning" // the manifest is there; something about it has to be known
 	Missing Severity = "missing" // asked for, and not there or not whole
 )
 
-// Summary is what an operator has to know about the plan: what was written,
-// what was left out by which rule, each object that was being deleted, each
-// note, and each object that is missing.
+// Summary is what an operator has to know about the plan: one line of what was
+// written, the rules that left something out, what was being deleted, the
+// notes, and each object that is missing. The same note about several objects
+// is one line.
 func (p *Plan) Summary() []SummaryLine {
 	byRule, missing, fields := map[string]int{}, p.Missing(), 0
 	for _, l := range p.LeftOut {
@@ -164,23 +175,58 @@ func (p *Plan) Summary() []SummaryLine {
 		why[r.ID] = r.Why
 	}
 	for _, id := range slices.Sorted(maps.Keys(byRule)) {
-		lines = append(lines, SummaryLine{Info, fmt.Sprintf("left out by rule %s: %d (%s)", id, byRule[id], why[id])})
+		lines = append(lines, SummaryLine{Detail, fmt.Sprintf("left out by rule %s: %d (%s)", id, byRule[id], why[id])})
 	}
+	var warnings grouped
 	for _, l := range p.LeftOut {
 		if l.Rule == beingDeleted {
-			lines = append(lines, SummaryLine{Warning, fmt.Sprintf("%s: %s", quoted(l.Object), l.Reason)})
+			warnings.add(l.Reason, l.Object)
 		}
 	}
 	for _, m := range p.Manifests {
 		for _, note := range m.Notes {
-			lines = append(lines, SummaryLine{Warning, fmt.Sprintf("%s: %s", quoted(m.Object), note)})
+			warnings.add(note, m.Object)
 		}
+	}
+	lines = append(lines, warnings.lines()...)
+	for _, m := range p.Manifests {
 		for _, problem := range m.Object.Problems {
 			lines = append(lines, SummaryLine{Missing, fmt.Sprintf("%s: %s", quoted(m.Object), problem)})
 		}
 	}
 	for _, l := range missing {
 		lines = append(lines, SummaryLine{Missing, fmt.Sprintf("%s: left out: %s", quoted(l.Object), l.Reason)})
+	}
+	return lines
+}
+
+// grouped are texts with the objects that they are about, in the order in
+// which they were first said.
+type grouped struct {
+	texts []string
+	about map[string][]string
+}
+
+func (g *grouped) add(text string, o *Object) {
+	if g.about == nil {
+		g.about = map[string][]string{}
+	}
+	if _, said := g.about[text]; !said {
+		g.texts = append(g.texts, text)
+	}
+	g.about[text] = append(g.about[text], quoted(o))
+}
+
+func (g *grouped) lines() []SummaryLine {
+	const most = 3
+	lines := make([]SummaryLine, 0, len(g.texts))
+	for _, text := range g.texts {
+		names := g.about[text]
+		who := strings.Join(names[:min(most, len(names))], ", ")
+		if more := len(names) - most; more > 0 {
+			who += fmt.Sprintf(" and %d more", more)
+		}
+		lines = append(lines, SummaryLine{Warning, who + ": " + text})
 	}
 	return lines
 }

@@ -65,7 +65,8 @@ var (
 
 // Select finds what sel asks for in one pass over the keyspace. A namespace
 // that is not there is a *NamespaceError, an unknown kind an
-// *UnknownResourceError.
+// *UnknownResourceError, a keyspace without objects under the prefix a
+// *PrefixError.
 func (r *Registry) Select(ctx context.Context, sel Selection) (*Selected, error) {
 	s := selector{Selection: sel, namespaces: map[string]bool{}, found: map[string]bool{}, otherLabels: map[*Object]bool{}}
 	for _, ns := range sel.Namespaces {
@@ -81,6 +82,11 @@ func (r *Registry) Select(ctx context.Context, sel Selection) (*Selected, error)
 		}
 		o.release()
 		candidates = append(candidates, o)
+	}
+	if len(candidates) == 0 {
+		if err := r.checkPrefix(ctx); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortFunc(candidates, func(a, b *Object) int { return strings.Compare(a.Key.Path, b.Key.Path) })
 	return s.choose(candidates)
