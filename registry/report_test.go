@@ -45,8 +45,8 @@ func TestSummaryNamesWhatMatters(t *testing.T) {
 	require.False(t, plan.Complete())
 	require.Equal(t, []registry.SummaryLine{
 		{Severity: registry.Info, Text: "3 objects written, 4 fields dropped or changed; 2 objects left out by rule, 1 missing"},
-		{Severity: registry.Info, Text: "left out by rule being-deleted: 1 (somebody had deleted it; only its finalizers were outstanding when the backup was made)"},
-		{Severity: registry.Info, Text: "left out by rule events: 1 (an event tells of something that happened to an object that is no more, and expires within the hour)"},
+		{Severity: registry.Detail, Text: "left out by rule being-deleted: 1 (somebody had deleted it; only its finalizers were outstanding when the backup was made)"},
+		{Severity: registry.Detail, Text: "left out by rule events: 1 (an event tells of something that happened to an object that is no more, and expires within the hour)"},
 		{Severity: registry.Warning, Text: "configmaps shop/going: it was being deleted when the backup was made"},
 		{Severity: registry.Warning, Text: "namespaces kube-system: the API server makes it at start; this one has labels or annotations of its own"},
 		{Severity: registry.Warning, Text: "serviceaccounts shop/default: its namespace gets one at its birth; this one was changed by a user and is to be applied"},
