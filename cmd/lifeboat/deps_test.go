@@ -54,6 +54,7 @@ func packageOrder() []string {
 		"snapshot/etcdproc",
 		"snapshot",
 		"archive/controlplane",
+		"archive/place",
 		"archive",
 		"crypto",
 		"scenarios",

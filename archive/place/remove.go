@@ -1,0 +1,51 @@
+package place
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Remove deletes an archive and the signature beside it, the archive first: a
+// signature without a file misleads nobody.
+func (f *Folder) Remove(e Entry) error {
+	path, err := f.within(e.Name)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("removing %q: %w", e.Name, err)
+	}
+	if err := os.Remove(path + signature); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the signature of %q: %w", e.Name, err)
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// within is the path of a name that List gave. A name that leaves the folder is
+// refused.
+func (f *Folder) within(name string) (string, error) {
+	local := filepath.FromSlash(name)
+	if !filepath.IsLocal(local) || !IsArchive(name) {
+		return "", fmt.Errorf("removing %q: %w", name, fs.ErrInvalid)
+	}
+	path := filepath.Join(f.root, local)
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("removing %q: %w: it is no regular file any more", name, fs.ErrInvalid)
+	}
+	return path, nil
+}
+
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
