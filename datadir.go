@@ -20,7 +20,7 @@ func (o *opener) dataDir(ctx context.Context) error {
 	}
 	best, err := datadir.Best(survivors)
 	if err != nil {
-		return &Error{Class: Refused, Err: err, Hint: "give the dirs of one cluster's members"}
+		return &Error{Class: Refused, Err: err, Hint: hintOneCluster}
 	}
 	if joined := datadir.Join(survivors, best); joined != nil {
 		best = joined
@@ -29,6 +29,8 @@ func (o *opener) dataDir(ctx context.Context) error {
 	o.src.survivors = survivors
 	return o.replay(ctx, best, survivors)
 }
+
+const hintOneCluster = "give the dirs of one cluster's members"
 
 // survey looks at the source and at the peers' dirs.
 func (o *opener) survey(ctx context.Context) ([]*datadir.Survivor, error) {

@@ -65,22 +65,14 @@ func (o *opener) tellReplay(r *datadir.Replay) {
 		warn("the write-ahead log is damaged %s; what it held from there on is missing", r.Damage)
 	}
 	if r.LogLast > r.Last {
-		warn("%s of the write-ahead log left out: no commit is recorded, but they may have been acknowledged", entries(r.Last+1, r.LogLast))
+		warn("%s of the write-ahead log left out: no commit is recorded, but they may have been acknowledged", datadir.Span{First: r.Last + 1, Last: r.LogLast})
 	}
 	if r.Entries() > 0 {
-		note("%s of the write-ahead log read beyond the database", entries(r.Database+1, r.Last))
+		note("%s of the write-ahead log read beyond the database", datadir.Span{First: r.Database + 1, Last: r.Last})
 	}
 	if len(r.Unproven) > 0 {
 		warn("not proven committed, and kept: %s", changesOf(r, o.opts.EtcdPrefix))
 	}
-}
-
-// entries names a run of entries: "entry 7", "entries 7 to 9".
-func entries(first, last uint64) string {
-	if first == last {
-		return fmt.Sprintf("entry %d", first)
-	}
-	return fmt.Sprintf("entries %d to %d", first, last)
 }
 
 // namedChanges bounds the changes that a message names.

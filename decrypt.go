@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/crypto"
@@ -95,4 +96,67 @@ func EachEntry(ctx context.Context, path string, opts Options, do func(*archive.
 			return nil, fmt.Errorf("reading %q: %w", path, err)
 		}
 	}
+}
+
+// Sealed is a file as it stands, its signature checked where PubKey asks for
+// it, with the keys that Options give to open it.
+type Sealed struct {
+	io.ReadCloser
+	Size int64 // 0 for standard input
+	Keys crypto.Keys
+}
+
+// OpenSealed opens a file, "-" for Options.Stdin, without a look at what it is.
+func OpenSealed(ctx context.Context, path string, opts Options) (*Sealed, error) {
+	o := newOpener(path, opts)
+	defer o.release()
+	if err := o.checkSignature(ctx); err != nil {
+		return nil, fmt.Errorf("opening %q: %w", path, err)
+	}
+	keys, err := o.keys()
+	if err != nil {
+		return nil, err
+	}
+	if path == "-" {
+		return &Sealed{ReadCloser: io.NopCloser(o.stdin()), Keys: keys}, nil
+	}
+	file, err := o.file()
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = &Error{Class: Failed, Err: fmt.Errorf("%q is a folder", path)}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &Sealed{file, info.Size(), keys}, nil
+}
+
+// Unpack unpacks an archive below root. It is whole when there is no error: all
+// layers were read to their end, and where the whole archive was asked for its
+// manifest was held against the content.
+func Unpack(ctx context.Context, path string, opts Options, root *os.Root, how archive.UnpackOptions) (*archive.Unpacked, error) {
+	in, err := Decrypt(ctx, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	reader, err := archive.NewReader(in, opts.limits())
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", path, err)
+	}
+	var inventory archive.Inventory
+	if len(how.Paths) == 0 {
+		how.Watch = inventory.Watch // of a part, the manifest is not held against the rest
+	}
+	done, err := archive.Unpack(ctx, reader, root, how)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking %q: %w", path, err)
+	}
+	if wrong := inventory.Check(reader.Links()); len(wrong) > 0 {
+		return nil, fmt.Errorf("unpacking %q: %w", path, &archive.DamagedError{Layer: "manifest", Err: errors.New(wrong[0])})
+	}
+	return done, nil
 }

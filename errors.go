@@ -26,6 +26,9 @@ type Error struct {
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
+// HintText is the hint, for those who know this by an interface alone.
+func (e *Error) HintText() string { return e.Hint }
+
 func misusef(format string, args ...any) error {
 	return &Error{Class: Misused, Err: fmt.Errorf(format, args...)}
 }

@@ -86,11 +86,7 @@ func (b *Backup) reader(ctx context.Context, engine Engine) (snapshot.Reader, fu
 		return nil, nil, misusef("unknown engine %q", string(engine))
 	}
 	dir := cmp.Or(b.opts.ScratchDir, ".")
-	stale, err := etcdproc.Sweep(dir)
-	for _, name := range stale {
-		b.opts.Observer.warn("removed %q, which a killed run had left", name)
-	}
-	if err != nil {
+	if err := b.sweep(dir); err != nil {
 		return nil, nil, err
 	}
 	phase := b.opts.Observer.start("starting etcd on a copy", 0)

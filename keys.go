@@ -1,7 +1,6 @@
 package lifeboat
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -35,24 +34,11 @@ func (o *opener) keys() (crypto.Keys, error) {
 func (o *opener) passphrase() crypto.Passphrase {
 	switch {
 	case o.opts.PassphraseFile != "":
-		return func() ([]byte, error) { return readPassphrase(o.opts.PassphraseFile) }
+		return func() ([]byte, error) { return crypto.ReadPassphrase(o.opts.PassphraseFile) }
 	case o.opts.Ask != nil:
 		return func() ([]byte, error) { return o.opts.Ask(o.src.path) }
 	}
 	return nil
-}
-
-func readPassphrase(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading passphrase: %w", err)
-	}
-	line, _, _ := bytes.Cut(data, []byte("\n"))
-	line = bytes.TrimSuffix(line, []byte("\r"))
-	if len(line) == 0 {
-		return nil, fmt.Errorf("reading passphrase: the first line of %q is empty", path)
-	}
-	return line, nil
 }
 
 // recipientsOf says whom an age file is encrypted to, by kind.

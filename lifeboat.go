@@ -40,6 +40,7 @@
 package lifeboat
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -103,6 +104,7 @@ type Backup struct {
 	tail      datadir.Tail
 	replay    *datadir.Replay
 	survivors []*datadir.Survivor // the data dir and its peers
+	members   []snapshot.Member   // before ForceNewCluster renamed one; nil for those of db
 
 	signedBy, signedComment string
 
@@ -186,6 +188,16 @@ func (b *Backup) Survivors() []*datadir.Survivor { return b.survivors }
 // comment under it; both "" without Options.PubKey.
 func (b *Backup) SignedBy() (key, comment string) { return b.signedBy, b.signedComment }
 
+// EtcdPrefix is where Kubernetes' keys begin: as Options say, else the backup's
+// kube-apiserver manifest, else /registry.
+func (b *Backup) EtcdPrefix() string {
+	prefix := b.opts.EtcdPrefix
+	if prefix == "" && b.control != nil {
+		prefix = b.control.EtcdPrefix()
+	}
+	return cmp.Or(prefix, registry.DefaultPrefix)
+}
+
 // RegistryOptions say how the Kubernetes side of the backup is read at an etcd
 // revision, 0 for the newest: with the keys and the prefix that Options give,
 // else with those in the backup. What is wrong with the backup's own keys is a
@@ -197,11 +209,7 @@ func (b *Backup) RegistryOptions(rev int64) (registry.Options, error) {
 	if b.ringErr != nil {
 		return registry.Options{}, b.ringErr
 	}
-	prefix := b.opts.EtcdPrefix
-	if prefix == "" && b.control != nil {
-		prefix = b.control.EtcdPrefix()
-	}
-	return registry.Options{Prefix: prefix, Keyring: b.ring, Revision: rev}, nil
+	return registry.Options{Prefix: b.EtcdPrefix(), Keyring: b.ring, Revision: rev}, nil
 }
 
 // Objects are the Kubernetes objects as of an etcd revision, 0 for the newest.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
 )
 
 // Skipped is something below a folder that Collect did not take.
@@ -138,7 +140,7 @@ func (c *collector) file(name string, item *Item) error {
 		return err
 	}
 	sum := sha256.New()
-	item.Size, err = io.Copy(sum, &contextReader{c.ctx, r})
+	item.Size, err = io.Copy(sum, ctxio.Reader(c.ctx, r))
 	if err != nil {
 		return errors.Join(err, r.Close())
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
 )
 
 // UnpackOptions say what Unpack takes and how it leaves it.
@@ -107,7 +109,7 @@ func (u *unpacker) add(entry *Entry, r io.Reader) error {
 		}
 	}
 	if !u.wanted(entry.Name, u.met) {
-		_, err := io.CopyBuffer(io.Discard, &contextReader{u.ctx, r}, u.buffer)
+		_, err := io.CopyBuffer(io.Discard, ctxio.Reader(u.ctx, r), u.buffer)
 		return err
 	}
 	if err := u.create(entry, r); err != nil {
@@ -129,7 +131,7 @@ func (u *unpacker) create(entry *Entry, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{file}, &contextReader{u.ctx, r}, u.buffer)
+	n, err := io.CopyBuffer(struct{ io.Writer }{file}, ctxio.Reader(u.ctx, r), u.buffer)
 	u.done.Bytes += n
 	u.done.Files++
 	if err == nil && n != entry.Size {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
 )
 
 // The names of an archive's parts: those that operators' scripts use, with a
@@ -178,7 +180,7 @@ func (w *tarWriter) content(item Item) (string, error) {
 	}
 	defer r.Close()
 	sum := sha256.New()
-	in := &contextReader{w.ctx, r}
+	in := ctxio.Reader(w.ctx, r)
 	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w.tar, sum)}, io.LimitReader(in, item.Size), w.buffer)
 	if err != nil {
 		return "", err
@@ -196,16 +198,3 @@ func (w *tarWriter) content(item Item) (string, error) {
 }
 
 func hexSum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
-
-// contextReader ends reading when ctx does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}

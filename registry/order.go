@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 // Stage is a step of the creation and the folder of its manifests; the
@@ -155,9 +157,9 @@ func (p *Plan) Commands(dir string) []string {
 		pending, applied = nil, nil
 	}
 	for i, m := range p.Manifests {
-		folder := shellQuote(path.Join(dir, string(m.Stage)))
+		folder := words.ShellQuote(path.Join(dir, string(m.Stage)))
 		if m.Exists {
-			applied = append(applied, shellQuote(path.Join(dir, m.File)))
+			applied = append(applied, words.ShellQuote(path.Join(dir, m.File)))
 		} else if !slices.Contains(pending, folder) {
 			pending = append(pending, folder)
 		}
@@ -177,16 +179,8 @@ func (p *Plan) Commands(dir string) []string {
 		}
 	}
 	if simple && len(pending) > 0 {
-		return []string{"kubectl create -R -f " + shellQuote(path.Join(dir, "."))}
+		return []string{"kubectl create -R -f " + words.ShellQuote(path.Join(dir, "."))}
 	}
 	flush()
 	return commands
-}
-
-// shellQuote quotes a path for sh where it has to be.
-func shellQuote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

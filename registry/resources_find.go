@@ -7,6 +7,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 // Resources are the resources of one backup: the built-in ones and those of
@@ -193,7 +195,7 @@ func (rs *Resources) nearest(word string) []string {
 	for _, r := range rs.all {
 		best := limit + 1
 		for _, name := range append([]string{r.Plural, r.Singular}, r.ShortNames...) {
-			d := distance(word, name)
+			d := words.Distance(word, name)
 			if len(word) > 3 && strings.Contains(name, word) {
 				d = 1
 			}
@@ -205,24 +207,4 @@ func (rs *Resources) nearest(word string) []string {
 	}
 	names := slices.Concat(byDistance...)
 	return names[:min(3, len(names))]
-}
-
-// distance is Levenshtein's, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 // Selection is what an operator asks for. Namespaces match exactly.
@@ -243,12 +245,12 @@ func (o *Object) Labels() map[string]string {
 func nearestNames(word string, names map[string]bool) []string {
 	var near []string
 	for n := range names {
-		if n != "" && (distance(word, n) <= max(2, len(word)/3) || strings.Contains(n, word) || strings.Contains(word, n)) {
+		if n != "" && (words.Distance(word, n) <= max(2, len(word)/3) || strings.Contains(n, word) || strings.Contains(word, n)) {
 			near = append(near, n)
 		}
 	}
 	slices.SortFunc(near, func(a, b string) int {
-		if d := distance(word, a) - distance(word, b); d != 0 {
+		if d := words.Distance(word, a) - words.Distance(word, b); d != 0 {
 			return d
 		}
 		return strings.Compare(a, b)

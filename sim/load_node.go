@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 // ErrScenario is every LoadError.
@@ -169,7 +171,7 @@ func (l *loader) bytes(node *yaml.Node, what string) int64 {
 func nearestWord(word string, known []string) string {
 	best, least := "", len(word)/2+1
 	for _, k := range known {
-		if d := editDistance(strings.ToLower(word), k); d < least {
+		if d := words.Distance(strings.ToLower(word), k); d < least {
 			best, least = k, d
 		}
 	}
@@ -178,25 +180,4 @@ func nearestWord(word string, known []string) string {
 	}
 	sorted := slices.Sorted(slices.Values(known))
 	return "known: " + strings.Join(sorted, ", ")
-}
-
-// editDistance counts the letters to insert, delete or replace.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(row[j+1]+1, row[j]+1, cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
 )
 
 // Where says where a Spool may put plaintext.
@@ -41,7 +43,7 @@ func (s Spool) Take(ctx context.Context, src io.Reader) (*os.File, *TrailerHash,
 	}
 	w := &spoolWriter{dir: s.Dir, limit: limit}
 	sum := NewTrailerHash()
-	_, err := io.CopyBuffer(io.MultiWriter(w, sum), &contextReader{ctx, src}, make([]byte, 256<<10))
+	_, err := io.CopyBuffer(io.MultiWriter(w, sum), ctxio.Reader(ctx, src), make([]byte, 256<<10))
 	if err == nil {
 		_, err = w.open()
 	}
@@ -132,19 +134,6 @@ func unlinkedFile(dir string) (*os.File, error) {
 		return nil, err
 	}
 	return file, nil
-}
-
-// contextReader ends a copy when ctx does.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // IsDiskFull tells an error of a full disk or quota.

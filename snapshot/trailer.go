@@ -8,6 +8,8 @@ import (
 	"hash"
 	"io"
 	"slices"
+
+	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
 )
 
 // TrailerSize is the length of the sha256 sum that `etcdctl snapshot save`
@@ -128,6 +130,6 @@ func (db *DB) Trailer(ctx context.Context) (verdict Trailer, err error) {
 // HashTrailer reads r to its end.
 func HashTrailer(ctx context.Context, r io.Reader) (*TrailerHash, error) {
 	t := NewTrailerHash()
-	_, err := io.CopyBuffer(t, &contextReader{ctx, r}, make([]byte, 256<<10))
+	_, err := io.CopyBuffer(t, ctxio.Reader(ctx, r), make([]byte, 256<<10))
 	return t, err
 }

@@ -1,20 +1,12 @@
 package archives
 
 import (
-	"bytes"
-	"context"
-	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"slices"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/lifeboat-dr/lifeboat/archive"
-	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
@@ -47,7 +39,7 @@ manifests or pki in DIR, the archive is made and the exit code is 3.
 			&cli.StringFlag{Name: "sign-passphrase-file", Usage: "`FILE` with the passphrase of the signing key"},
 			&cli.StringFlag{Name: "previous", Usage: "the archive `FILE` made before this one; its digest is noted"},
 			&cli.StringFlag{Name: "node", Usage: "`NAME` of this node (default: the host name)"},
-			&cli.StringFlag{Name: "spool", Value: string(console.SpoolAuto), Usage: "`WHERE` a data dir's copy goes: auto, mem or disk"},
+			&cli.StringFlag{Name: "spool", Value: string(snapshot.Anywhere), Usage: "`WHERE` a data dir's copy goes: auto, mem or disk"},
 			&cli.BoolFlag{Name: "no-verify", Usage: "do not read the archive back"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
 		),
@@ -57,24 +49,12 @@ manifests or pki in DIR, the archive is made and the exit code is 3.
 
 // creation is one call of archive create.
 type creation struct {
-	env         *console.Environment
-	opts        console.SourceOptions
-	snapshot    string
-	kubernetes  string
-	to          string
-	previous    string
-	recipients  []crypto.Recipient
-	signer      *crypto.Signer
-	compression archive.Compression
-	epoch       time.Time
-	readBack    bool
-
-	src      *console.Source
-	folder   *os.Root // of kubernetes; nil without it
-	items    []archive.Item
-	skipped  []archive.Skipped
-	missing  []string // parts of kubernetes that every control plane has
-	manifest archive.Manifest
+	env      *console.Environment
+	what     lifeboat.PackOptions
+	spool    snapshot.Where
+	to       string
+	signer   *crypto.Signer
+	readBack bool
 }
 
 func runCreate(c *cli.Context, env *console.Environment) error {
@@ -82,194 +62,76 @@ func runCreate(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	defer x.close()
-	if err := x.survey(c.Context); err != nil {
-		return err
-	}
-	done, err := x.pack(c.Context)
+	packing, err := lifeboat.Pack(c.Context, x.what, lifeboat.Options{Spool: x.spool, Observer: env.Observer()})
 	if err != nil {
 		return err
 	}
-	return x.tell(done)
+	defer packing.Close()
+	done, err := x.pack(c.Context, packing)
+	if err != nil {
+		return err
+	}
+	return x.tell(packing, done)
 }
 
 func creationOf(c *cli.Context, env *console.Environment) (*creation, error) {
-	x := &creation{
-		env: env, snapshot: c.String("snapshot"), kubernetes: c.String("kubernetes"), to: c.String("to"), previous: c.String("previous"),
-		readBack: !c.Bool("no-verify"), opts: console.SourceOptions{Spool: console.SpoolMode(c.String("spool"))},
-	}
-	x.manifest.Node = c.String("node")
+	x := &creation{env: env, to: c.String("to"), readBack: !c.Bool("no-verify"), what: lifeboat.PackOptions{
+		Snapshot: c.String("snapshot"), Kubernetes: c.String("kubernetes"), Previous: c.String("previous"), Node: c.String("node"),
+	}}
 	var err error
 	switch {
 	case c.NArg() > 0:
 		return nil, console.Usagef("unexpected argument %q", c.Args().First())
-	case x.snapshot == "" || x.snapshot == "-":
+	case x.what.Snapshot == "" || x.what.Snapshot == "-":
 		return nil, console.Usagef("say which snapshot to pack: --snapshot FILE, or --snapshot DATA-DIR")
 	case x.to == "":
 		return nil, console.Usagef("say where to write to: --to FILE, or --to - for standard output")
-	case !slices.Contains([]console.SpoolMode{console.SpoolAuto, console.SpoolMem, console.SpoolDisk}, x.opts.Spool):
-		return nil, console.Usagef("unknown --spool %q: it is auto, mem or disk", x.opts.Spool)
-	case x.to == "-" && c.String("sign") != "":
-		return nil, console.Usagef("--sign needs a file to put the signature beside: --to FILE")
 	}
-	if x.compression, err = compressionOf(c); err != nil {
+	if x.spool, err = console.SpoolOf(c); err != nil {
 		return nil, err
 	}
-	if x.epoch, err = sourceDateEpoch(); err != nil {
+	if x.to == "-" && c.String("sign") != "" {
+		return nil, console.Usagef("--sign needs a file to put the signature beside: --to FILE")
+	}
+	if x.what.Compression, err = compressionOf(c); err != nil {
+		return nil, err
+	}
+	if x.what.Epoch, err = sourceDateEpoch(); err != nil {
 		return nil, err
 	}
 	if x.to != "-" {
-		if err := console.RefuseExisting(x.to, x.to+console.SignatureSuffix); err != nil {
+		if err := console.RefuseExisting(x.to, x.to+lifeboat.SignatureSuffix); err != nil {
 			return nil, err
 		}
 	}
-	if x.recipients, err = recipientList(env, c, c.String("passphrase-file")); err != nil {
+	if err := x.readKeys(c); err != nil {
 		return nil, err
 	}
-	if len(x.recipients) > 0 { // before the work, not after it
-		if _, err := crypto.NewWriter(io.Discard, false, x.recipients...); err != nil {
-			return nil, err
-		}
-	}
-	if path := c.String("sign"); path != "" {
-		var warnings []string
-		if x.signer, warnings, err = crypto.ReadSigner(path, console.PassphraseIn(env, c.String("sign-passphrase-file"))); err != nil {
-			return nil, err
-		}
-		for _, warning := range warnings {
-			env.Warn("%s", warning)
-		}
-	}
-	if x.manifest.Node == "" {
-		if x.manifest.Node, err = os.Hostname(); err != nil {
-			x.manifest.Node = ""
+	if x.what.Node == "" {
+		if x.what.Node, err = os.Hostname(); err != nil {
+			x.what.Node = ""
 		}
 	}
 	return x, nil
 }
 
-func (x *creation) close() {
-	if x.src != nil {
-		x.src.Close()
-	}
-	if x.folder != nil {
-		x.folder.Close()
-	}
-}
-
-// survey is the first pass: everything is read and judged, nothing written.
-func (x *creation) survey(ctx context.Context) (err error) {
-	if x.src, err = console.OpenSource(ctx, x.env, x.opts, x.snapshot); err != nil {
+// readKeys reads whom to encrypt to, and what to sign with.
+func (x *creation) readKeys(c *cli.Context) (err error) {
+	if x.what.Recipients, err = recipientList(x.env, c, c.String("passphrase-file")); err != nil {
 		return err
 	}
-	if x.src.Kind == console.KindArchive {
-		return console.WithHint(console.Usagef("%q is an archive already, --snapshot takes the snapshot alone", x.snapshot), "encrypt an archive as it is: lifeboat archive encrypt")
-	}
-	if err := x.addSnapshot(ctx); err != nil {
-		return err
-	}
-	if x.kubernetes == "" {
-		x.env.Warn("without --kubernetes the archive holds no CA and no encryption keys: a lost control plane cannot be made again from it")
-	} else if err := x.addFolder(ctx); err != nil {
-		return err
-	}
-	if x.previous != "" {
-		if x.manifest.Previous, err = digestOf(ctx, x.previous); err != nil {
+	if len(x.what.Recipients) > 0 { // before the work, not after it
+		if _, err := crypto.NewWriter(io.Discard, false, x.what.Recipients...); err != nil {
 			return err
 		}
 	}
-	return x.describe(ctx)
-}
-
-// addSnapshot makes the database an item, with the trailer that `etcdctl
-// snapshot save` writes: its own, or a computed one for a data dir. A bare
-// database file stays without, because nothing vouches for it.
-func (x *creation) addSnapshot(ctx context.Context) error {
-	status, err := x.src.Db.Status()
-	if err != nil {
-		return err
-	}
-	size, at := status.FileSize, x.src.ModTime
-	var trailer []byte
-	if x.src.Kind == console.KindDataDir {
-		size = status.Size
-		if info, err := os.Stat(x.src.Replay.Survivor.Dir.Database()); err == nil {
-			at = info.ModTime()
-		}
-	}
-	section := func() io.Reader { return io.NewSectionReader(x.src.File, 0, size) }
-	sum := x.src.Sum
-	if x.src.Kind != console.KindSnapshot { // whose sum was just compared
-		phase := x.env.Progress.Start("reading the snapshot", size)
-		defer phase.Done()
-		hash, err := snapshot.HashTrailer(ctx, phase.Reader(section()))
-		if err != nil {
-			return fmt.Errorf("reading the snapshot: %w", err)
-		}
-		if hash.Size() != size {
-			return fmt.Errorf("reading the snapshot: %w", archive.ErrChanged)
-		}
-		sum = hash.Sum()
-		if x.src.Kind == console.KindDataDir {
-			trailer = bytes.Clone(sum[:])
-			_, _ = hash.Write(trailer) // it never fails
-			sum = hash.Sum()
-		}
-	}
-	x.items = append(x.items, archive.Item{
-		Name: archive.SnapshotName, Mode: 0o600, ModTime: at, Size: size + int64(len(trailer)), SHA256: hex.EncodeToString(sum[:]),
-		Open: func() (io.ReadCloser, error) {
-			return io.NopCloser(io.MultiReader(section(), bytes.NewReader(trailer))), nil
-		},
-	})
-	x.manifest.Time = at
-	if !x.epoch.IsZero() {
-		x.manifest.Time = x.epoch
-	}
-	x.manifest.Etcd = archive.EtcdManifest{
-		Revision: status.Revision, CompactRevision: status.CompactRevision, Version: status.ClusterVersion, StorageVersion: status.StorageVersion,
-		Trailer: trailer != nil || x.src.Trailer == snapshot.TrailerGood,
-	}
-	return nil
-}
-
-// addFolder takes in the kubernetes/ half.
-func (x *creation) addFolder(ctx context.Context) (err error) {
-	phase := x.env.Progress.Start("reading "+x.kubernetes, 0)
-	defer phase.Done()
-	if x.folder, err = os.OpenRoot(x.kubernetes); err != nil {
-		return fmt.Errorf("opening %q: %w", x.kubernetes, console.PlainCause(err))
-	}
-	items, skipped, err := archive.Collect(ctx, x.folder, archive.FilesFolder, archive.Limits{})
-	if err != nil {
-		return err
-	}
-	control := controlplane.New()
-	for _, item := range items {
-		if item.Link != "" {
-			control.AddLink(archive.Link{Name: item.Name, Target: item.Link})
-		}
-		if item.Open == nil {
-			continue
-		}
-		r, err := item.Open()
-		if err != nil {
+	if path := c.String("sign"); path != "" {
+		var warnings []string
+		if x.signer, warnings, err = crypto.ReadSigner(path, console.PassphraseIn(x.env, c.String("sign-passphrase-file"))); err != nil {
 			return err
 		}
-		if err := errors.Join(control.Add(item.Name, r), r.Close()); err != nil {
-			return err
-		}
-	}
-	x.items, x.skipped = append(x.items, items...), skipped
-	for _, s := range skipped {
-		x.env.Warn("%q %s", s.Name, s.Reason)
-	}
-	view := control.View()
-	x.src.Control = view
-	for _, part := range []string{"manifests", "pki"} {
-		if _, err := view.Open(archive.FilesFolder + "/" + part); err != nil {
-			x.env.Warn("there is no %s in %q: is it the /etc/kubernetes of a control plane?", part, x.kubernetes)
-			x.missing = append(x.missing, part)
+		for _, warning := range warnings {
+			x.env.Warn("%s", warning)
 		}
 	}
 	return nil

@@ -9,8 +9,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
 )
 
 func archiveEncryptCommand(env *console.Environment) *cli.Command {
@@ -67,7 +69,7 @@ func runEncrypt(c *cli.Context, env *console.Environment) error {
 	}
 	phase := env.Progress.Start("encrypting "+path, size)
 	defer phase.Done()
-	return out.End(encryptTo(out, phase.Reader(console.NewContextReader(c.Context, in)), c.Bool("armor"), list))
+	return out.End(encryptTo(out, phase.Reader(ctxio.Reader(c.Context, in)), c.Bool("armor"), list))
 }
 
 func encryptTo(out io.Writer, in io.Reader, armored bool, list []crypto.Recipient) error {
@@ -109,7 +111,7 @@ is, but what came before an error may be a part: look at the exit code.`,
 					return err
 				}
 			}
-			in, err := console.OpenDecrypted(c.Context, env, opts, path)
+			in, err := lifeboat.Decrypt(c.Context, path, opts.For(env, path))
 			if err != nil {
 				return err
 			}

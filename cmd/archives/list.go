@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
@@ -31,7 +32,7 @@ func archiveListCommand(env *console.Environment) *cli.Command {
 				return err
 			}
 			list := entryList{Items: []listedEntry{}}
-			reader, err := console.EachEntry(c.Context, env, opts, path, func(e *archive.Entry, _ io.Reader) error {
+			reader, err := lifeboat.EachEntry(c.Context, path, opts.For(env, path), func(e *archive.Entry, _ io.Reader) error {
 				list.Items = append(list.Items, listedEntry{
 					Name: e.Name, Kind: string(e.Kind), Format: string(e.Format), Size: e.Size, Mode: e.Mode.String(), ModTime: e.ModTime.UTC(),
 				})

@@ -1,23 +1,22 @@
 package archives
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"time"
 
-	"filippo.io/age"
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 // created is what archive create made; -o json prints it as it stands.
@@ -35,21 +34,23 @@ type created struct {
 
 // pack is the second pass: read, digest, compress, encrypt, write; then sync,
 // read back, name, sign.
-func (x *creation) pack(ctx context.Context) (*created, error) {
-	out, err := console.OpenOutlet(x.env, x.to, true, x.snapshot, x.kubernetes, x.previous)
+func (x *creation) pack(ctx context.Context, packing *lifeboat.Packing) (*created, error) {
+	out, err := console.OpenOutlet(x.env, x.to, true, x.what.Snapshot, x.what.Kubernetes, x.what.Previous)
 	if err != nil {
 		return nil, err
 	}
-	done := &created{File: x.to, Recipients: fingerprints(x.recipients), Skipped: x.skipped, Missing: x.missing}
+	done := &created{File: x.to, Recipients: fingerprints(x.what.Recipients), Skipped: packing.Skipped, Missing: packing.Missing}
 	sum := sha256.New()
 	counter := &countWriter{w: io.MultiWriter(out, sum)}
-	key, err := x.write(ctx, counter, done)
+	packed, err := packing.Write(ctx, counter)
 	if err != nil {
 		err = fmt.Errorf("writing %q: %w", x.to, err)
+	} else {
+		done.Manifest = packed.Manifest
 	}
 	if err == nil && out.File != nil && x.readBack {
 		if err = out.File.Sync(); err == nil {
-			err = x.check(ctx, out.File.File, counter.n, key, done.Manifest)
+			err = packed.ReadBack(ctx, out.File.File, counter.n)
 			done.ReadBack = err == nil
 		}
 	}
@@ -57,55 +58,8 @@ func (x *creation) pack(ctx context.Context) (*created, error) {
 		return nil, err
 	}
 	done.Size, done.SHA256 = counter.n, hex.EncodeToString(sum.Sum(nil))
-	return done, x.sign(ctx, done)
+	return done, x.sign(ctx, packing, done)
 }
-
-// write gives the identity that opens what was written, nil for a plain file.
-func (x *creation) write(ctx context.Context, out io.Writer, done *created) (age.Identity, error) {
-	total := int64(0)
-	for _, item := range x.items {
-		total += item.Size
-	}
-	phase := x.env.Progress.Start("packing", total)
-	defer phase.Done()
-	items := make([]archive.Item, len(x.items))
-	for i, item := range x.items {
-		if items[i] = item; item.Open != nil {
-			items[i].Open = func() (io.ReadCloser, error) {
-				r, err := item.Open()
-				return struct {
-					io.Reader
-					io.Closer
-				}{phase.Reader(r), r}, err
-			}
-		}
-	}
-	buffered := bufio.NewWriterSize(out, 1<<20)
-	var dst io.WriteCloser = nopCloser{buffered}
-	var key age.Identity
-	if len(x.recipients) > 0 {
-		w, err := crypto.NewWriter(buffered, false, x.recipients...)
-		if err != nil {
-			return nil, err
-		}
-		dst, key = w, w.Identity()
-	}
-	var err error
-	done.Manifest, err = archive.Write(ctx, dst, items, archive.WriteOptions{
-		Compression: x.compression, Recovery: x.recoveryText(), Manifest: x.manifest, Newest: x.epoch,
-	})
-	if closeErr := dst.Close(); err == nil {
-		err = closeErr
-	}
-	if flushErr := buffered.Flush(); err == nil {
-		err = flushErr
-	}
-	return key, err
-}
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
 
 type countWriter struct {
 	w io.Writer
@@ -118,63 +72,7 @@ func (c *countWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// check reads the part back through every layer to its end and holds it
-// against the manifest.
-func (x *creation) check(ctx context.Context, file *os.File, size int64, key age.Identity, want *archive.Manifest) (err error) {
-	phase := x.env.Progress.Start("reading back", size)
-	defer phase.Done()
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("reading back what was written: %w", err)
-		}
-	}()
-	keys := crypto.Keys{}
-	if key != nil {
-		keys.Identities = []age.Identity{key}
-	}
-	plain, info, err := crypto.NewReader(phase.Reader(console.NewContextReader(ctx, io.NewSectionReader(file, 0, size))), keys)
-	if err != nil {
-		return err
-	}
-	if info.Encrypted != (key != nil) {
-		return errors.New("it is not encrypted")
-	}
-	reader, err := archive.NewReader(plain, archive.Limits{})
-	if err != nil {
-		return err
-	}
-	var inventory archive.Inventory
-	for {
-		entry, err := reader.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		content, err := inventory.Watch(entry, reader)
-		if err == nil {
-			_, err = io.Copy(io.Discard, content)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := reader.CheckSnapshot(); err != nil {
-		return err
-	}
-	for _, fact := range reader.Facts() {
-		if fact.Code == archive.InnerDatabase {
-			x.env.Note("%q %s", fact.Entry, fact.Detail)
-		}
-	}
-	if wrong := inventory.Check(reader.Links()); len(wrong) > 0 || inventory.Manifest == nil || len(inventory.Manifest.Entries) != len(want.Entries) {
-		return &archive.DamagedError{Layer: "manifest", Err: fmt.Errorf("it is not what was packed: %q", wrong)}
-	}
-	return nil
-}
-
-func (x *creation) sign(ctx context.Context, done *created) error {
+func (x *creation) sign(ctx context.Context, packing *lifeboat.Packing, done *created) error {
 	if x.signer == nil {
 		return nil
 	}
@@ -186,12 +84,12 @@ func (x *creation) sign(ctx context.Context, done *created) error {
 	}
 	defer file.Close()
 	sum := sha256.New() // what is signed is what was read back
-	signature, err := x.signer.Sign(io.TeeReader(phase.Reader(console.NewContextReader(ctx, file)), sum), x.comment())
+	signature, err := x.signer.Sign(io.TeeReader(phase.Reader(ctxio.Reader(ctx, file)), sum), packing.Comment())
 	if err == nil && hex.EncodeToString(sum.Sum(nil)) != done.SHA256 {
 		err = archive.ErrChanged
 	}
 	if err == nil {
-		done.Signature = x.to + console.SignatureSuffix
+		done.Signature = x.to + lifeboat.SignatureSuffix
 		err = console.SaveFile(x.env, done.Signature, signature)
 	}
 	if err != nil {
@@ -201,11 +99,11 @@ func (x *creation) sign(ctx context.Context, done *created) error {
 }
 
 // tell prints the result: on standard output, unless the archive went there.
-func (x *creation) tell(done *created) error {
-	if len(x.recipients) == 0 {
+func (x *creation) tell(packing *lifeboat.Packing, done *created) error {
+	if len(x.what.Recipients) == 0 {
 		x.env.Warn("%q is not encrypted: whoever has it has the cluster, with its CA and every Secret", x.to)
 	}
-	if x.signer == nil && len(x.recipients) > 0 {
+	if x.signer == nil && len(x.what.Recipients) > 0 {
 		x.env.Note("not signed: age proves nothing about who made an archive; see --sign")
 	}
 	if x.to != "-" {
@@ -213,14 +111,8 @@ func (x *creation) tell(done *created) error {
 			return err
 		}
 	}
-	left := len(x.missing)
-	for _, s := range x.skipped {
-		if s.Code != archive.DanglingLink {
-			left++
-		}
-	}
-	if left > 0 {
-		return console.Incompletef("%d things that belong to %q are not in the archive, see above", left, x.kubernetes)
+	if left := packing.Incomplete(); left > 0 {
+		return console.Incompletef("%d things that belong to %q are not in the archive, see above", left, x.what.Kubernetes)
 	}
 	return nil
 }
@@ -257,6 +149,6 @@ func (x *creation) printCreated(done *created) error {
 	if len(done.Recipients) > 0 {
 		identity = " -i IDENTITY"
 	}
-	out.Line("  lifeboat archive verify %s%s%s", console.ShellQuote(done.File), identity, pubkey)
+	out.Line("  lifeboat archive verify %s%s%s", words.ShellQuote(done.File), identity, pubkey)
 	return out.Err
 }

@@ -7,8 +7,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
 )
 
 func archiveRekeyCommand(env *console.Environment) *cli.Command {
@@ -61,16 +63,7 @@ func runRekey(c *cli.Context, env *console.Environment) error {
 	if c.Bool("rotate") {
 		return rotate(c, env, opts, path, change.Only)
 	}
-	o := &console.Opener{Env: env, Opts: opts, Src: &console.Source{Path: path}}
-	defer o.Release()
-	if err := o.CheckSignature(c.Context); err != nil {
-		return fmt.Errorf("opening %q: %w", path, err)
-	}
-	keys, err := o.Keys()
-	if err != nil {
-		return err
-	}
-	in, size, err := o.Raw()
+	in, err := lifeboat.OpenSealed(c.Context, path, opts.For(env, path))
 	if err != nil {
 		return err
 	}
@@ -79,10 +72,10 @@ func runRekey(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	phase := env.Progress.Start("copying "+path, size)
+	phase := env.Progress.Start("copying "+path, in.Size)
 	defer phase.Done()
 	buffered := bufio.NewWriterSize(out, 1<<20)
-	done, err := crypto.Rekey(buffered, phase.Reader(console.NewContextReader(c.Context, in)), keys, change)
+	done, err := crypto.Rekey(buffered, phase.Reader(ctxio.Reader(c.Context, in)), in.Keys, change)
 	if err == nil {
 		err = buffered.Flush()
 	}
@@ -125,7 +118,7 @@ func changeOf(c *cli.Context, env *console.Environment) (change crypto.Change, e
 
 // rotate encrypts anew. The plaintext is never on a disk.
 func rotate(c *cli.Context, env *console.Environment, opts console.SourceOptions, path string, list []crypto.Recipient) error {
-	in, err := console.OpenDecrypted(c.Context, env, opts, path)
+	in, err := lifeboat.Decrypt(c.Context, path, opts.For(env, path))
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,12 @@
 package archives
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
@@ -47,7 +47,7 @@ func runUnpack(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	done, err := unpackInto(c.Context, env, opts, c.Args().First(), folder, archive.UnpackOptions{
+	done, err := lifeboat.Unpack(c.Context, c.Args().First(), opts.For(env, c.Args().First()), folder.Root, archive.UnpackOptions{
 		Paths: c.Args().Tail(), Links: c.Bool("links"), Owners: c.Bool("owners"),
 	})
 	if err != nil {
@@ -75,30 +75,6 @@ func runUnpack(c *cli.Context, env *console.Environment) error {
 		return console.Incompletef("%d paths were not unpacked, see above", n)
 	}
 	return nil
-}
-
-func unpackInto(ctx context.Context, env *console.Environment, opts console.SourceOptions, path string, folder *console.NewFolder, how archive.UnpackOptions) (*archive.Unpacked, error) {
-	in, err := console.OpenDecrypted(ctx, env, opts, path)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	reader, err := archive.NewReader(in, console.LimitsOf(opts))
-	if err != nil {
-		return nil, fmt.Errorf("opening %q: %w", path, err)
-	}
-	var inventory archive.Inventory
-	if len(how.Paths) == 0 {
-		how.Watch = inventory.Watch // of a part, the manifest is not held against the rest
-	}
-	done, err := archive.Unpack(ctx, reader, folder.Root, how)
-	if err != nil {
-		return nil, fmt.Errorf("unpacking %q: %w", path, err)
-	}
-	if wrong := inventory.Check(reader.Links()); len(wrong) > 0 {
-		return nil, fmt.Errorf("unpacking %q: %w", path, &archive.DamagedError{Layer: "manifest", Err: errors.New(wrong[0])})
-	}
-	return done, nil
 }
 
 func printUnpacked(env *console.Environment, to string, done *archive.Unpacked) error {

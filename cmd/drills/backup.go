@@ -8,12 +8,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/cmd/simulations"
-	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/sim"
+	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/nodes"
-	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
@@ -98,64 +98,28 @@ func openBackup(c *cli.Context, env *console.Environment, engine sim.EngineName,
 		return nil, err
 	}
 	defer src.Close()
-	b := &drillBackup{}
 	if engine == sim.Nodes {
-		b.nodes, b.missing, err = drillNodes(c.Context, env, src, opts)
-		return b, err
+		return drillNodes(c.Context, env, src)
 	}
-	info, err := src.Db.Info(c.Context)
+	info, err := src.DB().Info(c.Context)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := datadir.Save(c.Context, src.File, info.Size, datadir.Target{Path: to}); err != nil {
+	if _, err := datadir.Save(c.Context, src.File(), info.Size, datadir.Target{Path: to}); err != nil {
 		return nil, err
 	}
-	b.snapshot = to
-	regOpts, err := src.RegistryOptions(env, opts)
-	if err != nil {
-		return nil, err
-	}
-	for e, err := range registry.New(src.Db, regOpts).Entries(c.Context, func(k registry.Key) bool { return !k.System }) {
-		if err != nil {
-			return nil, err
-		}
-		if e.KV.Lease == 0 {
-			b.objects = append(b.objects, drillObject(e))
-		}
-	}
-	return b, nil
+	objects, err := backup.Keys(c.Context, src)
+	return &drillBackup{snapshot: to, objects: objects}, err
 }
 
-// drillNodes reads a backup's nodes and Pods. A verdict on a part of them would
-// be none: what is encrypted has to be opened. The second error is what is left
-// out for another reason; the verdict stands beside it.
-func drillNodes(ctx context.Context, env *console.Environment, src *console.Source, opts console.SourceOptions) (b *nodes.Cluster, missing, err error) {
-	cluster, err := simulations.ReadSimCluster(ctx, env, src, opts)
+func drillNodes(ctx context.Context, env *console.Environment, src *lifeboat.Backup) (*drillBackup, error) {
+	cluster, err := simulations.ReadCluster(ctx, env, src)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if missing = cluster.Verdict(); cluster.Locked > 0 {
-		return nil, nil, simulations.LockedObjects(fmt.Errorf("losing nodes of %q: %d objects are encrypted, and no key at hand opens them", src.Path, cluster.Locked))
+	lose, notes, err := cluster.Nodes(src.Path())
+	for _, note := range notes {
+		env.Note("%s", note)
 	}
-	b = &nodes.Cluster{Objects: cluster.Objects}
-	if missing != nil {
-		b.Notes = append(b.Notes, missing.Error())
-	}
-	version, caveats := simulations.JudgedAs(cluster.Version.Version)
-	b.Notes = append(b.Notes, caveats...)
-	if b.Options.Config, err = scheduler.DefaultConfig(version); err != nil {
-		return nil, nil, err
-	}
-	b.Options.Version, b.Options.Order = version, scheduler.Order{By: scheduler.ByName}
-	b.Tuning, err = simulations.TuningOf(ctx, env, src, opts, cluster, version)
-	return b, missing, err
-}
-
-// drillObject is what a drill has to know of an object: its name, not its value.
-func drillObject(e registry.Entry) sim.Object {
-	name := e.Key.Name
-	if e.Key.Namespace != "" {
-		name = e.Key.Namespace + "/" + name
-	}
-	return sim.Object{Key: e.Key.Path, Namespace: e.Key.Namespace, Name: e.Key.Resource() + " " + name, Size: len(e.KV.Value)}
+	return &drillBackup{nodes: lose, missing: cluster.Verdict()}, err
 }

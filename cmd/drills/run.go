@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/sim"
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	embedded "github.com/lifeboat-dr/lifeboat/sim/members"
@@ -162,13 +163,13 @@ func drillsOf(c *cli.Context, engine sim.EngineName) ([]loadedDrill, error) {
 func runDrill(c *cli.Context, env *console.Environment, d loadedDrill, opts drill.Options) (*sim.Report, error) {
 	phase := env.Progress.Start("running "+d.scenario.Name, 0)
 	defer phase.Done()
-	opts.Source, opts.Engine = console.ShellQuote(d.word), d.engine
+	opts.Source, opts.Engine = words.ShellQuote(d.word), d.engine
 	if d.nodes != nil {
 		opts.Nodes = d.nodes
 	}
 	report, err := drill.Run(c.Context, d.scenario, d.data, opts)
 	if errors.Is(err, drill.ErrBackup) {
-		return nil, console.WithHint(console.UsageError(err), "lifeboat drill run "+console.ShellQuote(d.word)+" --backup SRC")
+		return nil, console.WithHint(console.UsageError(err), "lifeboat drill run "+words.ShellQuote(d.word)+" --backup SRC")
 	}
 	if report != nil {
 		report.Versions["lifeboat"] = console.ReadVersion().Version

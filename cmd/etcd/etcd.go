@@ -5,6 +5,7 @@ package etcd
 import (
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
@@ -34,7 +35,7 @@ func EtcdCommand(env *console.Environment) *cli.Command {
 }
 
 // withSource opens the one SRC of a command and hands it to do.
-func withSource(c *cli.Context, env *console.Environment, trailer console.TrailerCheck, do func(src *console.Source) error) error {
+func withSource(c *cli.Context, env *console.Environment, trailer lifeboat.TrailerCheck, do func(src *lifeboat.Backup) error) error {
 	path, err := console.OneArgument(c, "SRC")
 	if err != nil {
 		return err
@@ -62,10 +63,10 @@ type etcdHeader struct {
 
 // headerOf says who would have answered. Only a data dir knows: the ids stand in
 // its log.
-func headerOf(s *console.Source) etcdHeader {
-	h := etcdHeader{Revision: s.Db.Revision()}
-	if s.Replay != nil {
-		l := s.Replay.Survivor.Log
+func headerOf(s *lifeboat.Backup) etcdHeader {
+	h := etcdHeader{Revision: s.DB().Revision()}
+	if s.Replay() != nil {
+		l := s.Replay().Survivor.Log
 		h.ClusterID, h.MemberID, h.RaftTerm = l.ClusterID, l.NodeID, l.Term
 	}
 	return h

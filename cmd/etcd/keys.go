@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
@@ -25,8 +26,8 @@ func etcdHashCommand(env *console.Environment) *cli.Command {
 			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)),
 		Action: func(c *cli.Context) error {
-			return withSource(c, env, console.TrailerBeside, func(src *console.Source) error {
-				hash, err := src.Db.HashKV(c.Context, c.Int64("rev"))
+			return withSource(c, env, lifeboat.TrailerBeside, func(src *lifeboat.Backup) error {
+				hash, err := src.DB().HashKV(c.Context, c.Int64("rev"))
 				if err := errors.Join(err, src.Prove()); err != nil {
 					return err
 				}
@@ -38,12 +39,12 @@ func etcdHashCommand(env *console.Environment) *cli.Command {
 							snapshot.Hash
 						}
 					}
-					h := endpointHash{Endpoint: src.Path}
+					h := endpointHash{Endpoint: src.Path()}
 					h.HashKV.Header, h.HashKV.Hash = headerOf(src), hash
 					return env.PrintDocument(map[string]any{"items": []endpointHash{h}})
 				}
 				t := console.NewTable(env.Stdout, "ENDPOINT", "HASH", "HASH REVISION", "COMPACT REVISION")
-				t.Row(src.Path, strconv.FormatUint(uint64(hash.Hash), 10), strconv.FormatInt(hash.HashRevision, 10), strconv.FormatInt(hash.CompactRevision, 10))
+				t.Row(src.Path(), strconv.FormatUint(uint64(hash.Hash), 10), strconv.FormatInt(hash.HashRevision, 10), strconv.FormatInt(hash.CompactRevision, 10))
 				return t.Flush()
 			})
 		},
@@ -89,10 +90,10 @@ type etcdKey struct {
 	ValueSize      int    `json:"value_size"`
 }
 
-func etcdKeys(c *cli.Context, env *console.Environment, src *console.Source) error {
+func etcdKeys(c *cli.Context, env *console.Environment, src *lifeboat.Backup) error {
 	prefix := []byte(c.Args().Get(1))
 	keys := []etcdKey{}
-	for kv, err := range src.Db.At(c.Context, c.Int64("rev"), func(key []byte) bool { return bytes.HasPrefix(key, prefix) }) {
+	for kv, err := range src.DB().At(c.Context, c.Int64("rev"), func(key []byte) bool { return bytes.HasPrefix(key, prefix) }) {
 		if err != nil {
 			return err
 		}

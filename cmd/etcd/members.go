@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
@@ -18,7 +19,7 @@ func etcdMembersCommand(env *console.Environment) *cli.Command {
 		ArgsUsage: "SRC",
 		Flags:     append(console.SourceFlags(), console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)),
 		Action: func(c *cli.Context) error {
-			return withSource(c, env, console.TrailerFirst, func(src *console.Source) error { return etcdMembers(env, src) })
+			return withSource(c, env, lifeboat.TrailerFirst, func(src *lifeboat.Backup) error { return etcdMembers(env, src) })
 		},
 	}
 }
@@ -36,15 +37,15 @@ type memberList struct {
 	Unpromoted []uint64 `json:"unpromoted,omitempty"`
 }
 
-func etcdMembers(env *console.Environment, src *console.Source) error {
+func etcdMembers(env *console.Environment, src *lifeboat.Backup) error {
 	list := memberList{Header: headerOf(src)}
 	list.Header.Revision = 0
 	var err error
-	if list.Members, list.Removed, err = src.Db.Members(); err != nil {
+	if list.Members, list.Removed, err = src.DB().Members(); err != nil {
 		return err
 	}
-	if src.Replay != nil {
-		if s := src.Replay.Survivor; s.V2Err != nil {
+	if src.Replay() != nil {
+		if s := src.Replay().Survivor; s.V2Err != nil {
 			env.Warn("%v", s.V2Err)
 		} else {
 			list.Zombies, list.Unpromoted = s.Differences(list.Members)
@@ -81,13 +82,13 @@ func etcdAlarmsCommand(env *console.Environment) *cli.Command {
 		ArgsUsage: "SRC",
 		Flags:     append(console.SourceFlags(), console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)),
 		Action: func(c *cli.Context) error {
-			return withSource(c, env, console.TrailerFirst, func(src *console.Source) error { return etcdAlarms(env, src) })
+			return withSource(c, env, lifeboat.TrailerFirst, func(src *lifeboat.Backup) error { return etcdAlarms(env, src) })
 		},
 	}
 }
 
-func etcdAlarms(env *console.Environment, src *console.Source) error {
-	alarms, err := src.Db.Alarms()
+func etcdAlarms(env *console.Environment, src *lifeboat.Backup) error {
+	alarms, err := src.DB().Alarms()
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func etcdAlarms(env *console.Environment, src *console.Source) error {
 		}
 		return env.PrintDocument(map[string]any{"header": headerOf(src), "alarms": alarms})
 	}
-	members, _, err := src.Db.Members()
+	members, _, err := src.DB().Members()
 	if err != nil {
 		return err
 	}

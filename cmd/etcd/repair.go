@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
@@ -67,13 +68,13 @@ func runRepair(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	opts.Trailer = console.TrailerBeside
+	opts.Trailer = lifeboat.TrailerBeside
 	src, err := console.OpenSource(c.Context, env, opts, path)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	do.Spool = snapshot.Spool{Where: snapshot.Where(opts.Spool), Dir: opts.SpoolDir}
+	do.Spool = spoolOf(opts)
 	r := &repairer{c: c, env: env, opts: opts, src: src, to: to, do: do}
 	if c.Bool("dry-run") {
 		return errors.Join(src.Prove(), r.plan())
@@ -85,7 +86,7 @@ type repairer struct {
 	c    *cli.Context
 	env  *console.Environment
 	opts console.SourceOptions
-	src  *console.Source
+	src  *lifeboat.Backup
 	to   string
 	do   datadir.RepairOptions
 }
@@ -102,10 +103,10 @@ type repairReport struct {
 func (r *repairer) run() error {
 	ctx := r.c.Context
 	if err := r.refuse(); err != nil {
-		return targetHint(err)
+		return lifeboat.HintTarget(err)
 	}
 	phase := r.env.Progress.Start("repairing a copy", 0)
-	repaired, err := datadir.Repair(ctx, r.src.Db, r.src.File, r.do)
+	repaired, err := datadir.Repair(ctx, r.src.DB(), r.src.File(), r.do)
 	phase.Done()
 	if err != nil {
 		return err
@@ -114,16 +115,16 @@ func (r *repairer) run() error {
 		return errors.Join(err, repaired.File.Close())
 	}
 	report := repairReport{Repaired: repaired, Target: r.to}
-	if r.src.Replay != nil {
+	if r.src.Replay() != nil {
 		err = r.writeDir(&report)
 	} else {
 		var written datadir.Saved
-		written, err = datadir.Save(ctx, repaired.File, repaired.After.Size, console.WriteTo(r.c, r.env, r.opts, r.src.Path, r.to))
+		written, err = datadir.Save(ctx, repaired.File, repaired.After.Size, console.WriteTo(r.c, r.env, r.opts, r.src.Path(), r.to))
 		report.Aside = written.Aside
 		err = errors.Join(err, repaired.File.Close())
 	}
 	if err != nil {
-		return targetHint(err)
+		return lifeboat.HintTarget(err)
 	}
 	if r.env.Format != console.FormatTable {
 		return r.env.PrintDocument(report)
@@ -133,8 +134,8 @@ func (r *repairer) run() error {
 
 // refuse says before the work what would be refused after it.
 func (r *repairer) refuse() error {
-	if r.src.Replay != nil {
-		_, _, err := r.planDir(r.src)
+	if r.src.Replay() != nil {
+		_, _, err := r.planDir(r.src.DB(), r.src.File())
 		return err
 	}
 	if _, err := os.Lstat(r.to); err == nil && !r.c.Bool("replace") {
@@ -151,9 +152,7 @@ func (r *repairer) writeDir(report *repairReport) error {
 		return err
 	}
 	defer db.Close()
-	src := *r.src
-	src.Db, src.File = db, report.File
-	rs, plan, err := r.planDir(&src)
+	rs, plan, err := r.planDir(db, report.File)
 	if err != nil {
 		return err
 	}
@@ -166,16 +165,16 @@ func (r *repairer) writeDir(report *repairReport) error {
 	for _, line := range rs.explained {
 		r.env.Note("%s", line)
 	}
-	report.Next = rs.next(plan)
+	report.Next = plan.Next()
 	return nil
 }
 
-func (r *repairer) planDir(src *console.Source) (*restorer, *datadir.RestorePlan, error) {
-	rs := &restorer{c: r.c, env: r.env, opts: r.opts, src: src, to: r.to, verb: repairVerb}
+func (r *repairer) planDir(db *snapshot.DB, file *os.File) (*restorer, *datadir.RestorePlan, error) {
+	rs := &restorer{c: r.c, env: r.env, opts: r.opts, src: r.src, to: r.to, verb: repairVerb}
 	options, err := rs.options()
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := datadir.PlanRestore(r.c.Context, src.Db, src.File, options)
+	plan, err := datadir.PlanRestore(r.c.Context, db, file, options)
 	return rs, plan, err
 }

@@ -9,17 +9,18 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 func (r *repairer) plan() error {
-	info, err := r.src.Db.Info(r.c.Context)
+	info, err := r.src.DB().Info(r.c.Context)
 	if err != nil {
 		return err
 	}
-	alarms, err := r.src.Db.Alarms()
+	alarms, err := r.src.DB().Alarms()
 	if err != nil {
 		return err
 	}
@@ -27,25 +28,25 @@ func (r *repairer) plan() error {
 	if r.do.Compact {
 		steps = append(steps, fmt.Sprintf("compact to revision %d of %d", max(0, info.Revision-r.do.Keep), info.Revision))
 	}
-	if r.do.Disarm || r.src.Replay != nil {
+	if r.do.Disarm || r.src.Replay() != nil {
 		steps = append(steps, fmt.Sprintf("clear %d alarms", len(alarms)))
 	}
 	if r.do.Defrag {
 		steps = append(steps, fmt.Sprintf("write %s in use anew, of %s", humanize.Bytes(uint64(info.SizeInUse)), humanize.Bytes(uint64(info.Size))))
 	}
 	steps = append(steps, "check it against SRC, key by key")
-	if r.src.Replay == nil {
+	if r.src.Replay() == nil {
 		steps = append(steps, "write "+r.to)
 		err = r.refuse()
 	} else {
 		var rs *restorer
 		var plan *datadir.RestorePlan
-		if rs, plan, err = r.planDir(r.src); err == nil {
-			steps = slices.Concat(steps, memberSteps(plan), rs.explained)
+		if rs, plan, err = r.planDir(r.src.DB(), r.src.File()); err == nil {
+			steps = slices.Concat(steps, plan.Steps(), rs.explained)
 		}
 	}
 	if err != nil {
-		return targetHint(err)
+		return lifeboat.HintTarget(err)
 	}
 	if r.env.Format != console.FormatTable {
 		return r.env.PrintDocument(map[string]any{"plan": steps, "before": info, "alarms": alarms, "time": time.Now().UTC()})
@@ -73,7 +74,7 @@ func (r *repairer) print(report repairReport) error {
 	switch {
 	case len(names) == 0:
 		out.Line("no alarm was raised")
-	case r.do.Disarm || r.src.Replay != nil:
+	case r.do.Disarm || r.src.Replay() != nil:
 		out.Line("disarmed: %s", strings.Join(names, ", "))
 	default:
 		out.Line("still raised: %s (--disarm clears)", strings.Join(names, ", "))

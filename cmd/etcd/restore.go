@@ -1,14 +1,13 @@
 package etcd
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
@@ -83,29 +82,31 @@ func runRestore(c *cli.Context, env *console.Environment, as verb) error {
 		return err
 	}
 	viaEtcd := as == rebuildVerb && c.Bool("via-etcd")
-	opts.Trailer = console.TrailerBeside
+	opts.Trailer = lifeboat.TrailerBeside
 	opts.CommittedOnly = opts.CommittedOnly || viaEtcd
 	src, err := console.OpenSource(c.Context, env, opts, path)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	if as == rebuildVerb && src.Replay == nil {
-		return console.WithHint(console.Usagef("rebuild takes the data dir of a member; %q is an %s", path, src.Kind), "lifeboat etcd restore takes it")
+	if as == rebuildVerb && src.Replay() == nil {
+		return console.WithHint(console.Usagef("rebuild takes the data dir of a member; %q is an %s", path, src.Kind()), "lifeboat etcd restore takes it")
 	}
 	r := &restorer{c: c, env: env, opts: opts, src: src, to: to, verb: as}
 	if viaEtcd {
-		if err := r.viaEtcd(); err != nil {
+		hash, err := src.ForceNewCluster(c.Context)
+		if err != nil {
 			return err
 		}
+		r.explain("the database is the one that etcd's own --force-new-cluster left on a copy: revision %d, HashKV %d, as the replay has it", hash.HashRevision, hash.Hash)
 	}
 	restore, err := r.options()
 	if err != nil {
 		return err
 	}
-	plan, err := datadir.PlanRestore(c.Context, src.Db, src.File, restore)
+	plan, err := datadir.PlanRestore(c.Context, src.DB(), src.File(), restore)
 	if err != nil {
-		return targetHint(err)
+		return lifeboat.HintTarget(err)
 	}
 	if c.Bool("dry-run") {
 		if err := src.Prove(); err != nil {
@@ -116,17 +117,20 @@ func runRestore(c *cli.Context, env *console.Environment, as verb) error {
 	return r.run(plan)
 }
 
-// restorer turns flags, manifest and database into what datadir restores.
+// restorer turns flags and what the source tells into what datadir restores.
 type restorer struct {
 	c    *cli.Context
 	env  *console.Environment
 	opts console.SourceOptions
-	src  *console.Source
+	src  *lifeboat.Backup
 	to   string
 	verb verb
 
-	members   []clusterMember // of the old cluster; nil for those of src.db
-	explained []string        // how defaults were chosen
+	explained []string // how defaults were chosen
+}
+
+func spoolOf(opts console.SourceOptions) snapshot.Spool {
+	return snapshot.Spool{Where: opts.Spool, Dir: opts.ScratchDir}
 }
 
 func (r *restorer) explain(format string, args ...any) {
@@ -138,7 +142,7 @@ func (r *restorer) options() (datadir.RestoreOptions, error) {
 		Token:       r.c.String("initial-cluster-token"),
 		NoBootCheck: r.c.Bool("no-boot-check"),
 		Proof:       r.src.Prove,
-		Spool:       snapshot.Spool{Where: snapshot.Where(r.opts.Spool), Dir: r.opts.SpoolDir},
+		Spool:       spoolOf(r.opts),
 	}
 	var err error
 	if owner := r.c.String("owner"); owner != "" {
@@ -146,25 +150,43 @@ func (r *restorer) options() (datadir.RestoreOptions, error) {
 			return o, console.UsageError(err)
 		}
 	}
-	if o.Bump, err = r.bump(); err != nil {
+	if o.Drop, err = r.src.KeysOfNodes(r.c.Context, r.c.StringSlice("drop-node"), r.c.Bool("drop-masterleases")); err != nil {
 		return o, err
 	}
-	if o.Drop, err = r.drop(r.c.Context); err != nil {
-		return o, err
-	}
-	names, err := r.cluster()
+	cluster, err := r.cluster(len(o.Drop))
 	if err != nil {
 		return o, err
 	}
-	o.InitialCluster = names.String()
-	for _, m := range names.write {
-		target := console.WriteTo(r.c, r.env, r.opts, r.src.Path, r.to)
-		if names.all {
-			target.Path = filepath.Join(r.to, m.name)
+	o.Bump, o.InitialCluster = cluster.Bump, cluster.InitialCluster()
+	r.explained = append(r.explained, cluster.Reasons...)
+	for _, m := range cluster.Write {
+		target := console.WriteTo(r.c, r.env, r.opts, r.src.Path(), r.to)
+		if cluster.All {
+			target.Path = filepath.Join(r.to, m.Name)
 		}
-		o.Members = append(o.Members, datadir.NewMember{Name: m.name, PeerURLs: m.urls, Target: target, WALDir: r.c.String("wal-dir")})
+		o.Members = append(o.Members, datadir.NewMember{Name: m.Name, PeerURLs: m.PeerURLs, Target: target, WALDir: r.c.String("wal-dir")})
 	}
 	return o, nil
+}
+
+// cluster decides who the new members are.
+func (r *restorer) cluster(dropped int) (*datadir.ClusterPlan, error) {
+	members := r.c.String("members")
+	if members != "" && members != "all" {
+		return nil, console.Usagef("--members %q: it is all; one member is chosen with --name", members)
+	}
+	known, err := r.src.Known(r.c.String("manifest"))
+	if err != nil {
+		return nil, err
+	}
+	var urls []string
+	if text := r.c.String("initial-advertise-peer-urls"); text != "" {
+		urls = strings.Split(text, ",")
+	}
+	return datadir.PlanCluster(known, datadir.Wanted{
+		Name: r.c.String("name"), PeerURLs: urls, InitialCluster: r.c.String("initial-cluster"), WALDir: r.c.IsSet("wal-dir"),
+		All: members == "all", Bump: r.c.String("bump-revision"), Dropped: dropped, Repair: r.verb == repairVerb,
+	})
 }
 
 func (r *restorer) run(plan *datadir.RestorePlan) error {
@@ -172,7 +194,7 @@ func (r *restorer) run(plan *datadir.RestorePlan) error {
 	result, err := plan.Run(r.c.Context)
 	phase.Done()
 	if err != nil {
-		return targetHint(err)
+		return lifeboat.HintTarget(err)
 	}
 	if r.env.Format != console.FormatTable {
 		return r.env.PrintDocument(r.document(result))
@@ -198,8 +220,8 @@ type restoreDocument struct {
 }
 
 func (r *restorer) document(result *datadir.Restored) restoreDocument {
-	doc := restoreDocument{Restored: result, Explained: r.explained, Next: r.next(result.RestorePlan)}
-	if replay := r.src.Replay; replay != nil {
+	doc := restoreDocument{Restored: result, Explained: r.explained, Next: result.Next()}
+	if replay := r.src.Replay(); replay != nil {
 		doc.Tail, doc.NotProven = replay.Spans, replay.Unproven
 	}
 	return doc
@@ -214,7 +236,7 @@ func (r *restorer) printPlan(plan *datadir.RestorePlan) error {
 	}
 	out := console.NewSection(r.env)
 	out.Line("Plan (nothing is written):")
-	for _, step := range memberSteps(plan) {
+	for _, step := range plan.Steps() {
 		out.Line("  %s", console.Printable(step))
 	}
 	out.Line("Of the new cluster:")
@@ -233,65 +255,12 @@ func (r *restorer) printPlan(plan *datadir.RestorePlan) error {
 	return out.Err
 }
 
-// memberSteps is what is done for each member.
-func memberSteps(plan *datadir.RestorePlan) []string {
-	var steps []string
-	step := func(format string, args ...any) { steps = append(steps, fmt.Sprintf(format, args...)) }
-	for _, m := range plan.Members {
-		step("build %s as member %s, peer URLs %s", m.Builds, m.Name, strings.Join(m.PeerURLs, ","))
-		step("check it against SRC: %d keys, revision %d", plan.Keys, plan.NewRevision)
-		if plan.BootCheck {
-			step("boot a real etcd on a copy of it, compare HashKV and the number of keys")
-		}
-		if m.WALDir != "" {
-			step("put its log into %s", m.WALDir)
-		}
-		if m.Aside != "" {
-			step("move %s to %s", m.Renames, m.Aside)
-		}
-		step("rename it to %s", m.Renames)
-	}
-	step("at most %d bytes are needed for each member", plan.Bytes)
-	return steps
-}
-
-// next is what has to be done before the cluster can be used.
-func (r *restorer) next(plan *datadir.RestorePlan) []string {
-	steps := []string{}
-	for _, m := range plan.Members {
-		flags := fmt.Sprintf("start etcd with --name=%s --data-dir=%s --initial-advertise-peer-urls=%s", m.Name, m.Renames, strings.Join(m.PeerURLs, ","))
-		if filepath.Base(m.Renames) == "member" {
-			flags = strings.Replace(flags, m.Renames, m.DataDir, 1)
-		}
-		if m.WALDir != "" {
-			flags += " --wal-dir=" + m.WALDir
-		}
-		steps = append(steps, flags+" (as in its manifest); no --force-new-cluster")
-	}
-	steps = append(steps, "restart kube-apiserver, kube-controller-manager, kube-scheduler and the kubelets: their caches are newer than the data")
-	if !strings.Contains(plan.InitialCluster, ",") {
-		steps = append(steps, "further masters join as new members, with empty data dirs: etcdctl member add")
-	}
-	return steps
-}
-
 func (r *restorer) printNext(out *console.Section, plan *datadir.RestorePlan) {
 	for _, line := range r.explained {
 		r.env.Note("%s", line)
 	}
 	out.Heading("Next")
-	for _, step := range r.next(plan) {
+	for _, step := range plan.Next() {
 		out.Line("  %s", console.Printable(step))
 	}
-}
-
-var errNoMember = errors.New("it is not known which member to write")
-
-func (r *restorer) drop(ctx context.Context) ([][]byte, error) {
-	d := dropper{env: r.env, src: r.src, opts: r.opts, nodes: r.c.StringSlice("drop-node"), masterLeases: r.c.Bool("drop-masterleases")}
-	keys, err := d.keys(ctx)
-	if err == nil && len(keys) > 0 {
-		r.explain("%d keys are deleted, as etcd deletes them: at a revision of their own", len(keys))
-	}
-	return keys, err
 }

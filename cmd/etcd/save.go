@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
@@ -51,20 +52,20 @@ type savedSnapshot struct {
 	Aside    string        `json:"aside,omitempty"` // where the file went that stood there
 }
 
-func etcdSave(c *cli.Context, env *console.Environment, opts console.SourceOptions, src *console.Source, to string) error {
-	info, err := src.Db.Info(c.Context)
+func etcdSave(c *cli.Context, env *console.Environment, opts console.SourceOptions, src *lifeboat.Backup, to string) error {
+	info, err := src.DB().Info(c.Context)
 	if err != nil {
 		return err
 	}
-	hash, err := src.Db.HashKV(c.Context, 0)
+	hash, err := src.DB().HashKV(c.Context, 0)
 	if err != nil {
 		return err
 	}
 	phase := env.Progress.Start("saving "+filepath.Base(to), info.Size)
-	written, err := datadir.Save(c.Context, src.File, info.Size, console.WriteTo(c, env, opts, src.Path, to))
+	written, err := datadir.Save(c.Context, src.File(), info.Size, console.WriteTo(c, env, opts, src.Path(), to))
 	phase.Done()
 	if err != nil {
-		return targetHint(err)
+		return lifeboat.HintTarget(err)
 	}
 	saved := savedSnapshot{to, info.Size + snapshot.TrailerSize, hex.EncodeToString(written.Sum[:]), hash, info.LiveKeys, written.Aside}
 	if env.Format != console.FormatTable {

@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
@@ -25,11 +26,11 @@ snapshot file is not: that would take several times as long as all the rest.
 --require-hash has it checked, and so do inspect, hash and restore.`,
 		Flags: append(console.SourceFlags(), console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)),
 		Action: func(c *cli.Context) error {
-			trailer := console.TrailerNot
+			trailer := lifeboat.TrailerNever
 			if c.Bool("require-hash") {
-				trailer = console.TrailerFirst
+				trailer = lifeboat.TrailerFirst
 			}
-			return withSource(c, env, trailer, func(src *console.Source) error { return etcdStatus(c.Context, env, src) })
+			return withSource(c, env, trailer, func(src *lifeboat.Backup) error { return etcdStatus(c.Context, env, src) })
 		},
 	}
 }
@@ -56,29 +57,29 @@ type endpointStatus struct {
 	Commit uint64         `json:"commitIndex,omitempty"`   // newest on record
 }
 
-func etcdStatus(ctx context.Context, env *console.Environment, src *console.Source) error {
-	info, err := src.Db.Info(ctx)
+func etcdStatus(ctx context.Context, env *console.Environment, src *lifeboat.Backup) error {
+	info, err := src.DB().Info(ctx)
 	if err != nil {
 		return err
 	}
-	alarms, err := src.Db.Alarms()
+	alarms, err := src.DB().Alarms()
 	if err != nil {
 		return err
 	}
-	s := endpointStatus{Endpoint: src.Path, Info: info}
+	s := endpointStatus{Endpoint: src.Path(), Info: info}
 	s.Status.Header, s.Status.Version, s.Status.StorageVersion = headerOf(src), info.ClusterVersion, info.StorageVersion
 	s.Status.DBSize, s.Status.DBSizeInUse = info.Size, info.SizeInUse
 	s.Status.RaftIndex, s.Status.RaftAppliedIndex, s.Status.RaftTerm = info.RaftIndex, info.RaftIndex, info.RaftTerm
 	for _, a := range alarms {
 		s.Status.Errors = append(s.Status.Errors, fmt.Sprintf("alarm %s of member %x", a.Alarm, a.MemberID))
 	}
-	if r := src.Replay; r != nil {
+	if r := src.Replay(); r != nil {
 		// The sizes are those of the member's own file, not of the copy that
 		// the log was put onto.
 		s.Status.DBSize, s.Status.DBSizeInUse = r.Survivor.Info.Size, r.Survivor.Info.SizeInUse
 		s.Status.RaftIndex, s.Tail, s.Commit = r.LogLast, r.Spans, r.Survivor.Log.Commit
 		_, s.Status.RaftTerm = r.Survivor.Newest()
-		members, _, err := src.Db.Members()
+		members, _, err := src.DB().Members()
 		if err != nil {
 			return err
 		}
@@ -86,9 +87,9 @@ func etcdStatus(ctx context.Context, env *console.Environment, src *console.Sour
 			s.Status.IsLearner = s.Status.IsLearner || m.ID == r.Survivor.Log.NodeID && m.IsLearner
 		}
 	}
-	if src.Kind == console.KindSnapshot {
-		s.Hash = src.Trailer.String()
-		if src.Trailer == snapshot.TrailerMissing {
+	if src.Kind() == lifeboat.Snapshot {
+		s.Hash = src.Trailer().String()
+		if src.Trailer() == snapshot.TrailerMissing {
 			s.Hash = "not checked"
 		}
 	}
@@ -129,7 +130,7 @@ func (s endpointStatus) print(env *console.Environment) error {
 		out.Line("sha256 trailer: %s", s.Hash)
 	}
 	for _, span := range s.Tail {
-		out.Line("%s of the write-ahead log: %s", console.Entries(span.First, span.Last), span.Standing)
+		out.Line("%s of the write-ahead log: %s", span, span.Standing)
 	}
 	return out.Err
 }

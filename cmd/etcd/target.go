@@ -1,25 +1,12 @@
 package etcd
 
 import (
-	"errors"
-	"io/fs"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
-
-// targetHint gives the errors of writing a target their exit codes.
-func targetHint(err error) error {
-	switch {
-	case errors.Is(err, datadir.ErrNoSpace):
-		return &console.CodedError{Code: console.ExitRefused, Err: err, Hint: "nothing was written; choose another place with --to"}
-	case errors.Is(err, fs.ErrExist):
-		return console.WithHint(err, "nothing was written; choose another place with --to")
-	}
-	return console.InUseHint(err)
-}
 
 // writingOptionsOf reads the flags of a command that reads SRC and writes
 // targets, of which "" is none. What is spooled stands on the first one's own
@@ -31,7 +18,7 @@ func writingOptionsOf(c *cli.Context, targets ...string) (opts console.SourceOpt
 	if src, err = console.OneArgument(c, "SRC"); err != nil {
 		return opts, "", err
 	}
-	opts.SpoolDir = datadir.Scratch(targets[0])
+	opts.ScratchDir = datadir.Scratch(targets[0])
 	return opts, src, opts.RefuseInside(src, targets...)
 }
 
@@ -39,6 +26,6 @@ func writingOptionsOf(c *cli.Context, targets ...string) (opts console.SourceOpt
 func printUndo(out *console.Section, target, aside string) {
 	if aside != "" {
 		out.Line("what stood there is kept; to put it back:")
-		out.Line("  mv %s %s.new && mv %s %s", console.ShellQuote(target), console.ShellQuote(target), console.ShellQuote(aside), console.ShellQuote(target))
+		out.Line("  mv %s %s.new && mv %s %s", words.ShellQuote(target), words.ShellQuote(target), words.ShellQuote(aside), words.ShellQuote(target))
 	}
 }

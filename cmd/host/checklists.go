@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/archive/host"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 func defragCommand(env *console.Environment) *cli.Command {
@@ -190,8 +191,8 @@ func runTimer(s *session) error {
 	}
 	if to != "" {
 		printList(out, "Next", []string{
-			"install -m 0700 " + console.ShellQuote(filepath.Join(to, "lifeboat-backup.sh")) + " /usr/local/sbin/",
-			"install -m 0644 " + console.ShellQuote(filepath.Join(to, "lifeboat-backup.service")) + " " + console.ShellQuote(filepath.Join(to, "lifeboat-backup.timer")) + " /etc/systemd/system/",
+			"install -m 0700 " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.sh")) + " /usr/local/sbin/",
+			"install -m 0644 " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.service")) + " " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.timer")) + " /etc/systemd/system/",
 			"systemctl daemon-reload && systemctl enable --now lifeboat-backup.timer",
 		})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/archive/host"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 func imagesCommand(env *console.Environment) *cli.Command {
@@ -102,7 +103,7 @@ func (s *session) printImages(rows []imageRow) error {
 	}
 	out.Table(table)
 	if to := s.c.String("to"); to != "" {
-		printList(out, "Next", []string{"sh " + console.ShellQuote(filepath.Join(to, "pull.sh")), "then remove the credentials: rm -r " + console.ShellQuote(to)})
+		printList(out, "Next", []string{"sh " + words.ShellQuote(filepath.Join(to, "pull.sh")), "then remove the credentials: rm -r " + words.ShellQuote(to)})
 	}
 	return out.Err
 }

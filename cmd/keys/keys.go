@@ -2,13 +2,16 @@
 package keys
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 )
@@ -202,7 +205,7 @@ func runKeyCheck(c *cli.Context, env *console.Environment) error {
 	fits := []keyFit{}
 	var failed []error
 	for _, path := range c.Args().Slice() {
-		found, err := tryKeys(env, path, files)
+		found, err := tryKeys(c.Context, env, path, files)
 		fits = append(fits, found...)
 		if err == nil && !slices.ContainsFunc(found, func(f keyFit) bool { return f.Opens }) {
 			err = &console.CodedError{Code: console.ExitNoKey, Err: fmt.Errorf("none of these identities opens %q", path)}
@@ -217,15 +220,18 @@ func runKeyCheck(c *cli.Context, env *console.Environment) error {
 
 // tryKeys tries each file's identities on the beginning of one archive, which
 // is read once: it may come through a pipe.
-func tryKeys(env *console.Environment, path string, files []*crypto.IdentityFile) ([]keyFit, error) {
-	in, _, err := console.OpenStream(env, path)
+func tryKeys(ctx context.Context, env *console.Environment, path string, files []*crypto.IdentityFile) ([]keyFit, error) {
+	in, err := lifeboat.OpenSealed(ctx, path, lifeboat.Options{Stdin: env.Stdin})
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
 	head, err := crypto.ReadHead(in)
 	if err != nil {
-		return nil, fmt.Errorf("reading %q: %w", path, console.PlainCause(err))
+		if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
+			err = cause.Err // the path is named anyhow
+		}
+		return nil, fmt.Errorf("reading %q: %w", path, err)
 	}
 	var fits []keyFit
 	for _, file := range files {

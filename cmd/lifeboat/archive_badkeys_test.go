@@ -94,7 +94,7 @@ func TestSignaturesAsTheyCome(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	path := s.create(t, "a.age", "-r", s.recipient, "--sign", s.signer)
-	good := mustRead(t, path+console.SignatureSuffix)
+	good := mustRead(t, path+".minisig")
 	var key minisign.PrivateKey
 	require.NoError(t, key.UnmarshalText(bytes.TrimSpace(mustRead(t, s.signer))))
 	for name, signature := range map[string][]byte{
@@ -102,7 +102,7 @@ func TestSignaturesAsTheyCome(t *testing.T) {
 		"its trusted comment altered": bytes.Replace(good, []byte("revision=1485"), []byte("revision=9485"), 1),
 		"given twice":                 append(bytes.Clone(good), good...),
 		"cut":                         good[:len(good)-10],
-		"of another file":             mustRead(t, s.create(t, "b.age", "-r", s.recipient, "--sign", s.signer)+console.SignatureSuffix),
+		"of another file":             mustRead(t, s.create(t, "b.age", "-r", s.recipient, "--sign", s.signer)+".minisig"),
 		"too large":                   append(bytes.Clone(good), make([]byte, 1<<20)...),
 		"of no bytes":                 nil,
 	} {
@@ -110,7 +110,7 @@ func TestSignaturesAsTheyCome(t *testing.T) {
 			t.Parallel()
 			copied := filepath.Join(t.TempDir(), "a.age")
 			require.NoError(t, os.WriteFile(copied, mustRead(t, path), 0o600))
-			require.NoError(t, os.WriteFile(copied+console.SignatureSuffix, signature, 0o600))
+			require.NoError(t, os.WriteFile(copied+".minisig", signature, 0o600))
 			for _, verb := range [][]string{{"archive", "verify"}, {"archive", "verify", "--quick"}, {"archive", "list"}, {"archive", "unpack", "--to", copied + ".out"}, {"archive", "decrypt", "--to", copied + ".out"}, {"archive", "rekey", "--add", s.recipient, "--to", copied + ".out"}, {"get", "ns"}, {"inspect"}} {
 				args := append([]string{verb[0]}, append(verb[1:], "-i", s.identity, "--pubkey", s.signer+".pub")...)
 				at := 1

@@ -16,8 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	etcdsnapshot "go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.uber.org/zap"
-
-	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
 // What is made here, age's library, the standard library's gzip and tar,
@@ -30,7 +28,7 @@ func TestOthersOpenOurs(t *testing.T) {
 	require.NoError(t, err)
 	public, err := minisign.PublicKeyFromFile(s.signer + ".pub")
 	require.NoError(t, err)
-	signature, err := os.ReadFile(path + console.SignatureSuffix)
+	signature, err := os.ReadFile(path + ".minisig")
 	require.NoError(t, err)
 	require.True(t, minisign.Verify(public, sealed, signature))
 

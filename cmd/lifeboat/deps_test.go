@@ -36,6 +36,7 @@ func packageOrder() []string {
 		"cmd/internal/console",
 		"archive/host",
 		"sim/drill",
+		"sim/backup",
 		"sim/nodes",
 		"sim/scheduler",
 		"sim/nodeloss",
@@ -59,6 +60,8 @@ func packageOrder() []string {
 		"crypto",
 		"scenarios",
 		"internal/whole",
+		"internal/words",
+		"internal/ctxio",
 	}
 }
 
@@ -90,8 +93,20 @@ func bans() []ban {
 			why: "it is huge, promises no stable API, and registers types in init: two packages are enough to mend at an upgrade",
 		},
 		{
-			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", root, "cmd/..."},
+			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/backup", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", root, "cmd/..."},
 			why: "an etcd database, an archive and a key know nothing of Kubernetes, so they can be read when its types cannot",
+		},
+		{
+			imported: "k8s.io/api", only: []string{"registry/...", "archive/controlplane", "archive/host", "sim/backup", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", root}, tests: true,
+			why: "a verb parses, opens, calls one function and prints: what it would decide on objects belongs to a library",
+		},
+		{
+			imported: "github.com/golang-jwt/jwt", only: []string{root}, tests: true,
+			why: "whether tokens are the cluster's is one of the checks of Verify",
+		},
+		{
+			imported: "go.etcd.io", only: []string{"snapshot/...", "sim/quorum", "sim/members"}, tests: true,
+			why: "databases are read through package snapshot, data dirs through snapshot/datadir",
 		},
 		{
 			imported: module + "/archive", only: []string{root, "cmd/...", "archive/..."},
@@ -102,11 +117,11 @@ func bans() []ban {
 			why: "layers meet as io.Readers, in the root package and nowhere else",
 		},
 		{
-			imported: module + "/registry", only: []string{"archive/host", root, "cmd/...", "registry/..."},
+			imported: module + "/registry", only: []string{"archive/host", root, "cmd/...", "registry/...", "sim/backup"},
 			why: "the simulations and the database know nodes, Pods and keys as plain values",
 		},
 		{
-			imported: module + "/registry/printer", only: []string{root, "cmd/...", "registry/apiserver"},
+			imported: module + "/registry/printer", only: []string{root, "cmd/...", "registry/apiserver", "sim/backup"},
 			testsOf: "registry", // cleaning is tested on what the API server would answer
 			why:     "whoever needs objects must not have to link k8s.io/kubernetes",
 		},
@@ -201,6 +216,9 @@ func TestImportOrderRefuses(t *testing.T) {
 		{"registry", module},
 		{root, module + "/cmd/lifeboat"},
 		{root, module + "/sim"},
+		{"cmd/objects", "k8s.io/api/core/v1"},
+		{"cmd/archives", "github.com/golang-jwt/jwt/v5"},
+		{"cmd/etcd", "go.etcd.io/bbolt"},
 		{"snapshot", module + "/snapshot/etcdproc"},
 		{"snapshot", module + "/registry"},
 		{"snapshot", "k8s.io/api/core/v1"},

@@ -3,16 +3,11 @@ package main
 import (
 	"bytes"
 	"os"
-	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"google.golang.org/protobuf/proto"
-	corev1 "k8s.io/api/core/v1"
-
-	"github.com/lifeboat-dr/lifeboat/cmd/simulations"
 )
 
 // lock makes a database out of a snapshot in which all values under a prefix are
@@ -48,21 +43,4 @@ func lock(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
-}
-
-// A cluster in the middle of an upgrade has kubelets of several versions.
-func TestMixedVersions(t *testing.T) {
-	t.Parallel()
-	var c simulations.SimCluster
-	for _, v := range []string{"", "v1.9.1", "v1.36.2", "nonsense", "v1.37.0", "v1.35.9"} {
-		c.Objects.Nodes = append(c.Objects.Nodes, &corev1.Node{Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{KubeletVersion: v}}})
-	}
-	c.GuessVersion()
-	require.Equal(t, "v1.37.0", c.Version.Version)
-	require.True(t, c.Version.Guess)
-
-	// The scheduler's own Pod says more than any kubelet.
-	c.Objects.Pods = []*corev1.Pod{{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "kube-scheduler", Image: "host:5000/kube-scheduler:v1.36.4"}}}}}
-	c.GuessVersion()
-	require.Equal(t, "v1.36.4", c.Version.Version)
 }

@@ -3,7 +3,6 @@
 package objects
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,11 +14,9 @@ import (
 	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/registry"
-	"github.com/lifeboat-dr/lifeboat/registry/printer"
-	"github.com/lifeboat-dr/lifeboat/snapshot"
-	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 func ExtractCommand(env *console.Environment) *cli.Command {
@@ -39,7 +36,7 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER` to write to, - for one YAML stream on standard output"},
 			&cli.StringFlag{Name: "profile", Value: string(registry.Recreate), Usage: "`PROFILE` recreate (cleaned for kubectl create) or raw (as stored)"},
 			&cli.StringFlag{Name: "report", Usage: "write a JSON `FILE` on every field that was dropped and every object left out"},
-			&cli.StringFlag{Name: "engine", Value: engineDirect, Usage: "`ENGINE` direct (reads the file) or etcd (asks a real etcd on a copy)"},
+			&cli.StringFlag{Name: "engine", Value: string(lifeboat.Direct), Usage: "`ENGINE` direct (reads the file) or etcd (asks a real etcd on a copy)"},
 			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the files that would be written, and write nothing"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
@@ -48,21 +45,13 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 	}
 }
 
-// The engines that read the keyspace. Both give the same bytes.
-const (
-	engineDirect = "direct"
-	engineEtcd   = "etcd"
-)
-
 // extraction is one call of extract.
 type extraction struct {
 	env       *console.Environment
 	opts      console.SourceOptions
 	path      string
 	selection registry.Selection
-	revision  int64
-	profile   registry.Profile
-	engine    string
+	how       lifeboat.ExtractOptions
 
 	to, report string
 	dryRun     bool
@@ -81,17 +70,14 @@ func runExtract(c *cli.Context, env *console.Environment) error {
 		return err
 	}
 	defer src.Close()
-	plan, along, err := x.plan(c.Context, src)
+	found, err := src.Extract(c.Context, x.selection, x.how)
 	if err != nil {
 		return err
 	}
-	report := registry.NewReport(plan, registry.ReportSource{
-		Path: x.path, Form: string(src.Kind), Revision: cmp.Or(x.revision, src.Db.Revision()), Engine: x.engine,
-	})
-	if err := x.write(c.Context, plan, report); err != nil {
+	if err := x.write(c.Context, found.Plan, found.Report); err != nil {
 		return err
 	}
-	return verdictOf(plan, along)
+	return found.Verdict()
 }
 
 func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error) {
@@ -103,9 +89,10 @@ func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error)
 		return nil, err
 	}
 	x := &extraction{
-		env: env, opts: opts, path: c.Args().First(), revision: c.Int64("rev"),
-		profile: registry.Profile(c.String("profile")), engine: c.String("engine"),
-		to: c.String("to"), report: c.String("report"), dryRun: c.Bool("dry-run"),
+		env: env, opts: opts, path: c.Args().First(), to: c.String("to"), report: c.String("report"), dryRun: c.Bool("dry-run"),
+		how: lifeboat.ExtractOptions{
+			Revision: c.Int64("rev"), Profile: registry.Profile(c.String("profile")), Engine: lifeboat.Engine(c.String("engine")), Stream: c.String("to") == "-",
+		},
 		selection: registry.Selection{
 			Namespaces: c.StringSlice("namespace"), All: c.Bool("all-namespaces"), Cluster: c.Bool("cluster"),
 			Words: strings.Join(c.Args().Tail(), ","),
@@ -123,12 +110,12 @@ func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error)
 		return nil, console.Usagef("-A has everything: leave -n and --cluster out")
 	case x.to == "" && !x.dryRun:
 		return nil, console.Usagef("say where to write to: --to FOLDER, or --to - for standard output")
-	case x.profile != registry.Recreate && x.profile != registry.Raw:
-		return nil, console.OneOf("profile", string(x.profile), []string{string(registry.Recreate), string(registry.Raw)})
-	case x.engine != engineDirect && x.engine != engineEtcd:
-		return nil, console.OneOf("engine", x.engine, []string{engineDirect, engineEtcd})
+	case x.how.Profile != registry.Recreate && x.how.Profile != registry.Raw:
+		return nil, console.OneOf("profile", string(x.how.Profile), []string{string(registry.Recreate), string(registry.Raw)})
+	case x.how.Engine != lifeboat.Direct && x.how.Engine != lifeboat.Etcd:
+		return nil, console.OneOf("engine", string(x.how.Engine), []string{string(lifeboat.Direct), string(lifeboat.Etcd)})
 	}
-	x.opts.SpoolDir = x.scratchDir()
+	x.opts.ScratchDir = x.scratchDir()
 	return x, nil
 }
 
@@ -152,53 +139,6 @@ func (x *extraction) refuseTargets() error {
 		}
 	}
 	return nil
-}
-
-// plan reads what was selected and cleans it. along are objects that nobody
-// asked for and that the others need.
-func (x *extraction) plan(ctx context.Context, src *console.Source) (plan *registry.Plan, along map[*registry.Object]bool, err error) {
-	regOpts, err := src.RegistryOptions(x.env, x.opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	regOpts.Revision = x.revision
-	reader, closeReader, err := x.reader(ctx, src)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer closeReader()
-	phase := x.env.Progress.Start("extracting", 0)
-	defer phase.Done()
-	selected, err := registry.New(reader, regOpts).Select(ctx, x.selection)
-	if err != nil {
-		return nil, nil, err
-	}
-	plan, err = registry.Clean(selected.Objects, registry.CleanOptions{
-		Profile: x.profile, Convert: printer.NewConverter(selected.Resources).Servable,
-		Stream: x.to == "-", Beside: selected.Beside,
-	})
-	return plan, selected.Along, err
-}
-
-// reader is the engine that was asked for.
-func (x *extraction) reader(ctx context.Context, src *console.Source) (snapshot.Reader, func(), error) {
-	if x.engine == engineDirect {
-		return src.Db, func() {}, nil
-	}
-	if err := x.env.Sweep(x.scratchDir()); err != nil {
-		return nil, nil, err
-	}
-	phase := x.env.Progress.Start("starting etcd on a copy", 0)
-	defer phase.Done()
-	proc, err := etcdproc.Start(ctx, src.File, etcdproc.Options{Dir: x.scratchDir()})
-	if err != nil {
-		return nil, nil, err
-	}
-	return proc, func() {
-		if err := proc.Close(); err != nil {
-			x.env.Warn("%v", err)
-		}
-	}, nil
 }
 
 func (x *extraction) write(ctx context.Context, plan *registry.Plan, report *registry.ExtractReport) error {
@@ -266,30 +206,7 @@ func (x *extraction) summarize(plan *registry.Plan) {
 
 // nextCommands says what to type now.
 func (x *extraction) nextCommands(plan *registry.Plan) {
-	if x.profile == registry.Recreate && len(plan.Manifests) > 0 {
+	if x.how.Profile == registry.Recreate && len(plan.Manifests) > 0 {
 		x.env.Note("next, on the cluster:\n%s", strings.Join(plan.Commands(x.to), "\n"))
 	}
-}
-
-// verdictOf says what was asked for and is not there, or not whole.
-func verdictOf(plan *registry.Plan, along map[*registry.Object]bool) error {
-	if plan.Complete() {
-		return nil
-	}
-	missing := plan.Missing()
-	locked := 0
-	for _, l := range missing {
-		if l.Object.Form == registry.Encrypted {
-			locked++
-		}
-	}
-	got := slices.ContainsFunc(plan.Manifests, func(m *registry.Manifest) bool { return !along[m.Object] && m.Raw == nil })
-	if !got && locked > 0 && locked == len(missing) {
-		return &console.CodedError{Code: console.ExitNoKey, Err: fmt.Errorf("all %d objects asked for are encrypted, and no key at hand opens them", locked),
-			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
-	}
-	if len(missing) > 0 {
-		return console.Incompletef("%d objects are missing, see above", len(missing))
-	}
-	return console.Incompletef("some objects could not be read whole, see above")
 }

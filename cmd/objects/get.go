@@ -56,12 +56,11 @@ func runGet(c *cli.Context, env *console.Environment) error {
 		return err
 	}
 	defer src.Close()
-	regOpts, err := src.RegistryOptions(env, opts)
+	reg, err := src.Objects(c.Int64("rev"))
 	if err != nil {
 		return err
 	}
-	regOpts.Revision = c.Int64("rev")
-	listing, err := registry.New(src.Db, regOpts).List(c.Context, query)
+	listing, err := reg.List(c.Context, query)
 	if err != nil {
 		return err
 	}
@@ -157,7 +156,7 @@ func (g *getter) printTable(ctx context.Context) error {
 // for, as kubectl does, else a List.
 func (g *getter) printObjects(ctx context.Context) error {
 	converter := printer.NewConverter(g.listing.Resources)
-	list := console.NewObjectList(g.env, len(g.query.Names) == 1 && len(g.listing.Kinds) == 1)
+	list := printer.NewList(g.env.Stdout, g.env.Format == console.FormatJSON, len(g.query.Names) == 1 && len(g.listing.Kinds) == 1)
 	for o := range g.listing.Objects(ctx) {
 		if !g.stored {
 			converter.Preferred(o)

@@ -1,9 +1,7 @@
 package objects
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,11 +9,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
-	"github.com/lifeboat-dr/lifeboat/archive"
-	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/registry"
-	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 func InspectCommand(env *console.Environment) *cli.Command {
@@ -40,140 +35,29 @@ func InspectCommand(env *console.Environment) *cli.Command {
 				return err
 			}
 			defer src.Close()
-			found, err := inspect(c.Context, env, src, opts)
+			found, err := src.Inspect(c.Context)
 			switch {
 			case err != nil:
 				return err
 			case env.Format == console.FormatTable:
-				err = found.print(env)
+				err = printInspection(env, found)
 			default:
 				err = env.PrintDocument(found)
 			}
 			if err != nil {
 				return err
 			}
-			return found.verdict()
+			return found.Verdict()
 		},
 	}
 }
 
-// inspection is what inspect shows; -o json prints it as it stands.
-type inspection struct {
-	Source     sourceFacts        `json:"source"`
-	Etcd       snapshot.Info      `json:"etcd"`
-	Members    []snapshot.Member  `json:"members"`
-	Removed    []uint64           `json:"removedMembers,omitempty"`
-	Alarms     []snapshot.Alarm   `json:"alarms"`
-	Problems   []snapshot.Problem `json:"problems"`
-	Kubernetes *registry.Survey   `json:"kubernetes"`
-	Files      *controlPlaneFacts `json:"controlPlane,omitempty"`
-	Next       []string           `json:"next"`
-}
-
-type sourceFacts struct {
-	Path     string             `json:"path"`
-	Kind     console.SourceKind `json:"kind"`
-	Size     int64              `json:"size,omitempty"`
-	Modified time.Time          `json:"modified,omitzero"`
-	Layers   []console.Layer    `json:"layers"`
-	Facts    []archive.Fact     `json:"facts,omitempty"`
-
-	WALEntries uint64 `json:"walEntries,omitempty"` // beyond the database
-	WALDamage  string `json:"walDamage,omitempty"`
-}
-
-type controlPlaneFacts struct {
-	Files            int                        `json:"files"`
-	Images           []controlplane.Image       `json:"images"`
-	Certificates     []controlplane.Certificate `json:"certificates"`
-	EncryptionConfig string                     `json:"encryptionConfig,omitempty"`
-	Problems         []controlplane.Problem     `json:"problems,omitempty"`
-}
-
-func inspect(ctx context.Context, env *console.Environment, src *console.Source, opts console.SourceOptions) (*inspection, error) {
-	found := &inspection{Source: sourceFacts{
-		Path: src.Path, Kind: src.Kind, Size: src.Size, Modified: src.ModTime, Layers: src.Layers, Facts: src.Facts,
-		WALEntries: src.Tail.Entries, WALDamage: src.Tail.Damage,
-	}}
-	phase := env.Progress.Start("inspecting "+src.Path, 0)
-	defer phase.Done()
-	var err error
-	if found.Etcd, err = src.Db.Info(ctx); err != nil {
-		return found, err
-	}
-	if found.Members, found.Removed, err = src.Db.Members(); err != nil {
-		return found, err
-	}
-	if found.Alarms, err = src.Db.Alarms(); err != nil {
-		return found, err
-	}
-	if found.Problems, err = src.Db.Check(ctx); err != nil {
-		return found, err
-	}
-	regOpts, err := src.RegistryOptions(env, opts)
-	if err != nil {
-		return found, err
-	}
-	if found.Kubernetes, err = registry.New(src.Db, regOpts).Survey(ctx); err != nil {
-		return found, err
-	}
-	if src.Control != nil {
-		found.Files = inspectFiles(src.Control)
-		if v, path := src.Control.KubernetesVersion(); v != "" {
-			found.Kubernetes.Version = registry.KubernetesVersion{Version: v, From: "image in " + path}
-		}
-	}
-	found.Next = found.next()
-	return found, nil
-}
-
-func inspectFiles(view *controlplane.View) *controlPlaneFacts {
-	certs, problems := view.Certificates()
-	slices.SortStableFunc(certs, func(a, b controlplane.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
-	f := &controlPlaneFacts{
-		Files: len(view.Files()), Images: view.Images(), Certificates: certs,
-		Problems: append(slices.Clone(view.Problems()), problems...),
-	}
-	if config, err := view.EncryptionConfig(); err == nil && config != nil {
-		f.EncryptionConfig = config.Path
-	}
-	return f
-}
-
-// verdict is damage that reading survived.
-func (f *inspection) verdict() error {
-	if len(f.Problems) == 0 && f.Source.WALDamage == "" {
-		return nil
-	}
-	return &console.CodedError{Code: console.ExitDamaged, Err: fmt.Errorf("%d problems in the database", len(f.Problems)+min(1, len(f.Source.WALDamage)))}
-}
-
-// next is the command to type now: the namespace with the most objects is the
-// likeliest to be wanted, after the system's own.
-func (f *inspection) next() []string {
-	var best registry.Count
-	for _, ns := range f.Kubernetes.Namespaces {
-		system := ns.Name == "" || ns.Name == "default" || strings.HasPrefix(ns.Name, "kube-") || strings.HasPrefix(ns.Name, "d8-")
-		if !system && ns.Objects > best.Objects {
-			best = ns
-		}
-	}
-	if best.Name == "" {
-		best.Name = "kube-system"
-	}
-	src := console.ShellQuote(f.Source.Path)
-	return []string{
-		fmt.Sprintf("lifeboat get %s all -n %s", src, best.Name),
-		fmt.Sprintf("lifeboat extract %s -n %s --to restored/", src, best.Name),
-	}
-}
-
-func (f *inspection) print(env *console.Environment) error {
+func printInspection(env *console.Environment, f *lifeboat.Inspection) error {
 	out := console.NewSection(env)
-	f.printSource(out)
-	f.printEtcd(out)
-	f.printKubernetes(out)
-	f.printFiles(out)
+	printSource(out, f)
+	printEtcd(out, f)
+	printKubernetes(out, f)
+	printFiles(out, f)
 	out.Heading("Next")
 	for _, command := range f.Next {
 		out.Line("  %s", command)
@@ -181,7 +65,7 @@ func (f *inspection) print(env *console.Environment) error {
 	return out.Err
 }
 
-func (f *inspection) printSource(out *console.Section) {
+func printSource(out *console.Section, f *lifeboat.Inspection) {
 	s := f.Source
 	out.Line("%s: %s", console.Printable(s.Path), s.Kind)
 	if s.Size > 0 {
@@ -200,7 +84,7 @@ func (f *inspection) printSource(out *console.Section) {
 	}
 }
 
-func (f *inspection) printEtcd(out *console.Section) {
+func printEtcd(out *console.Section, f *lifeboat.Inspection) {
 	e := f.Etcd
 	out.Heading("etcd")
 	free := 0.0
@@ -233,7 +117,7 @@ func (f *inspection) printEtcd(out *console.Section) {
 	}
 }
 
-func (f *inspection) printKubernetes(out *console.Section) {
+func printKubernetes(out *console.Section, f *lifeboat.Inspection) {
 	k := f.Kubernetes
 	out.Heading("Kubernetes")
 	if v := k.Version; v.Version != "" {
@@ -270,7 +154,7 @@ func (f *inspection) printKubernetes(out *console.Section) {
 	}
 }
 
-func (f *inspection) printFiles(out *console.Section) {
+func printFiles(out *console.Section, f *lifeboat.Inspection) {
 	out.Heading("Control plane files")
 	if f.Files == nil {
 		out.Line("  none: no kubernetes/ folder in SRC")

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/registry/apiserver"
 	"github.com/lifeboat-dr/lifeboat/registry/apiserver/local"
 )
@@ -71,12 +72,12 @@ func serve(c *cli.Context, env *console.Environment, command []string) error {
 		return err
 	}
 	defer src.Close()
-	regOpts, err := src.RegistryOptions(env, opts)
+	regOpts, err := src.RegistryOptions(0)
 	if err != nil {
 		return err
 	}
 	handler, err := apiserver.New(c.Context, apiserver.Options{
-		Reader: src.Db, Registry: regOpts, Source: c.Args().First(), RedactSecrets: c.Bool("redact-secrets"),
+		Reader: src.DB(), Registry: regOpts, Source: c.Args().First(), RedactSecrets: c.Bool("redact-secrets"),
 	})
 	if err != nil {
 		return err
@@ -141,7 +142,7 @@ func untilEnd(ctx context.Context, env *console.Environment, server *local.Serve
 	for i, context := range contexts {
 		names[i] = context.Name
 	}
-	fmt.Fprintf(env.Stdout, "export KUBECONFIG=%s\n", console.ShellQuote(server.Kubeconfig))
+	fmt.Fprintf(env.Stdout, "export KUBECONFIG=%s\n", words.ShellQuote(server.Kubeconfig))
 	env.Note("answering until Ctrl-C; contexts: %s", strings.Join(names, ", "))
 	return server.Wait(ctx)
 }

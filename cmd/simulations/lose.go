@@ -1,17 +1,14 @@
 package simulations
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
+	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
 
@@ -57,7 +54,7 @@ func runSimLose(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	targets, err := targetsOf(c, cluster.Objects.Nodes)
+	targets, err := targetsOf(c, cluster)
 	if err != nil {
 		return err
 	}
@@ -73,12 +70,13 @@ func runSimLose(c *cli.Context, env *console.Environment) error {
 	}
 	phase.Done()
 	if c.Bool("each") {
-		slices.SortStableFunc(losses, worstFirst)
+		slices.SortStableFunc(losses, scheduler.WorstFirst)
 	}
 	return joinVerdict(printLosses(env, losses, opts, c.Bool("each")), cluster)
 }
 
-func targetsOf(c *cli.Context, nodes []*corev1.Node) ([]scheduler.Target, error) {
+func targetsOf(c *cli.Context, cluster *backup.Cluster) ([]scheduler.Target, error) {
+	nodes := cluster.Objects.Nodes
 	if len(nodes) == 0 {
 		return nil, console.Failf("%w", scheduler.ErrNoNodes)
 	}
@@ -93,15 +91,6 @@ func targetsOf(c *cli.Context, nodes []*corev1.Node) ([]scheduler.Target, error)
 		return nil, console.Failf("%w", err)
 	}
 	return []scheduler.Target{target}, nil
-}
-
-// worstFirst ranks losses: what stays Pending weighs most, then what is
-// pushed out, then broken budgets, then what nobody makes again.
-func worstFirst(a, b *scheduler.Loss) int {
-	return cmp.Or(
-		cmp.Compare(b.Pending, a.Pending), cmp.Compare(b.Preempted, a.Preempted),
-		cmp.Compare(len(b.Budgets), len(a.Budgets)), cmp.Compare(b.Gone, a.Gone),
-	)
 }
 
 func printLosses(env *console.Environment, losses []*scheduler.Loss, opts scheduler.Options, each bool) error {
@@ -136,7 +125,7 @@ func printLoss(env *console.Environment, l *scheduler.Loss) error {
 	fmt.Fprintln(env.Stdout)
 	t := console.NewTable(env.Stdout, "POD", "FROM", "TO", "WHY")
 	for _, p := range l.Pods {
-		t.Row(p.Pod, p.From, destination(p), reasonOf(p))
+		t.Row(p.Pod, p.From, p.Destination(), p.Story())
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -153,30 +142,4 @@ func printLoss(env *console.Environment, l *scheduler.Loss) error {
 		z.Row(console.OrDash(h.Zone), strconv.Itoa(h.Nodes), h.CPU.String(), h.Memory.String(), strconv.FormatInt(h.Pods, 10))
 	}
 	return z.Flush()
-}
-
-func destination(p scheduler.LostPod) string {
-	switch {
-	case p.Pending():
-		return "<pending>"
-	case p.Placement != nil:
-		return p.Placement.Node
-	case p.Comeback == nodeloss.Stays:
-		return "<stays>"
-	}
-	return "<gone>"
-}
-
-func reasonOf(p scheduler.LostPod) string {
-	why := p.Why
-	if p.Cause == scheduler.Preempted {
-		why = "preempted; " + why
-	}
-	switch {
-	case p.Pending():
-		return p.Reason()
-	case p.Placement != nil && p.Placement.Preemption != nil:
-		return "preempts " + strings.Join(p.Placement.Preemption.Victims, ", ")
-	}
-	return why
 }

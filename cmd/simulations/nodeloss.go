@@ -1,22 +1,17 @@
 package simulations
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/version"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
@@ -68,7 +63,7 @@ func runSimNodeloss(c *cli.Context, env *console.Environment) error {
 		return err
 	}
 	defer src.Close()
-	cluster, err := ReadSimCluster(c.Context, env, src, srcOpts)
+	cluster, err := ReadCluster(c.Context, env, src)
 	if err != nil {
 		return err
 	}
@@ -76,7 +71,10 @@ func runSimNodeloss(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	base, err := TuningOf(c.Context, env, src, srcOpts, cluster, opts.Version)
+	base, notes, err := cluster.Tuning(opts.Version)
+	for _, note := range notes {
+		env.Note("%s", note)
+	}
 	if err != nil {
 		return err
 	}
@@ -99,7 +97,7 @@ func runSimNodeloss(c *cli.Context, env *console.Environment) error {
 
 // nodelossReports asks the scheduler once: where a Pod goes does not hang on
 // when it goes.
-func nodelossReports(c *cli.Context, cluster *SimCluster, opts scheduler.Options, tunings []nodeloss.Tuning, lost []string) ([]*nodeloss.Report, error) {
+func nodelossReports(c *cli.Context, cluster *backup.Cluster, opts scheduler.Options, tunings []nodeloss.Tuning, lost []string) ([]*nodeloss.Report, error) {
 	loss, err := scheduler.Lose(c.Context, cluster.Objects, opts, "nodes", lost)
 	switch {
 	case errors.Is(err, scheduler.ErrNoSuchNode):
@@ -122,107 +120,6 @@ func nodelossReports(c *cli.Context, cluster *SimCluster, opts scheduler.Options
 	return reports, nil
 }
 
-// TuningOf is how the cluster of the backup is tuned, and says from where.
-func TuningOf(ctx context.Context, env *console.Environment, src *console.Source, opts console.SourceOptions, cluster *SimCluster, release string) (nodeloss.Tuning, error) {
-	minor := 37
-	if v, err := version.ParseGeneric(release); err == nil {
-		minor = int(v.Minor())
-	}
-	t := nodeloss.Default(minor)
-	fromManifest, err := applyFlags(&t, cluster.flags)
-	if err != nil {
-		return t, err
-	}
-	module, err := moduleSettings(ctx, env, src, opts)
-	if err != nil {
-		return t, err
-	}
-	grace, set := secondsOf(module["nodeMonitorGracePeriodSeconds"])
-	switch {
-	case fromManifest:
-		t.Name = "as the backup's kube-controller-manager manifest says"
-	case set:
-		tuneLikeDeckhouse(&t, grace)
-		t.Name = "as ModuleConfig control-plane-manager says"
-	}
-	if seconds, ok := secondsOf(module["failedNodePodEvictionTimeoutSeconds"]); ok {
-		env.Note("ModuleConfig control-plane-manager sets %g s of toleration for unreachable nodes; Pods keep what they were created with, and that is what counts here", seconds)
-	}
-	return t, nil
-}
-
-// tuneLikeDeckhouse sets what its control-plane-manager derives from the grace
-// period: a monitor pass every eighth of it, and status heartbeats every 10 s.
-func tuneLikeDeckhouse(t *nodeloss.Tuning, grace float64) {
-	t.Grace = time.Duration(grace * float64(time.Second))
-	t.Period = time.Duration(max(1, math.Round(grace/8))) * time.Second
-	t.StatusReport = 10 * time.Second
-}
-
-// applyFlags takes what kube-controller-manager's flags say.
-func applyFlags(t *nodeloss.Tuning, flags map[string]string) (bool, error) {
-	found := false
-	for name, target := range map[string]*time.Duration{"node-monitor-grace-period": &t.Grace, "node-monitor-period": &t.Period} {
-		if text, ok := flags[name]; ok {
-			d, err := time.ParseDuration(text)
-			if err != nil {
-				return false, console.Failf("reading kube-controller-manager's --%s: %q is no duration", name, text)
-			}
-			*target, found = d, true
-		}
-	}
-	for name, target := range map[string]*float64{
-		"node-eviction-rate": &t.EvictionRate, "secondary-node-eviction-rate": &t.SecondaryRate, "unhealthy-zone-threshold": &t.UnhealthyShare,
-	} {
-		if text, ok := flags[name]; ok {
-			rate, err := strconv.ParseFloat(text, 64)
-			if err != nil {
-				return false, console.Failf("reading kube-controller-manager's --%s: %q is no number", name, text)
-			}
-			*target, found = rate, true
-		}
-	}
-	if text, ok := flags["large-cluster-size-threshold"]; ok {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return false, console.Failf("reading kube-controller-manager's --large-cluster-size-threshold: %q is no number", text)
-		}
-		t.LargeZone, found = n, true
-	}
-	return found, nil
-}
-
-// moduleSettings are the settings of ModuleConfig control-plane-manager, nil
-// where the backup has none.
-func moduleSettings(ctx context.Context, env *console.Environment, src *console.Source, opts console.SourceOptions) (map[string]any, error) {
-	regOpts, err := src.RegistryOptions(env, opts)
-	if err != nil {
-		return nil, err
-	}
-	var settings map[string]any
-	for o, err := range registry.New(src.Db, regOpts).Objects(ctx, func(k registry.Key) bool {
-		return k.Resource() == "moduleconfigs.deckhouse.io" && k.Name == "control-plane-manager"
-	}) {
-		if err != nil {
-			return nil, err
-		}
-		if content, err := o.Content(); err == nil {
-			settings, _, _ = unstructured.NestedMap(content, "spec", "settings")
-		}
-	}
-	return settings, nil
-}
-
-func secondsOf(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
-}
-
 // tuningsOf is the backup's tuning, and the one to compare it with.
 func tuningsOf(c *cli.Context, base nodeloss.Tuning) ([]nodeloss.Tuning, error) {
 	for _, name := range []string{"grace", "toleration", "status-report"} {
@@ -239,7 +136,7 @@ func tuningsOf(c *cli.Context, base nodeloss.Tuning) ([]nodeloss.Tuning, error) 
 	other := base
 	var words []string
 	if c.IsSet("grace") {
-		tuneLikeDeckhouse(&other, float64(c.Int("grace")))
+		backup.TuneLikeDeckhouse(&other, float64(c.Int("grace")))
 		if c.IsSet("status-report") {
 			other.StatusReport = base.StatusReport
 		}

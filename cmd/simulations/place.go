@@ -1,18 +1,14 @@
 package simulations
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
 
@@ -82,7 +78,7 @@ func runSimPlace(c *cli.Context, env *console.Environment) error {
 
 // podsToPlace finds the Pods that were asked for. Those of the backup are
 // taken out of the cluster: each is the next one in the queue.
-func podsToPlace(c *cli.Context, cluster *SimCluster) ([]*corev1.Pod, error) {
+func podsToPlace(c *cli.Context, cluster *backup.Cluster) (backup.Pods, error) {
 	names, file, pending := c.Args().Tail(), c.String("pod"), c.Bool("pending")
 	given := 0
 	for _, is := range []bool{len(names) > 0, file != "", pending} {
@@ -94,55 +90,15 @@ func podsToPlace(c *cli.Context, cluster *SimCluster) ([]*corev1.Pod, error) {
 	case given != 1:
 		return nil, console.Usagef("say which Pods to place: NAME, --pending or --pod FILE")
 	case file != "":
-		return podsFromFile(file, c.Int("replicas"), c, cluster)
-	}
-	wanted := func(pod *corev1.Pod) bool {
-		if pending {
-			return pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
+		replicas := c.Int("replicas")
+		if replicas < 1 || replicas > 100_000 {
+			return nil, console.Usagef("--replicas %d is no number of Pods", replicas)
 		}
-		return pod.Namespace == c.String("namespace") && slices.Contains(names, pod.Name)
+		return cluster.PodsInFile(file, c.String("namespace"), replicas)
+	case pending:
+		return cluster.TakePending(), nil
 	}
-	var found, rest []*corev1.Pod
-	for _, pod := range cluster.Objects.Pods {
-		if wanted(pod) {
-			found = append(found, scheduler.Successor(pod))
-		} else {
-			rest = append(rest, pod)
-		}
-	}
-	cluster.Objects.Pods = rest
-	for _, name := range names {
-		if !slices.ContainsFunc(found, func(p *corev1.Pod) bool { return p.Name == name }) {
-			return nil, console.Failf("pods %q not found in namespace %q", name, c.String("namespace"))
-		}
-	}
-	return found, nil
-}
-
-// podsFromFile reads a Pod as the API server would take it.
-func podsFromFile(path string, replicas int, c *cli.Context, cluster *SimCluster) ([]*corev1.Pod, error) {
-	if replicas < 1 || replicas > 100_000 {
-		return nil, console.Usagef("--replicas %d is no number of Pods", replicas)
-	}
-	objects, err := manifests(path)
-	if err != nil {
-		return nil, err
-	}
-	var pods []*corev1.Pod
-	for _, obj := range objects {
-		pod, ok := obj.(*corev1.Pod)
-		if !ok {
-			return nil, console.Failf("reading %q: it holds a %T, and only Pods are placed", path, obj)
-		}
-		if pod.Namespace == "" {
-			pod.Namespace = c.String("namespace")
-		}
-		if pod, err = scheduler.Admit(pod, cluster.Objects.Others); err != nil {
-			return nil, console.Failf("reading %q: %w", path, err)
-		}
-		pods = append(pods, scheduler.Copies(pod, replicas)...)
-	}
-	return pods, nil
+	return cluster.TakeNamed(c.String("namespace"), names)
 }
 
 // placementsDocument is `sim scheduler place -o json`.
@@ -236,10 +192,10 @@ func placementCells(v scheduler.NodeVerdict, wide bool) []string {
 	return append(cells, console.OrDash(strings.Join(words, ", ")))
 }
 
-func runSimSeeds(c *cli.Context, env *console.Environment, cluster *SimCluster, opts scheduler.Options, pods []*corev1.Pod, text string) error {
-	seeds, err := seedsOf(text)
+func runSimSeeds(c *cli.Context, env *console.Environment, cluster *backup.Cluster, opts scheduler.Options, pods backup.Pods, text string) error {
+	seeds, err := scheduler.ParseSeeds(text)
 	if err != nil {
-		return err
+		return console.UsageError(err)
 	}
 	result, err := scheduler.Spread(c.Context, cluster.Objects, opts, pods, seeds)
 	if err != nil {
@@ -269,26 +225,3 @@ func runSimSeeds(c *cli.Context, env *console.Environment, cluster *SimCluster, 
 	}
 	return joinVerdict(t.Flush(), cluster)
 }
-
-// rawDocument is a manifest, or a List of them.
-type rawDocument struct{ json.RawMessage }
-
-func (r rawDocument) objects() [][]byte {
-	var list struct {
-		Kind  string            `json:"kind"`
-		Items []json.RawMessage `json:"items"`
-	}
-	if json.Unmarshal(r.RawMessage, &list) != nil || !strings.HasSuffix(list.Kind, "List") {
-		if string(r.RawMessage) == "null" || len(r.RawMessage) == 0 {
-			return nil // an empty document
-		}
-		return [][]byte{r.RawMessage}
-	}
-	items := make([][]byte, len(list.Items))
-	for i, item := range list.Items {
-		items[i] = item
-	}
-	return items
-}
-
-func isEOF(err error) bool { return errors.Is(err, io.EOF) }

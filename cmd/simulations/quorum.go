@@ -1,9 +1,6 @@
 package simulations
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
@@ -39,118 +36,17 @@ func simQuorumCommand(env *console.Environment) *cli.Command {
 				return console.Usagef("--members is 1 to 9, and --kill at most as many")
 			}
 			phase := env.Progress.Start("running", 0)
-			answer, err := quorumAndLoss(c, members, kill, seeds)
+			answer, err := drill.AskQuorum(c.Context, members, kill, seeds)
 			phase.Done()
 			if err != nil {
 				return err
 			}
-			return answer.print(env)
+			return printQuorum(env, answer)
 		},
 	}
 }
 
-// quorumAnswer is what the death of some members means.
-type quorumAnswer struct {
-	Members int `json:"members"`
-	Killed  int `json:"killed"`
-	Quorum  int `json:"quorum"`
-	Seeds   int `json:"seeds"`
-	Keeps   int `json:"keepsQuorum"` // seeds in which writes went on
-	// Leaderless is how long no member led, where writes went on.
-	Leaderless *sim.Spread `json:"withoutLeader,omitempty"`
-	// Silence is how long no write was acknowledged, where they went on.
-	Silence *sim.Spread `json:"withoutWrites,omitempty"`
-	// Lost are acknowledged writes that do not come back with the members left.
-	Lost []quorumLoss `json:"acknowledgedWritesLost,omitempty"`
-}
-
-// quorumLoss is what one way of going on loses.
-type quorumLoss struct {
-	After string `json:"after,omitempty"` // what was done to a survivor; "" where the quorum is kept
-	sim.Losses
-}
-
-// quorumAndLoss asks what the death of members means. Where the quorum is gone
-// it is asked once for every way out: what is lost hangs on it.
-func quorumAndLoss(c *cli.Context, members, kill int, seeds sim.Range) (*quorumAnswer, error) {
-	if kill == members || members-kill > members/2 {
-		return askQuorum(c, members, kill, seeds, "")
-	}
-	answer, err := askQuorum(c, members, kill, seeds, sim.ForceNewCluster)
-	if err != nil {
-		return nil, err
-	}
-	rebuilt, err := askQuorum(c, members, kill, seeds, sim.Rebuild)
-	if err != nil {
-		return nil, err
-	}
-	answer.Lost = append(answer.Lost, rebuilt.Lost...)
-	return answer, nil
-}
-
-// askQuorum kills members of a running cluster under load. Whether it keeps
-// its quorum is observed, not computed. cure is what is done to a survivor then,
-// "" for nothing.
-func askQuorum(c *cli.Context, members, kill int, seeds sim.Range, cure sim.Verb) (*quorumAnswer, error) {
-	victims := make([]string, kill)
-	for i := range victims {
-		victims[i] = "follower"
-	}
-	if kill > 0 {
-		victims[0] = "leader"
-	}
-	do := "{wait: 1s}"
-	if kill > 0 {
-		do = "{kill: [" + strings.Join(victims, ", ") + "]}"
-	}
-	survives, then := ", acked-writes-survive", ""
-	if members-kill <= members/2 {
-		survives = "" // what only the dead had is lost
-	}
-	if cure != "" {
-		then = fmt.Sprintf("  - {name: cure, do: {%s: survivor}, expect: [{leader: exactly-one, within: 10s}]}\n", cure)
-	}
-	text := fmt.Sprintf(`apiVersion: lifeboat/v1
-kind: Drill
-title: %d of %d members die
-engine: virtual
-given: {members: %d, spread: 5ms, load: {writes: 50/s}}
-steady: [{leader: exactly-one}, {write: ok, within: 10s}]
-steps:
-  - {name: kill, at: 5s, do: %s}
-  - {name: wait, wait: 15s, expect: [{leader: exactly-one}]}
-%salways: [one-leader-per-term, log-matching, leader-completeness, committed-agree, commit-on-quorum, applied-monotone%s]
-measure: {rto: {from: kill, until: steady}, rpo: acked-writes-lost}
-`, kill, members, members, do, then, survives)
-	s, err := sim.Load("sim-quorum", []byte(text))
-	if err != nil {
-		return nil, err
-	}
-	report, err := drill.Run(c.Context, s, []byte(text), drill.Options{Engine: sim.Virtual, Seeds: &seeds})
-	if err != nil {
-		return nil, err
-	}
-	answer := &quorumAnswer{Members: members, Killed: kill, Quorum: members/2 + 1, Seeds: len(report.Seeds)}
-	var silences, leaderless []sim.Duration
-	for _, seed := range report.Seeds {
-		switch {
-		case seed.Verdict == sim.Met:
-			answer.Keeps++
-			if seed.RTO != nil {
-				silences, leaderless = append(silences, *seed.RTO), append(leaderless, *seed.WithoutLeader)
-			}
-		case seed.Verdict != sim.Deviated, strings.Contains(seed.Reason, "invariant"):
-			return nil, console.Failf("seed %d: %s", seed.Seed, seed.Reason)
-		}
-	}
-	answer.Silence, answer.Leaderless = sim.SpreadOf(silences), sim.SpreadOf(leaderless)
-	if kill < members && report.RPO != nil {
-		answer.Lost = []quorumLoss{{After: string(cure), Losses: *report.RPO}}
-	}
-	return answer, nil
-}
-
-func (a *quorumAnswer) print(env *console.Environment) error {
+func printQuorum(env *console.Environment, a *drill.QuorumAnswer) error {
 	if env.Format != console.FormatTable {
 		return env.PrintDocument(a)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/sim"
+	"github.com/lifeboat-dr/lifeboat/sim/drill"
 )
 
 func simQuorumTableCommand(env *console.Environment) *cli.Command {
@@ -27,34 +28,12 @@ func simQuorumTableCommand(env *console.Environment) *cli.Command {
 	}
 }
 
-// quorumRow is a cluster size.
-type quorumRow struct {
-	Members int         `json:"members"`
-	Quorum  int         `json:"quorum"`
-	Stands  int         `json:"stands"` // losses at once after which writes went on, in every run
-	Silence *sim.Spread `json:"withoutWrites,omitempty"`
-	Gain    bool        `json:"standsMoreThanOneLess"` // than a cluster with one member less
-}
-
-// quorumTable kills one member more until writes stop.
 func quorumTable(c *cli.Context, env *console.Environment, seeds sim.Range) error {
 	phase := env.Progress.Start("running sizes 1 to 9", 0)
 	defer phase.Done()
-	var rows []quorumRow
-	for members := 1; members <= 9; members++ {
-		row := quorumRow{Members: members, Quorum: members/2 + 1}
-		for kill := 1; kill <= members; kill++ {
-			answer, err := askQuorum(c, members, kill, seeds, "")
-			if err != nil {
-				return err
-			}
-			if answer.Keeps < answer.Seeds {
-				break
-			}
-			row.Stands, row.Silence = kill, answer.Silence
-		}
-		row.Gain = members == 1 || row.Stands > rows[members-2].Stands
-		rows = append(rows, row)
+	rows, err := drill.QuorumTable(c.Context, seeds)
+	if err != nil {
+		return err
 	}
 	phase.Done()
 	if env.Format != console.FormatTable {

@@ -2,17 +2,13 @@ package simulations
 
 import (
 	"fmt"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	corev1 "k8s.io/api/core/v1"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
 
@@ -95,7 +91,7 @@ func runSimOrder(c *cli.Context, env *console.Environment) error {
 	return joinVerdict(t.Flush(), cluster)
 }
 
-func joinVerdict(err error, cluster *SimCluster) error {
+func joinVerdict(err error, cluster *backup.Cluster) error {
 	if err != nil {
 		return err
 	}
@@ -103,12 +99,12 @@ func joinVerdict(err error, cluster *SimCluster) error {
 }
 
 // simInput reads SRC, or the Nodes of --nodes FILE.
-func simInput(c *cli.Context, env *console.Environment) (*SimCluster, error) {
+func simInput(c *cli.Context, env *console.Environment) (*backup.Cluster, error) {
 	if path := c.String("nodes"); path != "" {
 		if c.NArg() > 0 {
 			return nil, console.Usagef("SRC and --nodes exclude each other")
 		}
-		return nodesFile(path)
+		return backup.ReadNodes(path)
 	}
 	if c.NArg() == 0 {
 		return nil, console.Usagef("SRC is missing")
@@ -122,51 +118,7 @@ func simInput(c *cli.Context, env *console.Environment) (*SimCluster, error) {
 		return nil, err
 	}
 	defer src.Close()
-	return ReadSimCluster(c.Context, env, src, opts)
-}
-
-// nodesFile reads manifests of Nodes, or a List of them as kubectl prints it.
-func nodesFile(path string) (*SimCluster, error) {
-	objects, err := manifests(path)
-	if err != nil {
-		return nil, err
-	}
-	cluster := &SimCluster{}
-	for _, obj := range objects {
-		node, ok := obj.(*corev1.Node)
-		if !ok {
-			return nil, console.Failf("reading %q: it holds a %T, and only Nodes are looked for", path, obj)
-		}
-		cluster.Objects.Nodes = append(cluster.Objects.Nodes, node)
-	}
-	return cluster, nil
-}
-
-// manifests reads a file of built-in objects; Lists are taken apart.
-func manifests(path string) ([]any, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	var objects []any
-	reader := utilyaml.NewYAMLOrJSONDecoder(file, 4096)
-	for number := 1; ; number++ {
-		var raw rawDocument
-		if err := reader.Decode(&raw); err != nil {
-			if isEOF(err) {
-				return objects, nil
-			}
-			return nil, console.Failf("reading %q: document %d is neither YAML nor JSON", path, number)
-		}
-		for _, data := range raw.objects() {
-			obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(data, nil, nil)
-			if err != nil {
-				return nil, console.Failf("reading %q: document %d: %w", path, number, err)
-			}
-			objects = append(objects, obj)
-		}
-	}
+	return ReadCluster(c.Context, env, src)
 }
 
 func simThresholdCommand(env *console.Environment) *cli.Command {
@@ -181,31 +133,6 @@ func simThresholdCommand(env *console.Environment) *cli.Command {
 		},
 		Action: func(c *cli.Context) error { return runSimThreshold(c, env) },
 	}
-}
-
-// thresholdRow is one size of cluster. Documented is the count that the common
-// text gives: all up to 50 nodes, 50 % at 100, 10 % at 5000, 5 % above, linear
-// in between.
-type thresholdRow struct {
-	Nodes      int32  `json:"nodes"`
-	Percentage int32  `json:"percentage"` // by the formula, before the floor of 100 nodes
-	Wanted     int32  `json:"wanted"`     // feasible nodes after which the search ends
-	Documented string `json:"documented,omitempty"`
-}
-
-// documented is what operators' documents say of a size, where they say it.
-func documented(n int32) string {
-	switch {
-	case n <= 50:
-		return "100%: " + strconv.Itoa(int(n))
-	case n == 100:
-		return "50%: 50"
-	case n == 5000:
-		return "10%: 500"
-	case n > 5000:
-		return "5%: " + strconv.Itoa(int(n)*5/100)
-	}
-	return ""
 }
 
 func runSimThreshold(c *cli.Context, env *console.Environment) error {
@@ -227,22 +154,19 @@ func runSimThreshold(c *cli.Context, env *console.Environment) error {
 			sizes = append(sizes, int32(n))
 		}
 	}
-	var rows []thresholdRow
-	for _, n := range sizes {
-		row := thresholdRow{Nodes: n, Percentage: int32(percentage), Wanted: scheduler.Threshold(n, int32(percentage))}
-		if percentage == 0 {
-			row.Percentage, row.Documented = scheduler.AdaptivePercentage(n), documented(n)
-		}
-		rows = append(rows, row)
-	}
+	rows := scheduler.Thresholds(sizes, int32(percentage))
 	if env.Format != console.FormatTable {
 		return env.PrintDocument(struct {
-			Items []thresholdRow `json:"items"`
+			Items []scheduler.ThresholdRow `json:"items"`
 		}{rows})
 	}
 	t := console.NewTable(env.Stdout, "NODES", "PERCENTAGE", "FEASIBLE NODES WANTED", "DOCUMENTS SAY")
 	for _, r := range rows {
-		t.Row(strconv.Itoa(int(r.Nodes)), fmt.Sprintf("%d%%", r.Percentage), strconv.Itoa(int(r.Wanted)), console.OrDash(r.Documented)+differs(r))
+		wrong := ""
+		if r.Wrong() {
+			wrong = " (wrong)"
+		}
+		t.Row(strconv.Itoa(int(r.Nodes)), fmt.Sprintf("%d%%", r.Percentage), strconv.Itoa(int(r.Wanted)), console.OrDash(r.Documented)+wrong)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -250,32 +174,4 @@ func runSimThreshold(c *cli.Context, env *console.Environment) error {
 	env.Note("max(100, nodes*percentage/100), all nodes below 100; the percentage is max(5, 50 - nodes/125) by default.\n" +
 		"It counts nodes that fit, and the search starts where the last one ended (pkg/scheduler/schedule_one.go).")
 	return nil
-}
-
-// differs says where a document is wrong.
-func differs(r thresholdRow) string {
-	if r.Documented == "" || strings.HasSuffix(r.Documented, ": "+strconv.Itoa(int(r.Wanted))) {
-		return ""
-	}
-	return " (wrong)"
-}
-
-// seedsOf reads --seeds A..B or --seeds N.
-func seedsOf(text string) ([]uint64, error) {
-	from, to, isRange := strings.Cut(text, "..")
-	first, err := strconv.ParseUint(from, 10, 64)
-	last := first
-	if err == nil && isRange {
-		last, err = strconv.ParseUint(to, 10, 64)
-	}
-	if err != nil || last < first || last-first >= 10_000 {
-		return nil, console.Usagef("--seeds %q is no range like 1..50 (at most 10000)", text)
-	}
-	seeds := make([]uint64, 0, last-first+1)
-	for seed := first; ; seed++ {
-		seeds = append(seeds, seed)
-		if seed == last {
-			return slices.Clip(seeds), nil
-		}
-	}
 }

@@ -4,21 +4,16 @@ package simulations
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/version"
-	"k8s.io/client-go/kubernetes/scheme"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/registry"
-	"github.com/lifeboat-dr/lifeboat/registry/printer"
+	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
 
@@ -32,149 +27,22 @@ func SimCommand(env *console.Environment) *cli.Command {
 	}
 }
 
-// simKinds is all that the scheduler, or a judgement on who comes back, looks at.
-const simKinds = "nodes,pods,namespaces,services,replicationcontrollers,replicasets.apps,statefulsets.apps,jobs.batch," +
-	"persistentvolumes,persistentvolumeclaims,storageclasses.storage.k8s.io,csinodes.storage.k8s.io,csidrivers.storage.k8s.io," +
-	"csistoragecapacities.storage.k8s.io,volumeattachments.storage.k8s.io,poddisruptionbudgets.policy,priorityclasses.scheduling.k8s.io," +
-	"resourceslices.resource.k8s.io,resourceclaims.resource.k8s.io,deviceclasses.resource.k8s.io"
-
-// SimCluster is what a simulation reads out of a backup.
-type SimCluster struct {
-	Objects scheduler.Objects
-	Version registry.KubernetesVersion
-	flags   map[string]string // kube-controller-manager's, "" when not known
-	missing int               // objects that could not be read
-	Locked  int               // of them, those without a key
-}
-
-// ReadSimCluster reads a backup's objects for a simulation. What cannot be
-// read is named and counted.
-func ReadSimCluster(ctx context.Context, env *console.Environment, src *console.Source, opts console.SourceOptions) (*SimCluster, error) {
-	regOpts, err := src.RegistryOptions(env, opts)
-	if err != nil {
-		return nil, err
-	}
+// ReadCluster reads a backup's objects for a simulation. What cannot be read is
+// named.
+func ReadCluster(ctx context.Context, env *console.Environment, src *lifeboat.Backup) (*backup.Cluster, error) {
 	phase := env.Progress.Start("reading objects", 0)
 	defer phase.Done()
-	listing, err := registry.New(src.Db, regOpts).List(ctx, registry.Query{Words: simKinds})
+	cluster, err := backup.Read(ctx, src)
 	if err != nil {
 		return nil, err
 	}
-	cluster := &SimCluster{flags: map[string]string{}}
-	converter := printer.NewConverter(listing.Resources)
-	var left []string
-	for o := range listing.Objects(ctx) {
-		obj, err := typedPreferred(converter, o)
-		switch {
-		case err != nil || obj == nil:
-			cluster.missing++
-			if o.Form == registry.Encrypted {
-				cluster.Locked++
-			}
-			if cluster.missing <= maxNamed {
-				left = append(left, o.String())
-			}
-		default:
-			cluster.add(obj)
-		}
-	}
-	if err := cluster.allLocked(); err != nil {
-		return nil, err
-	}
-	for _, name := range left {
+	for _, name := range cluster.Left {
 		env.Warn("%s: left out of the simulation: it could not be read", name)
 	}
-	if more := cluster.missing - len(left); more > 0 {
+	if more := cluster.Missing - len(cluster.Left); more > 0 {
 		env.Warn("%d more objects are left out of the simulation: they could not be read", more)
 	}
-	if src.Control != nil {
-		version, path := src.Control.KubernetesVersion()
-		cluster.Version = registry.KubernetesVersion{Version: version, From: "image in " + path}
-		if flags, ok := src.Control.Flags("kube-controller-manager"); ok {
-			cluster.flags = flags
-		}
-	}
-	if cluster.Version.Version == "" {
-		cluster.GuessVersion()
-	}
-	return cluster, ctx.Err()
-}
-
-// maxNamed is how many objects are named that could not be read.
-const maxNamed = 20
-
-// typedPreferred gives the object as client-go's type of the version that the
-// scheduler's informers watch; nil when it cannot be read.
-func typedPreferred(converter *printer.Converter, o *registry.Object) (runtime.Object, error) {
-	if typed := o.Typed; typed != nil && (o.GVK.Version == "v1") {
-		return typed, nil
-	}
-	converter.Preferred(o)
-	content, err := o.Content()
-	if err != nil || content == nil {
-		return nil, err
-	}
-	data, err := json.Marshal(content)
-	if err != nil {
-		return nil, err
-	}
-	obj, _, err := scheme.Codecs.UniversalDeserializer().Decode(data, nil, nil)
-	return obj, err
-}
-
-func (c *SimCluster) add(obj runtime.Object) {
-	switch obj := obj.(type) {
-	case *corev1.Node:
-		c.Objects.Nodes = append(c.Objects.Nodes, obj)
-	case *corev1.Pod:
-		c.Objects.Pods = append(c.Objects.Pods, obj)
-	default:
-		c.Objects.Others = append(c.Objects.Others, obj)
-	}
-}
-
-// GuessVersion takes the kubelets' word where no manifest says anything; the
-// mirror Pods of a scheduler carry its image. Of kubelets the newest counts: in
-// the middle of an upgrade the others are older than the control plane.
-func (c *SimCluster) GuessVersion() {
-	for _, pod := range c.Objects.Pods {
-		for _, container := range pod.Spec.Containers {
-			if _, tag, ok := strings.Cut(container.Image[strings.LastIndex(container.Image, "/")+1:], ":"); ok && container.Name == "kube-scheduler" {
-				c.Version = registry.KubernetesVersion{Version: tag, From: "image of Pod " + pod.Namespace + "/" + pod.Name}
-				return
-			}
-		}
-	}
-	var newest *version.Version
-	for _, node := range c.Objects.Nodes {
-		kubelet, err := version.ParseGeneric(node.Status.NodeInfo.KubeletVersion)
-		if err != nil || newest != nil && !newest.LessThan(kubelet) {
-			continue
-		}
-		newest = kubelet
-		c.Version = registry.KubernetesVersion{Version: node.Status.NodeInfo.KubeletVersion, From: "kubelet of Node " + node.Name, Guess: true}
-	}
-}
-
-// allLocked is an error when there is nothing to answer with for want of a key.
-func (c *SimCluster) allLocked() error {
-	if c.Locked == 0 || c.Locked < c.missing || len(c.Objects.Nodes)+len(c.Objects.Pods)+len(c.Objects.Others) > 0 {
-		return nil
-	}
-	return LockedObjects(fmt.Errorf("all %d objects are encrypted, and no key at hand opens them", c.Locked))
-}
-
-// Verdict says what the simulation had to do without.
-func (c *SimCluster) Verdict() error {
-	if c.missing == 0 {
-		return nil
-	}
-	return console.Incompletef("%d objects could not be read and are no part of the answer", c.missing)
-}
-
-// LockedObjects is exit 4, with the way out.
-func LockedObjects(err error) error {
-	return &console.CodedError{Code: console.ExitNoKey, Err: err, Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
+	return cluster, nil
 }
 
 // schedulerFlags stand wherever the scheduler is asked.
@@ -208,26 +76,13 @@ func schedulerOptionsOf(c *cli.Context, env *console.Environment, found registry
 		opts.Version = found.Version
 	}
 	var caveats []string
-	opts.Version, caveats = JudgedAs(opts.Version)
+	opts.Version, caveats = backup.JudgedAs(opts.Version)
 	for _, caveat := range caveats {
 		env.Warn("%s", caveat)
 	}
 	var err error
 	opts.Config, err = schedulerConfigOf(c, env, opts.Version)
 	return opts, err
-}
-
-// JudgedAs is the version that the scheduler is asked to be, "" for its own, and
-// what is known to differ from the cluster's.
-func JudgedAs(version string) (as string, caveats []string) {
-	known, err := scheduler.Differences(version)
-	if version == "" || err != nil {
-		return "", []string{"the backup does not tell its Kubernetes version: judged by kube-scheduler " + scheduler.Library}
-	}
-	for _, d := range known {
-		caveats = append(caveats, fmt.Sprintf("%s is judged by kube-scheduler %s: %s: %s", version, scheduler.Library, d.Topic, d.Detail))
-	}
-	return version, caveats
 }
 
 func schedulerConfigOf(c *cli.Context, env *console.Environment, version string) (*scheduler.Config, error) {

@@ -82,6 +82,14 @@ type Span struct {
 	Standing Standing `json:"standing"`
 }
 
+// String names the run: "entry 7", "entries 7 to 9".
+func (s Span) String() string {
+	if s.First == s.Last {
+		return fmt.Sprintf("entry %d", s.First)
+	}
+	return fmt.Sprintf("entries %d to %d", s.First, s.Last)
+}
+
 // Change is a change of a key.
 type Change struct {
 	Revision int64  `json:"revision"`

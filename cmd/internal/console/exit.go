@@ -9,10 +9,12 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/internal/whole"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
@@ -129,6 +131,11 @@ func codeIn(err error) ExitCode {
 	switch e := err.(type) { //nolint:errorlint // each node of the tree is looked at by itself
 	case *CodedError:
 		return e.Code
+	case *lifeboat.Error:
+		if code, ok := classCodes()[e.Class]; ok {
+			return code
+		}
+		return codeIn(e.Err)
 	case interface{ Unwrap() error }:
 		return stronger(codeAt(err), codeIn(e.Unwrap()))
 	case interface{ Unwrap() []error }:
@@ -192,17 +199,36 @@ func sentinels() []struct {
 		{fs.ErrExist, ExitRefused},
 		{crypto.ErrSignature, ExitDamaged},
 		{crypto.ErrRecipients, ExitUsage},
+		{datadir.ErrRequest, ExitUsage},
 		{archive.ErrNewer, ExitRefused},
 		{crypto.ErrNoKey, ExitNoKey},
 	}
 }
 
+// classCodes are the codes of the library's classes of errors.
+func classCodes() map[lifeboat.Class]ExitCode {
+	return map[lifeboat.Class]ExitCode{
+		lifeboat.Failed: ExitFailed, lifeboat.Misused: ExitUsage, lifeboat.Incomplete: ExitIncomplete,
+		lifeboat.NoKey: ExitNoKey, lifeboat.Damaged: ExitDamaged, lifeboat.Refused: ExitRefused,
+	}
+}
+
+// hinted is an error that knows the next thing to do, "" for nothing.
+type hinted interface {
+	error
+	HintText() string
+	Unwrap() error
+}
+
+// HintText is the hint.
+func (e *CodedError) HintText() string { return e.Hint }
+
 // HintOf is the innermost hint: who was closest to the fault knows best.
 func HintOf(err error) string {
 	hint := ""
-	for coded := (*CodedError)(nil); errors.As(err, &coded); err = coded.Err {
-		if coded.Hint != "" {
-			hint = coded.Hint
+	for next := hinted(nil); errors.As(err, &next); err = next.Unwrap() {
+		if text := next.HintText(); text != "" {
+			hint = text
 		}
 	}
 	return hint

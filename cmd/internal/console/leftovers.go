@@ -10,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
-	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 // WriteTo is the target of a command that reads src.
@@ -30,16 +29,6 @@ func (e *Environment) foundLeftover(l datadir.Leftover) {
 	case l.Back != "":
 		e.Warn("that run was about to replace something, which stands at %q again", l.Back)
 	}
-}
-
-// Sweep removes what killed runs left in a folder in which etcd is about to be
-// run on a copy, and names it.
-func (e *Environment) Sweep(dir string) error {
-	stale, err := etcdproc.Sweep(dir)
-	for _, name := range stale {
-		e.Warn("removed %q, which a killed run had left", name)
-	}
-	return err
 }
 
 // RefuseInside keeps targets out of the data dirs and logs that are read: they

@@ -7,6 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 func TestTable(t *testing.T) {
@@ -88,14 +91,14 @@ func TestSourceOptions(t *testing.T) {
 		return err
 	}
 	require.NoError(t, parse("src"))
-	require.Equal(t, SourceOptions{Spool: SpoolAuto, MaxSize: 64 << 30}, withoutEmpty(got))
+	require.Equal(t, lifeboat.Options{Spool: snapshot.Anywhere, MaxSize: 64 << 30}, withoutEmpty(got.Options))
 
 	require.NoError(t, parse("-i", "a,b.txt", "src", "-i", " c ", "--passphrase-file=p", "--encryption-config", "e",
 		"--etcd-prefix", "/kubernetes.io", "--spool", "disk", "--max-size", "1.5Gi"))
-	require.Equal(t, SourceOptions{
+	require.Equal(t, lifeboat.Options{
 		Identities: []string{"a,b.txt", " c "}, PassphraseFile: "p", EncryptionConfig: "e",
-		EtcdPrefix: "/kubernetes.io", Spool: SpoolDisk, MaxSize: 3 << 29,
-	}, got)
+		EtcdPrefix: "/kubernetes.io", Spool: snapshot.Disk, MaxSize: 3 << 29,
+	}, withoutEmpty(got.Options))
 
 	for _, args := range [][]string{
 		{"--spool", "ram"}, {"--etcd-prefix", "registry"}, {"--max-size", "lots"}, {"--max-size", "0"},
@@ -105,9 +108,11 @@ func TestSourceOptions(t *testing.T) {
 	}
 }
 
-func withoutEmpty(o SourceOptions) SourceOptions {
-	if len(o.Identities) == 0 {
-		o.Identities = nil
+func withoutEmpty(o lifeboat.Options) lifeboat.Options {
+	for _, list := range []*[]string{&o.Identities, &o.PeerDirs, &o.WALDirs} {
+		if len(*list) == 0 {
+			*list = nil
+		}
 	}
 	return o
 }

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"github.com/lifeboat-dr/lifeboat/archive"
 )
 
 // RefuseExisting fails before any work is done when a target is there.
@@ -291,9 +289,6 @@ func (f *NewFolder) Discard() error {
 	}
 	return errors.Join(f.Root.Close(), os.RemoveAll(f.part))
 }
-
-// LimitsOf are the bounds that --max-size sets.
-func LimitsOf(opts SourceOptions) archive.Limits { return archive.Limits{MaxBytes: opts.MaxSize} }
 
 // WriteNew writes a file that must not exist, 0600: a report names objects.
 func WriteNew(path string, encode func(io.Writer) error) error {

@@ -1,4 +1,4 @@
-package archives
+package lifeboat
 
 import (
 	"fmt"
@@ -7,31 +7,30 @@ import (
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
-	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 )
 
 // recoveryText is RECOVERY.txt: how to get everything back when lifeboat is
 // lost, with tools that every distribution has.
-func (x *creation) recoveryText() string {
+func (x *Packing) recoveryText() string {
 	m := x.manifest
 	open, tool := "tar xzf FILE", "tar and gzip"
-	switch x.compression.Format {
+	switch x.opts.Compression.Format {
 	case archive.Zstd:
 		open, tool = "zstd -dc FILE | tar x", "tar and zstd"
 	case archive.Tar:
 		open, tool = "tar xf FILE", "tar"
 	default:
 	}
-	if len(x.recipients) > 0 {
+	if len(x.opts.Recipients) > 0 {
 		rest := strings.Replace(strings.Replace(open, "xzf FILE", "xz", 1), "-dc FILE", "-dc", 1)
 		rest = strings.Replace(rest, "xf FILE", "x", 1)
 		open = "age -d -i IDENTITY FILE | " + rest
-		if x.recipients[0].Type == "scrypt" {
+		if x.opts.Recipients[0].Type == "scrypt" {
 			open = "age -d FILE | " + rest
 		}
 		version := "1.0.0"
-		if slices.ContainsFunc(x.recipients, func(r crypto.Recipient) bool { return r.Type == "mlkem768x25519" }) {
+		if slices.ContainsFunc(x.opts.Recipients, func(r crypto.Recipient) bool { return r.Type == "mlkem768x25519" }) {
 			version = "1.3.0"
 		}
 		tool = "age " + version + " or newer (https://age-encryption.org), " + tool
@@ -79,6 +78,6 @@ cluster. It was made by lifeboat and opens without it.
    Then put the manifests back; kubelet starts the rest.
 
 Delete what you unpacked when you are done: it is all in plain text.
-`, console.OrDash(m.Node), console.OrDash(m.Cluster), console.OrDash(m.KubernetesVersion), console.OrDash(m.Etcd.Version), m.Etcd.Revision,
+`, orDash(m.Node), orDash(m.Cluster), orDash(m.KubernetesVersion), orDash(m.Etcd.Version), m.Etcd.Revision,
 		m.Time.UTC().Format(time.RFC3339), tool, open, skip)
 }

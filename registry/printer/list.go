@@ -1,4 +1,4 @@
-package console
+package printer
 
 import (
 	"encoding/json"
@@ -8,20 +8,23 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// objectList streams objects as kubectl get -o yaml|json prints them: one by
+// List streams objects as kubectl get -o yaml|json prints them: one by
 // itself, or the items of a List. No more than one object is held.
-type objectList struct {
+type List struct {
 	w      io.Writer
 	json   bool
 	single bool
 	items  int
 }
 
-func NewObjectList(env *Environment, single bool) *objectList {
-	return &objectList{w: env.Stdout, json: env.Format == FormatJSON, single: single}
+// NewList begins a List on w, as JSON or else as YAML; single is for one object
+// by itself.
+func NewList(w io.Writer, asJSON, single bool) *List {
+	return &List{w: w, json: asJSON, single: single}
 }
 
-func (l *objectList) Add(content map[string]any) error {
+// Add writes one more object.
+func (l *List) Add(content map[string]any) error {
 	text, err := l.encode(content)
 	if err != nil {
 		return err
@@ -47,7 +50,7 @@ func (l *objectList) Add(content map[string]any) error {
 }
 
 // End closes the List. One that has no items is printed by kubectl, too.
-func (l *objectList) End() error {
+func (l *List) End() error {
 	if l.single {
 		return nil
 	}
@@ -65,14 +68,14 @@ func (l *objectList) End() error {
 	return err
 }
 
-func (l *objectList) head() string {
+func (l *List) head() string {
 	if l.json {
 		return "{\n    \"apiVersion\": \"v1\",\n    \"items\": ["
 	}
 	return "apiVersion: v1\nitems:\n"
 }
 
-func (l *objectList) encode(content map[string]any) (string, error) {
+func (l *List) encode(content map[string]any) (string, error) {
 	if l.json {
 		data, err := json.MarshalIndent(content, "", "    ")
 		return string(data), err

@@ -1,0 +1,130 @@
+package lifeboat
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+)
+
+// Inspection is what a backup is and holds.
+type Inspection struct {
+	Source     SourceFacts        `json:"source"`
+	Etcd       snapshot.Info      `json:"etcd"`
+	Members    []snapshot.Member  `json:"members"`
+	Removed    []uint64           `json:"removedMembers,omitempty"`
+	Alarms     []snapshot.Alarm   `json:"alarms"`
+	Problems   []snapshot.Problem `json:"problems"`
+	Kubernetes *registry.Survey   `json:"kubernetes"`
+	Files      *FileFacts         `json:"controlPlane,omitempty"` // nil without a kubernetes/ half
+	Next       []string           `json:"next"`                   // commands to type now
+}
+
+// SourceFacts are what the source is, before anything in it.
+type SourceFacts struct {
+	Path     string         `json:"path"`
+	Kind     Kind           `json:"kind"`
+	Size     int64          `json:"size,omitempty"`
+	Modified time.Time      `json:"modified,omitzero"`
+	Layers   []Layer        `json:"layers"`
+	Facts    []archive.Fact `json:"facts,omitempty"`
+
+	WALEntries uint64 `json:"walEntries,omitempty"` // beyond the database
+	WALDamage  string `json:"walDamage,omitempty"`
+}
+
+// FileFacts are what the kubernetes/ half of an archive holds.
+type FileFacts struct {
+	Files            int                        `json:"files"`
+	Images           []controlplane.Image       `json:"images"`
+	Certificates     []controlplane.Certificate `json:"certificates"` // those that end first, first
+	EncryptionConfig string                     `json:"encryptionConfig,omitempty"`
+	Problems         []controlplane.Problem     `json:"problems,omitempty"`
+}
+
+// Inspect looks at everything once, and decodes no object. Damage that reading
+// survives is among the facts, see Inspection.Verdict.
+func (b *Backup) Inspect(ctx context.Context) (*Inspection, error) {
+	found := &Inspection{Source: SourceFacts{
+		Path: b.path, Kind: b.kind, Size: b.size, Modified: b.modTime, Layers: b.layers, Facts: b.facts,
+		WALEntries: b.tail.Entries, WALDamage: b.tail.Damage,
+	}}
+	phase := b.opts.Observer.start("inspecting "+b.path, 0)
+	defer phase.Done()
+	var err error
+	if found.Etcd, err = b.db.Info(ctx); err != nil {
+		return found, err
+	}
+	if found.Members, found.Removed, err = b.db.Members(); err != nil {
+		return found, err
+	}
+	if found.Alarms, err = b.db.Alarms(); err != nil {
+		return found, err
+	}
+	if found.Problems, err = b.db.Check(ctx); err != nil {
+		return found, err
+	}
+	reg, err := b.Objects(0)
+	if err != nil {
+		return found, err
+	}
+	if found.Kubernetes, err = reg.Survey(ctx); err != nil {
+		return found, err
+	}
+	if b.control != nil {
+		found.Files = inspectFiles(b.control)
+		if v, path := b.control.KubernetesVersion(); v != "" {
+			found.Kubernetes.Version = registry.KubernetesVersion{Version: v, From: "image in " + path}
+		}
+	}
+	found.Next = found.next()
+	return found, nil
+}
+
+func inspectFiles(view *controlplane.View) *FileFacts {
+	certs, problems := view.Certificates()
+	slices.SortStableFunc(certs, func(a, b controlplane.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	f := &FileFacts{
+		Files: len(view.Files()), Images: view.Images(), Certificates: certs,
+		Problems: append(slices.Clone(view.Problems()), problems...),
+	}
+	if config, err := view.EncryptionConfig(); err == nil && config != nil {
+		f.EncryptionConfig = config.Path
+	}
+	return f
+}
+
+// Verdict is damage that reading survived, nil for none.
+func (f *Inspection) Verdict() error {
+	if len(f.Problems) == 0 && f.Source.WALDamage == "" {
+		return nil
+	}
+	return &Error{Class: Damaged, Err: fmt.Errorf("%d problems in the database", len(f.Problems)+min(1, len(f.Source.WALDamage)))}
+}
+
+// next is the command to type now: the namespace with the most objects is the
+// likeliest to be wanted, after the system's own.
+func (f *Inspection) next() []string {
+	var best registry.Count
+	for _, ns := range f.Kubernetes.Namespaces {
+		system := ns.Name == "" || ns.Name == "default" || strings.HasPrefix(ns.Name, "kube-") || strings.HasPrefix(ns.Name, "d8-")
+		if !system && ns.Objects > best.Objects {
+			best = ns
+		}
+	}
+	if best.Name == "" {
+		best.Name = "kube-system"
+	}
+	src := words.ShellQuote(f.Source.Path)
+	return []string{
+		fmt.Sprintf("lifeboat get %s all -n %s", src, best.Name),
+		fmt.Sprintf("lifeboat extract %s -n %s --to restored/", src, best.Name),
+	}
+}

@@ -1,0 +1,51 @@
+package datadir
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Recommendation is the dir to build from, and what is known of it.
+type Recommendation struct {
+	Best     *Survivor // nil where no dir can be read
+	Evidence Evidence
+	Reasons  []string // for people
+}
+
+// Recommend picks the dir to build from among the surveys of one cluster's
+// members. replays are those of them that can be read, replayed whole: a dir
+// without one cannot be recommended.
+//
+// Errors: ErrOtherCluster.
+func Recommend(survivors []*Survivor, replays map[*Survivor]*Replay) (Recommendation, error) {
+	var r Recommendation
+	if len(survivors) == 0 {
+		return r, nil
+	}
+	best, err := Best(survivors)
+	if err != nil {
+		return r, err
+	}
+	because := func(format string, args ...any) { r.Reasons = append(r.Reasons, fmt.Sprintf(format, args...)) }
+	replay := replays[best]
+	if replay == nil { // Best takes such a dir only where there is no other
+		because("no dir can be read: restore a snapshot with lifeboat etcd restore")
+		return r, nil
+	}
+	r.Best, r.Evidence = best, replay.Evidence(survivors)
+	index, term := best.Newest()
+	if slices.ContainsFunc(r.Evidence.Doubts, func(d Doubt) bool { return d.Known }) {
+		because("of what can be read, it has the newest entry (term %d, index %d)", term, index)
+	} else {
+		because("its last entry has the greatest term and, in it, the greatest index that can be read (term %d, index %d)", term, index)
+	}
+	if r.Evidence.Complete() {
+		because("%d of %d voters are at hand, a majority: it has every write that was acknowledged", r.Evidence.Held, r.Evidence.Voters)
+		return r, nil
+	}
+	because("%d of %d voters are at hand with a log whose end is known, no majority: a write that was acknowledged may be missing", r.Evidence.Held, r.Evidence.Voters)
+	for _, d := range r.Evidence.Doubts {
+		because("%s", d.Against(best))
+	}
+	return r, nil
+}
