@@ -35,15 +35,20 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "only objects with these labels, `SELECTOR` as kubectl takes it"},
 			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER` to write to, - for one YAML stream on standard output"},
 			&cli.StringFlag{Name: "profile", Value: string(registry.Recreate), Usage: "`PROFILE` recreate (cleaned for kubectl create) or raw (as stored)"},
+			&cli.StringSliceFlag{Name: "keep", Usage: "keep `WHAT` a rule would drop: node-ports (of Services, those that the cluster allocated as well)"},
 			&cli.StringFlag{Name: "report", Usage: "write a JSON `FILE` on every field that was dropped and every object left out"},
 			&cli.StringFlag{Name: "engine", Value: string(lifeboat.Direct), Usage: "`ENGINE` direct (reads the file) or etcd (asks a real etcd on a copy)"},
 			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "name the rules that left something out"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the files that would be written, and write nothing"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
 		),
 		Action: func(c *cli.Context) error { return runExtract(c, env) },
 	}
 }
+
+// keepNodePorts is the one value of --keep.
+const keepNodePorts = "node-ports"
 
 // extraction is one call of extract.
 type extraction struct {
@@ -55,6 +60,7 @@ type extraction struct {
 
 	to, report string
 	dryRun     bool
+	verbose    bool
 }
 
 func runExtract(c *cli.Context, env *console.Environment) error {
@@ -89,14 +95,20 @@ func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error)
 		return nil, err
 	}
 	x := &extraction{
-		env: env, opts: opts, path: c.Args().First(), to: c.String("to"), report: c.String("report"), dryRun: c.Bool("dry-run"),
+		env: env, opts: opts, path: c.Args().First(), to: c.String("to"), report: c.String("report"), dryRun: c.Bool("dry-run"), verbose: c.Bool("verbose"),
 		how: lifeboat.ExtractOptions{
 			Revision: c.Int64("rev"), Profile: registry.Profile(c.String("profile")), Engine: lifeboat.Engine(c.String("engine")), Stream: c.String("to") == "-",
+			KeepNodePorts: slices.Contains(c.StringSlice("keep"), keepNodePorts),
 		},
 		selection: registry.Selection{
 			Namespaces: c.StringSlice("namespace"), All: c.Bool("all-namespaces"), Cluster: c.Bool("cluster"),
 			Words: strings.Join(c.Args().Tail(), ","),
 		},
+	}
+	for _, what := range c.StringSlice("keep") {
+		if what != keepNodePorts {
+			return nil, console.OneOf("keep", what, []string{keepNodePorts})
+		}
 	}
 	if x.selection.Labels, err = labels.Parse(c.String("selector")); err != nil {
 		return nil, console.Usagef("reading --selector: %w", err)
@@ -163,7 +175,7 @@ func (x *extraction) write(ctx context.Context, plan *registry.Plan, report *reg
 		return err
 	}
 	x.summarize(plan)
-	x.nextCommands(plan)
+	x.nextCommands(plan, report)
 	return x.printPlan(report)
 }
 
@@ -198,14 +210,26 @@ func (x *extraction) summarize(plan *registry.Plan) {
 		switch line.Severity {
 		case registry.Info:
 			x.env.Note("%s", line.Text)
+		case registry.Detail:
+			if x.verbose {
+				x.env.Note("%s", line.Text)
+			}
 		case registry.Warning, registry.Missing:
 			x.env.Warn("%s", line.Text)
 		}
 	}
 }
 
-// nextCommands says what to type now.
-func (x *extraction) nextCommands(plan *registry.Plan) {
+// nextCommands says what to type now, and what when the nodes are back.
+func (x *extraction) nextCommands(plan *registry.Plan, report *registry.ExtractReport) {
+	const most = 12
+	if nodes := report.NodeCommands; len(nodes) > 0 && x.how.Profile == registry.Recreate {
+		rest := ""
+		if more := len(nodes) - most; more > 0 {
+			rest = fmt.Sprintf("\n# and %d more: nodeCommands in --report", more)
+		}
+		x.env.Note("when the nodes have registered, what was set on them by hand:\n%s%s", strings.Join(nodes[:min(most, len(nodes))], "\n"), rest)
+	}
 	if x.how.Profile == registry.Recreate && len(plan.Manifests) > 0 {
 		x.env.Note("next, on the cluster:\n%s", strings.Join(plan.Commands(x.to), "\n"))
 	}

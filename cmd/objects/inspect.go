@@ -149,8 +149,16 @@ func printKubernetes(out *console.Section, f *lifeboat.Inspection) {
 		}
 		out.Line("  encrypted at rest with %s: %d objects, %s", l.Lock, l.Objects, state)
 	}
-	if len(k.Locks) == 0 {
-		out.Line("  nothing is encrypted at rest")
+	for _, n := range k.Keyspace.Elsewhere {
+		if n.Objects > 0 {
+			out.Line("  %d objects stand under %q: --etcd-prefix %q", n.Objects, n.Prefix, n.Prefix)
+		}
+	}
+	switch err := k.Keyspace.Check(); {
+	case err != nil:
+		out.Line("  %s", console.Printable(err.Error()))
+	case len(k.Locks) == 0:
+		out.Line("  nothing is encrypted at rest: %d values looked at", k.Keyspace.Keys)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/internal/whole"
 )
 
 // RefuseExisting fails before any work is done when a target is there.
@@ -292,12 +294,12 @@ func (f *NewFolder) Discard() error {
 
 // WriteNew writes a file that must not exist, 0600: a report names objects.
 func WriteNew(path string, encode func(io.Writer) error) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	file, err := whole.NewFile(path, whole.Options{})
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(encode(file), file.Sync(), file.Close()); err != nil {
-		return errors.Join(fmt.Errorf("writing %q: %w", path, err), os.Remove(path))
+	if err := encode(file); err != nil {
+		return errors.Join(fmt.Errorf("writing %q: %w", path, err), file.Discard())
 	}
-	return nil
+	return file.Commit()
 }
