@@ -15,6 +15,9 @@ func (o *opener) keys() (crypto.Keys, error) {
 	ask := o.passphrase()
 	keys := crypto.Keys{Passphrase: ask}
 	for _, path := range o.opts.Identities {
+		if path == "-" && o.src.path == "-" {
+			return keys, misusef("standard input is both the source and the key: give one of them as a file")
+		}
 		file, err := crypto.ReadIdentities(path, ask, o.opts.Plugins)
 		if errors.Is(err, crypto.ErrPlugin) {
 			err = withHint(err, "--plugins lets it be run; whoever wrote the key chooses the program")

@@ -177,8 +177,11 @@ func (o *opener) stream(ctx context.Context, r io.Reader) error {
 	if err != nil && err != io.EOF {
 		return err
 	}
+	if buffered, head, err = o.unwrap(buffered, head); err != nil {
+		return err
+	}
 	if archive.Detect(head) != archive.Bolt {
-		return o.archive(ctx, buffered)
+		return hintFormat(o.archive(ctx, buffered))
 	}
 	o.src.kind = Database
 	if err := o.spool(ctx, buffered); err != nil {

@@ -23,6 +23,12 @@ const (
 	Bzip2   Format = "bzip2"
 	Xz      Format = "xz"
 	Zip     Format = "zip"
+	Lz4     Format = "lz4"
+	Lzip    Format = "lzip"
+	Seven   Format = "7z"
+	Rar     Format = "rar"
+	PGP     Format = "OpenPGP"
+	OpenSSL Format = "openssl enc"
 	Text    Format = "text"
 	Help    Format = "help" // etcdctl's help text (deckhouse-cli issue 46)
 	Unknown Format = "unknown"
@@ -44,6 +50,13 @@ var magics = []struct {
 	{"BZh", Bzip2},
 	{"\xfd7zXZ\x00", Xz},
 	{"PK\x03\x04", Zip},
+	{"\x04\x22\x4d\x18", Lz4},
+	{"LZIP", Lzip},
+	{"7z\xbc\xaf\x27\x1c", Seven},
+	{"Rar!\x1a\x07", Rar},
+	{"-----BEGIN PGP MESSAGE-----", PGP},
+	{"Salted__", OpenSSL},
+	{"U2FsdGVkX1", OpenSSL}, // the same in base64
 }
 
 // Detect tells what a stream is by its first bytes. head should hold
@@ -66,6 +79,8 @@ func Detect(head []byte) Format {
 		return Tar
 	case boltSecondMeta(head):
 		return Bolt
+	case isPGP(head):
+		return PGP
 	case isText(head):
 		if bytes.Contains(head, []byte("etcdctl")) && bytes.Contains(head, []byte("USAGE:")) {
 			return Help
@@ -139,6 +154,53 @@ func isText(head []byte) bool {
 	return true
 }
 
+// isPGP tells a binary OpenPGP message by its first packet: a session key, for a
+// public key (version 3 or 6) or a passphrase (version 4 to 6; RFC 9580).
+func isPGP(head []byte) bool {
+	if len(head) < 16 {
+		return false
+	}
+	at := map[byte]int{0x84: 2, 0x85: 3, 0x8c: 2, 0xc1: 2, 0xc3: 2}[head[0]]
+	if at == 0 {
+		return false
+	}
+	version := head[at]
+	if head[0] == 0x8c || head[0] == 0xc3 {
+		return version >= 4 && version <= 6
+	}
+	return version == 3 || version == 6
+}
+
+// Unwrap is the command that writes what is in a file of this format to its
+// standard output, "" where there is none to name.
+func (f Format) Unwrap() string {
+	switch f {
+	case Gzip:
+		return "gzip -dc FILE"
+	case Zstd:
+		return "zstd -dc FILE"
+	case Bzip2:
+		return "bzip2 -dc FILE"
+	case Xz:
+		return "xz -dc FILE"
+	case Lz4:
+		return "lz4 -dc FILE"
+	case Lzip:
+		return "lzip -dc FILE"
+	case Zip:
+		return "unzip -p FILE"
+	case Seven:
+		return "7z x -so FILE"
+	case Rar:
+		return "unrar p -inul FILE"
+	case PGP:
+		return "gpg --decrypt FILE"
+	case OpenSSL:
+		return "openssl enc -d -aes-256-cbc -pbkdf2 -in FILE"
+	}
+	return ""
+}
+
 // article puts the format into a sentence.
 func (f Format) article() string {
 	switch f {
@@ -154,7 +216,9 @@ func (f Format) article() string {
 		return "etcdctl's help text"
 	case Unknown:
 		return "bytes of no known format"
-	case Tar, Gzip, Zstd, Bzip2, Xz, Zip:
+	case OpenSSL, PGP:
+		return "an " + string(f) + " file"
+	case Tar, Gzip, Zstd, Bzip2, Xz, Zip, Lz4, Lzip, Seven, Rar:
 		return "a " + string(f) + " file"
 	}
 	return string(f)

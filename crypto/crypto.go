@@ -74,16 +74,17 @@ type Info struct {
 // Errors: *NoKeyError when the file is encrypted and nothing given opens it,
 // *DamagedError when it is not what age wrote, *PolicyError when opening it
 // would cost too much; errors of src and of keys.Passphrase come through
-// wrapped. The same holds for the reader's own errors.
+// wrapped. The same holds for the reader's own errors. An age file that a shell,
+// an editor or a mail program has changed is a *MangledError.
 func NewReader(src io.Reader, keys Keys) (io.Reader, Info, error) {
 	from := &source{r: src}
-	buffered := bufio.NewReader(from)
+	buffered := bufio.NewReaderSize(from, 64<<10)
 	form, err := detect(buffered)
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("reading the first bytes: %w", err)
 	}
 	if form == plain {
-		return buffered, Info{}, nil
+		return buffered, Info{}, mangledIn(buffered)
 	}
 	info := Info{Encrypted: true, Armored: form == armored}
 	d := &decrypter{src: from, layer: "age"}

@@ -39,6 +39,9 @@ func detect(r *bufio.Reader) (form, error) {
 		return binary, nil
 	case bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n\v\f"), []byte(armorStart)):
 		return armored, nil
+	case bytes.HasPrefix(head, []byte(utf8BOM+armorStart)): // an editor's; the rest is as it was
+		_, err := r.Discard(len(utf8BOM))
+		return armored, err
 	}
 	return plain, nil
 }

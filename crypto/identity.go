@@ -52,12 +52,21 @@ func ReadIdentities(path string, ask Passphrase, plugins *plugin.ClientUI) (*Ide
 }
 
 // readSmall reads a file that may be a pipe, but not one without an end.
+//
+// "-" is standard input. A key in the place of a file's name is refused
+// without being repeated: it is a secret, and now in the shell's history.
 func readSmall(path string) ([]byte, os.FileMode, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
+	if holdsKey(path) {
+		return nil, 0, errors.New("the key itself was given where the name of a file with it belongs; give the name, or - and the key on standard input")
 	}
-	defer f.Close()
+	f := os.Stdin
+	if path != "-" {
+		var err error
+		if f, err = os.Open(path); err != nil {
+			return nil, 0, err
+		}
+		defer f.Close()
+	}
 	stat, err := f.Stat()
 	if err != nil {
 		return nil, 0, err
@@ -69,7 +78,7 @@ func readSmall(path string) ([]byte, os.FileMode, error) {
 	if len(data) > maxIdentityFile {
 		return nil, 0, fmt.Errorf("%q is longer than 16 MiB", path)
 	}
-	return data, stat.Mode(), nil
+	return plainText(data), stat.Mode(), nil
 }
 
 // parseIdentities tells the three kinds of file by their first bytes.

@@ -39,9 +39,9 @@ type Rekeyed struct {
 }
 
 // Rekey writes the age file src to dst under a new header: the same file key,
-// wrapped for other recipients. The payload is copied byte for byte and not
-// decrypted, so the speed is that of a copy, and damage in it is copied too;
-// only its length is checked. An armored file stays armored.
+// wrapped for other recipients. The payload is copied byte for byte, and
+// authenticated to its last chunk beside that: damage is found here, and not by
+// whoever needs the copy. An armored file stays armored.
 //
 // This does not revoke: whoever could open the old file may have kept the file
 // key, which opens the new one as well.
@@ -56,6 +56,9 @@ func Rekey(dst io.Writer, src io.Reader, keys Keys, change Change) (Rekeyed, err
 		return Rekeyed{}, fmt.Errorf("reading the first bytes: %w", err)
 	}
 	if form == plain {
+		if err := mangledIn(buffered); err != nil {
+			return Rekeyed{}, err
+		}
 		return Rekeyed{}, ErrNotEncrypted
 	}
 	d := &decrypter{src: from, layer: "age"}
@@ -105,7 +108,13 @@ func rekey(dst io.Writer, encrypted io.Reader, d *decrypter, keys Keys, change C
 		return done, fmt.Errorf("writing the header: %w", err)
 	}
 	consumed.Next(len(header))
-	done.Payload, err = io.CopyBuffer(dst, struct{ io.Reader }{io.MultiReader(&consumed, encrypted)}, make([]byte, 1<<20))
+	proof := newProof(header, fileKey)
+	done.Payload, err = io.CopyBuffer(io.MultiWriter(dst, proof), struct{ io.Reader }{io.MultiReader(&consumed, encrypted)}, make([]byte, 1<<20))
+	if plain, wrong := proof.end(); wrong != nil && d.src.err == nil && d.layer != "armor" && (err == nil || errors.Is(err, wrong)) {
+		chunk := plain / chunkSize
+		d.src.ended = d.src.ended || errors.Is(wrong, io.ErrUnexpectedEOF)
+		return done, d.damaged(int64(len(header))+nonceSize+chunk*sealedSize, d.explain(chunk, wrong))
+	}
 	if err != nil {
 		if d.src.err != nil || d.layer == "armor" {
 			return done, d.damaged(int64(len(header))+done.Payload, err)
