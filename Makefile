@@ -57,7 +57,7 @@ fuzz: ## every fuzz target for FUZZTIME=30s
 	  targets=$$(go test -list '^Fuzz' $$pkg); \
 	  for target in $$(echo "$$targets" | grep '^Fuzz' || true); do \
 	    echo "fuzzing $$pkg $$target for $(FUZZTIME)"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10s $$pkg; \
 	  done; \
 	done
 
