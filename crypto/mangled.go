@@ -77,14 +77,13 @@ func sedLiteral(mark []byte) string {
 // fromUTF16 reads text in UTF-16, with or without a byte order mark, of which
 // the beginning is ASCII.
 func fromUTF16(data []byte) (text string, ok bool) {
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+		data = bytes.TrimPrefix(data, []byte(mark))
+	}
 	var order byteorder.ByteOrder
 	switch {
-	case len(data) < 8:
+	case len(data) < 6:
 		return "", false
-	case bytes.HasPrefix(data, []byte("\xff\xfe")):
-		order, data = byteorder.LittleEndian, data[2:]
-	case bytes.HasPrefix(data, []byte("\xfe\xff")):
-		order, data = byteorder.BigEndian, data[2:]
 	case data[1] == 0 && data[3] == 0 && data[5] == 0 && data[0] != 0:
 		order = byteorder.LittleEndian
 	case data[0] == 0 && data[2] == 0 && data[4] == 0 && data[1] != 0:
