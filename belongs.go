@@ -23,7 +23,12 @@ import (
 type belongings struct {
 	cluster string // UID of the namespace kube-system
 	values  int64  // looked at
-	locks   map[registry.Lock]*tally
+
+	// elsewhere says that all keys stand under another prefix than the backup's
+	// own manifest has, nil where they do not.
+	elsewhere *PrefixError
+
+	locks map[registry.Lock]*tally
 
 	ca     []byte // kubernetes/pki/ca.crt, nil without one
 	key    crypto.PublicKey
@@ -98,6 +103,7 @@ func (b *belongings) look(o *registry.Object) {
 
 // belongs says whether the two halves are of one cluster.
 func (v *verification) belongs(found *belongings) {
+	v.startable(found)
 	v.encryption(found, v.b.control != nil || v.b.opts.EncryptionConfig != "")
 	if v.b.control == nil {
 		v.say(NotChecked("belongs together", "there is no kubernetes/ to hold the snapshot against"))

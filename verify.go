@@ -79,7 +79,7 @@ func (v *verification) examine(ctx context.Context) (*examined, error) {
 	defer cancel()
 	e, b := &examined{}, v.b
 	passes := []func() error{
-		func() (err error) { e.belongings, err = b.gather(ctx); return err },
+		func() (err error) { e.belongings, err = v.gather(ctx); return err },
 		func() (err error) { e.Examination, err = b.db.Examine(ctx); return err },
 	}
 	if b.Manifest() != nil || b.signedBy != "" {

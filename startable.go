@@ -1,0 +1,116 @@
+package lifeboat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+)
+
+// startable says what would keep the archived components from starting, or from
+// finding their data: files that their flags name and nobody packed, addresses
+// that no certificate answers to, an API server that would read another part of
+// the keyspace or could not decrypt what it reads.
+func (v *verification) startable(found *belongings) {
+	control := v.b.control
+	if control == nil {
+		v.say(NotChecked("files of flags", "there is no kubernetes/ with manifests in it"))
+		return
+	}
+	if found.elsewhere != nil {
+		v.say(Mismatch("etcd prefix", "kube-apiserver would start as an empty cluster: %v", found.elsewhere))
+	}
+	v.mentions(control.Mentions())
+	v.addresses(control)
+	v.encryptionFlag(control, found)
+}
+
+// namedFiles bounds the files that a check's detail names.
+const namedFiles = 5
+
+// mentions holds the files that flags name against those that are there.
+func (v *verification) mentions(all []controlplane.Mention) {
+	const name = "files of flags"
+	var packed, elsewhere, unmounted []string
+	for _, m := range all {
+		switch {
+		case m.Place == controlplane.Missing:
+			v.say(Mismatch(name, "%q names %q with --%s, and it is not in the backup: %s would not start", m.Manifest, m.Host, m.Flag, m.Component))
+		case m.Place == controlplane.Elsewhere:
+			elsewhere = append(elsewhere, m.Host)
+		default:
+			packed = append(packed, m.Host)
+			if !m.Mounted {
+				unmounted = append(unmounted, fmt.Sprintf("%s (--%s)", m.Host, m.Flag))
+			}
+		}
+	}
+	if len(elsewhere) > 0 {
+		v.say(Note(name, "outside of /etc/kubernetes, so in no backup of it: %s", someOf(elsewhere)))
+	}
+	if len(unmounted) > 0 {
+		v.say(Note(name, "no mount of the static Pod brings this into its container: %s", someOf(unmounted)))
+	}
+	if len(all) == 0 {
+		v.say(NotChecked(name, "no manifest in kubernetes/manifests has a flag that names a file"))
+		return
+	}
+	if len(packed)+len(elsewhere) == len(all) {
+		v.say(Good(name, int64(len(packed)), "files", "%d files that the manifests name are in the backup", len(packed)))
+	}
+}
+
+// someOf names the first of a list, each once.
+func someOf(names []string) string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if more := len(names) - namedFiles; more > 0 {
+		return fmt.Sprintf("%s and %d more", quoted(names[:namedFiles]), more)
+	}
+	return quoted(names)
+}
+
+// addresses holds the names in serving certificates against the flags.
+func (v *verification) addresses(control *controlplane.View) {
+	const name = "serving addresses"
+	wrong, looked := control.Unanswered()
+	for _, w := range wrong {
+		v.say(Mismatch(name, "%s is reached at %q (--%s), and %q does not name that address", w.Component, w.Address, w.Flag, w.File))
+	}
+	if len(wrong) == 0 {
+		v.say(Good(name, int64(looked), "addresses", "%d addresses of the flags are in the certificates shown there", looked))
+	}
+}
+
+// encryptionFlag: keys that lie in the backup are of no use to an API server
+// whose manifest does not name them.
+func (v *verification) encryptionFlag(control *controlplane.View, found *belongings) {
+	const name = "encryption flag"
+	flags, ok := control.Flags(controlplane.APIServer)
+	locked := int64(0)
+	for _, n := range found.locks {
+		locked += n.good + n.bad
+	}
+	switch {
+	case !ok:
+		v.say(NotChecked(name, "no kube-apiserver manifest is in kubernetes/manifests"))
+	case flags["encryption-provider-config"] == "" && locked > 0:
+		v.say(Mismatch(name, "%d values are encrypted, and the kube-apiserver manifest has no --encryption-provider-config: it would not become ready", locked))
+	case locked > 0:
+		v.say(Good(name, locked, "values", "the kube-apiserver manifest names a configuration for the %d values that are encrypted", locked))
+	}
+}
+
+// gather is Backup.gather, but for a backup whose own manifest has another
+// prefix than the keys: that is what Verify is asked about, and no reason to
+// give up.
+func (v *verification) gather(ctx context.Context) (*belongings, error) {
+	found, err := v.b.gather(ctx)
+	prefix := (*PrefixError)(nil)
+	if v.b.control != nil && v.b.opts.EtcdPrefix == "" && errors.As(err, &prefix) {
+		return &belongings{elsewhere: prefix}, nil
+	}
+	return found, err
+}
