@@ -177,6 +177,15 @@ func (b *Backup) ControlPlane() *controlplane.View { return b.control }
 // other source. DB already has it.
 func (b *Backup) Replay() *datadir.Replay { return b.replay }
 
+// Evidence is what the dirs at hand prove of a data dir's acknowledged writes,
+// nil for any other source.
+func (b *Backup) Evidence() *datadir.Evidence {
+	if b.replay == nil {
+		return nil
+	}
+	return &b.replay.AtHand
+}
+
 // Tail is what stood in the log of a data dir beyond its database.
 func (b *Backup) Tail() datadir.Tail { return b.tail }
 

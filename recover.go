@@ -37,7 +37,7 @@ func (b *Backup) Known(manifest string) (datadir.Known, error) {
 		return k, nil
 	}
 	k.Zombies, _ = b.replay.Survivor.Differences(k.Members)
-	k.Own = b.survivors[0].Log.NodeID
+	k.Own, k.Became = b.survivors[0].Log.NodeID, b.survivors[0].Membership(b.survivors)
 	for _, s := range b.survivors {
 		k.Newest = max(k.Newest, s.Info.Revision)
 	}
@@ -220,7 +220,7 @@ func HintTarget(err error) error {
 	case errors.Is(err, datadir.ErrNoSpace):
 		return &Error{Class: Refused, Err: err, Hint: another}
 	case errors.Is(err, os.ErrExist):
-		return withHint(err, another)
+		return withHint(err, "nothing was written; --replace moves what stands there aside; or choose another place with --to")
 	}
 	return hintInUse(err)
 }

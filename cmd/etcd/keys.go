@@ -13,6 +13,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 func etcdHashCommand(env *console.Environment) *cli.Command {
@@ -38,8 +39,9 @@ func etcdHashCommand(env *console.Environment) *cli.Command {
 							Header etcdHeader `json:"header"`
 							snapshot.Hash
 						}
+						Evidence *datadir.Evidence `json:"evidence,omitempty"` // of a data dir
 					}
-					h := endpointHash{Endpoint: src.Path()}
+					h := endpointHash{Endpoint: src.Path(), Evidence: src.Evidence()}
 					h.HashKV.Header, h.HashKV.Hash = headerOf(src), hash
 					return env.PrintDocument(map[string]any{"items": []endpointHash{h}})
 				}

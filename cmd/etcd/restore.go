@@ -217,10 +217,12 @@ type restoreDocument struct {
 	NotProven []datadir.Change `json:"notProven,omitempty"` // kept all the same
 	Explained []string         `json:"explained"`
 	Next      []string         `json:"next"`
+
+	Evidence *datadir.Evidence `json:"evidence,omitempty"` // of a data dir
 }
 
 func (r *restorer) document(result *datadir.Restored) restoreDocument {
-	doc := restoreDocument{Restored: result, Explained: r.explained, Next: result.Next()}
+	doc := restoreDocument{Restored: result, Explained: r.explained, Next: result.Next(), Evidence: r.src.Evidence()}
 	if replay := r.src.Replay(); replay != nil {
 		doc.Tail, doc.NotProven = replay.Spans, replay.Unproven
 	}
@@ -231,8 +233,9 @@ func (r *restorer) printPlan(plan *datadir.RestorePlan) error {
 	if r.env.Format != console.FormatTable {
 		return r.env.PrintDocument(struct {
 			*datadir.RestorePlan
-			Explained []string `json:"explained"`
-		}{plan, r.explained})
+			Explained []string          `json:"explained"`
+			Evidence  *datadir.Evidence `json:"evidence,omitempty"` // of a data dir
+		}{plan, r.explained, r.src.Evidence()})
 	}
 	out := console.NewSection(r.env)
 	out.Line("Plan (nothing is written):")

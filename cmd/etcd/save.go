@@ -50,6 +50,8 @@ type savedSnapshot struct {
 	HashKV   snapshot.Hash `json:"hashKV"`
 	LiveKeys int64         `json:"liveKeys"`
 	Aside    string        `json:"aside,omitempty"` // where the file went that stood there
+
+	Evidence *datadir.Evidence `json:"evidence,omitempty"` // of a data dir
 }
 
 func etcdSave(c *cli.Context, env *console.Environment, opts console.SourceOptions, src *lifeboat.Backup, to string) error {
@@ -67,7 +69,7 @@ func etcdSave(c *cli.Context, env *console.Environment, opts console.SourceOptio
 	if err != nil {
 		return lifeboat.HintTarget(err)
 	}
-	saved := savedSnapshot{to, info.Size + snapshot.TrailerSize, hex.EncodeToString(written.Sum[:]), hash, info.LiveKeys, written.Aside}
+	saved := savedSnapshot{to, info.Size + snapshot.TrailerSize, hex.EncodeToString(written.Sum[:]), hash, info.LiveKeys, written.Aside, src.Evidence()}
 	if env.Format != console.FormatTable {
 		return env.PrintDocument(saved)
 	}

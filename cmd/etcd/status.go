@@ -55,6 +55,8 @@ type endpointStatus struct {
 	Tail   []datadir.Span `json:"walTail,omitempty"`
 	Hash   string         `json:"sha256Trailer,omitempty"` // of a snapshot: good, or not checked
 	Commit uint64         `json:"commitIndex,omitempty"`   // newest on record
+
+	Evidence *datadir.Evidence `json:"evidence,omitempty"` // of a data dir
 }
 
 func etcdStatus(ctx context.Context, env *console.Environment, src *lifeboat.Backup) error {
@@ -73,6 +75,7 @@ func etcdStatus(ctx context.Context, env *console.Environment, src *lifeboat.Bac
 	for _, a := range alarms {
 		s.Status.Errors = append(s.Status.Errors, fmt.Sprintf("alarm %s of member %x", a.Alarm, a.MemberID))
 	}
+	s.Evidence = src.Evidence()
 	if r := src.Replay(); r != nil {
 		// The sizes are those of the member's own file, not of the copy that
 		// the log was put onto.

@@ -29,6 +29,7 @@ type Known struct {
 	Zombies  []uint64          // of them, those that were removed or never joined, see Survivor.Differences
 	DataDir  bool              // the source is a member's data dir
 	Own      uint64            // the id of its member; 0 where nothing tells
+	Became   Membership        // of that member
 	Manifest ManifestMember    // etcd's static Pod manifest; zero where there is none
 	Revision int64             // of the database that is written
 	Newest   int64             // the newest revision of all sources, at least Revision
@@ -311,11 +312,19 @@ func (p *clusterPlanner) name() (ClusterMember, error) {
 	}
 	var names []string
 	for _, m := range p.old {
-		names = append(names, m.Name)
+		if m.Name != "" { // it has not started yet
+			names = append(names, m.Name)
+		}
+	}
+	if p.known.Became != InCluster {
+		return ClusterMember{}, &RequestError{
+			Err:  fmt.Errorf("%s, so SRC does not tell which member to write", p.known.Became),
+			Hint: "put the data dir of another member first, and this one behind --peer-dir; or give --name and --initial-advertise-peer-urls",
+		}
 	}
 	return ClusterMember{}, &RequestError{
 		Err:  errors.New("--name is missing, and neither a manifest nor SRC tells"),
-		Hint: "the database knows " + strings.Join(names, ", "),
+		Hint: "the database knows " + strings.Join(names, ", ") + "; or --manifest FILE, etcd's static Pod manifest, which has name and URLs",
 	}
 }
 

@@ -134,11 +134,11 @@ func TestPlanClusterRefuses(t *testing.T) {
 	}{
 		{
 			name: "which of three", known: datadir.Known{Members: threeMembers()},
-			is: datadir.ErrRequest, says: "--name is missing, and neither a manifest nor SRC tells", hint: "the database knows a, b, c",
+			is: datadir.ErrRequest, says: "--name is missing, and neither a manifest nor SRC tells", hint: "the database knows a, b, c; or --manifest FILE, etcd's static Pod manifest, which has name and URLs",
 		},
 		{
 			name: "a data dir whose member is gone", known: datadir.Known{Members: threeMembers()[:1], DataDir: true, Own: 9},
-			is: datadir.ErrRequest, says: "--name is missing", hint: "the database knows a",
+			is: datadir.ErrRequest, says: "--name is missing", hint: "the database knows a; or --manifest FILE, etcd's static Pod manifest, which has name and URLs",
 		},
 		{name: "a stranger's URL", known: datadir.Known{Members: threeMembers()}, want: datadir.Wanted{Name: "z"}, is: datadir.ErrRequest, says: `has a peer URL of "z"`},
 		{name: "half a member", want: datadir.Wanted{InitialCluster: "a=http://a,b"}, is: datadir.ErrRequest, says: `"b" is not NAME=URL`},

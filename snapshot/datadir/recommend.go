@@ -33,6 +33,16 @@ func Recommend(survivors []*Survivor, replays map[*Survivor]*Replay) (Recommenda
 		return r, nil
 	}
 	r.Best, r.Evidence = best, replay.Evidence(survivors)
+	for _, s := range survivors {
+		if what := s.Membership(survivors); what != InCluster {
+			because("%q: %s", s.Dir.Path, what)
+		}
+	}
+	if joined := Join(survivors, best); joined != nil {
+		newest, _ := joined.Newest()
+		because("the log of %q goes on to entry %d, and fits onto this database: lifeboat etcd rebuild %s --peer-dir %s puts the two together",
+			joined.Dir.Path, newest, joined.Dir.Path, joined.Lender.Dir.Path)
+	}
 	index, term := best.Newest()
 	if slices.ContainsFunc(r.Evidence.Doubts, func(d Doubt) bool { return d.Known }) {
 		because("of what can be read, it has the newest entry (term %d, index %d)", term, index)
