@@ -78,8 +78,9 @@ func newEntry(h *tar.Header, name string, number int, offset int64) *Entry {
 }
 
 // passLink notes a link. /etc/kubernetes holds some in the field (a kubelet's
-// client certificate, mounted ConfigMaps), so they are no reason to refuse a
-// backup; one in the snapshot's place is.
+// client certificate, mounted ConfigMaps), and a latest.db beside the snapshot
+// is common, so they are no reason to refuse a backup. None is followed: where
+// a link is all that is there, CheckSnapshot names it.
 func (r *Reader) passLink(h *tar.Header, name string, offset int64) error {
 	refuse := func(reason string) error {
 		return &PolicyError{Entry: h.Name, Number: r.number, Offset: offset, Reason: reason}
@@ -90,9 +91,6 @@ func (r *Reader) passLink(h *tar.Header, name string, offset int64) error {
 		if _, err := cleanName(h.Linkname); err != nil {
 			return refuse("a hard link that leaves the archive")
 		}
-	}
-	if namedLikeSnapshot(name) {
-		return refuse(kind + " in the place of the snapshot")
 	}
 	if err := r.names.add(name, false); err != nil {
 		return refuse(err.Error())

@@ -38,34 +38,32 @@ func TestHostileEntries(t *testing.T) {
 		name string // as the error has it
 		want string
 	}{
-		"dot dot":               {tarOf(item{name: "../etc/passwd"}), "../etc/passwd", "a name with .."},
-		"dot dot inside":        {tarOf(item{name: "./kubernetes/../../x"}), "./kubernetes/../../x", "a name with .."},
-		"dot dot at the end":    {tarOf(item{name: "kubernetes/.."}), "kubernetes/..", "a name with .."},
-		"absolute":              {tarOf(item{name: "/etc/shadow"}), "/etc/shadow", "an absolute name"},
-		"terminal escape":       {tarOf(item{name: "\x1b[2Jx"}), "\x1b[2Jx", "control or invisible"},
-		"line feed":             {tarOf(item{name: "a\nb"}), "a\nb", "control or invisible"},
-		"turned text":           {tarOf(item{name: "a\u202eb"}), "a\u202eb", "control or invisible"},
-		"not UTF-8":             {tarOf(item{name: "a\xffb"}), "a\xffb", "not UTF-8"},
-		"no name":               {tarOf(item{name: ""}), "", "without a name"},
-		"file named as folder":  {tarOf(item{name: "a/"}), "a/", "a file with the name of a folder"},
-		"file named as root":    {tarOf(item{name: "."}), ".", "a file with the name of a folder"},
-		"too long":              {append([]byte(pax('x', "path="+long)), tarOf(item{name: "x"})...), long, "longer than 1024 bytes"},
-		"too deep":              {append([]byte(pax('x', "path="+strings.Repeat("a/", 100)+"b")), tarOf(item{name: "x"})...), strings.Repeat("a/", 100) + "b", "folders deep"},
-		"twice":                 {tarOf(item{name: "./kubernetes/good", content: "y"}), "./kubernetes/good", "was there before"},
-		"folder over file":      {tarOf(item{name: "kubernetes/good/", flag: tar.TypeDir}), "kubernetes/good/", "was there before"},
-		"file over folder":      {tarOf(item{name: "kubernetes"}), "kubernetes", "was there before"},
-		"through a file":        {tarOf(item{name: "kubernetes/good/x"}), "kubernetes/good/x", "leads through a file"},
-		"through a link":        {tarOf(item{name: "l", flag: tar.TypeSymlink, link: "/etc"}, item{name: "l/shadow"}), "l/shadow", "leads through a file or a link"},
-		"hard link out":         {tarOf(item{name: "l", flag: tar.TypeLink, link: "/etc/shadow"}), "l", "a hard link that leaves"},
-		"link as snapshot":      {tarOf(item{name: "etcd-backup.snapshot", flag: tar.TypeSymlink, link: "/dev/zero"}), "etcd-backup.snapshot", "in the place of the snapshot"},
-		"hard link as snapshot": {tarOf(item{name: "etcd.db", flag: tar.TypeLink, link: "kubernetes/good"}), "etcd.db", "in the place of the snapshot"},
-		"character device":      {tarOf(item{name: "zero", flag: tar.TypeChar}), "zero", "an entry of type '3'"},
-		"block device":          {tarOf(item{name: "sda", flag: tar.TypeBlock}), "sda", "an entry of type '4'"},
-		"fifo":                  {tarOf(item{name: "pipe", flag: tar.TypeFifo}), "pipe", "an entry of type '6'"},
-		"unknown type":          {tarOf(item{name: "odd", flag: 'Z'}), "odd", "an entry of type 'Z'"},
-		"global header":         {append([]byte(pax('g', "path=../x")), tarOf(item{name: "x"})...), "../x", "a global PAX header"},
-		"renamed by PAX":        {append([]byte(pax('x', "path=../x")), tarOf(item{name: "harmless"})...), "../x", "a name with .."},
-		"huge":                  {rawHeader("huge", tar.TypeReg, 1<<40, ""), "huge", "unpacks to more than 68719476736 bytes"},
+		"dot dot":              {tarOf(item{name: "../etc/passwd"}), "../etc/passwd", "a name with .."},
+		"dot dot inside":       {tarOf(item{name: "./kubernetes/../../x"}), "./kubernetes/../../x", "a name with .."},
+		"dot dot at the end":   {tarOf(item{name: "kubernetes/.."}), "kubernetes/..", "a name with .."},
+		"absolute":             {tarOf(item{name: "/etc/shadow"}), "/etc/shadow", "an absolute name"},
+		"terminal escape":      {tarOf(item{name: "\x1b[2Jx"}), "\x1b[2Jx", "control or invisible"},
+		"line feed":            {tarOf(item{name: "a\nb"}), "a\nb", "control or invisible"},
+		"turned text":          {tarOf(item{name: "a\u202eb"}), "a\u202eb", "control or invisible"},
+		"not UTF-8":            {tarOf(item{name: "a\xffb"}), "a\xffb", "not UTF-8"},
+		"no name":              {tarOf(item{name: ""}), "", "without a name"},
+		"file named as folder": {tarOf(item{name: "a/"}), "a/", "a file with the name of a folder"},
+		"file named as root":   {tarOf(item{name: "."}), ".", "a file with the name of a folder"},
+		"too long":             {append([]byte(pax('x', "path="+long)), tarOf(item{name: "x"})...), long, "longer than 1024 bytes"},
+		"too deep":             {append([]byte(pax('x', "path="+strings.Repeat("a/", 100)+"b")), tarOf(item{name: "x"})...), strings.Repeat("a/", 100) + "b", "folders deep"},
+		"twice":                {tarOf(item{name: "./kubernetes/good", content: "y"}), "./kubernetes/good", "was there before"},
+		"folder over file":     {tarOf(item{name: "kubernetes/good/", flag: tar.TypeDir}), "kubernetes/good/", "was there before"},
+		"file over folder":     {tarOf(item{name: "kubernetes"}), "kubernetes", "was there before"},
+		"through a file":       {tarOf(item{name: "kubernetes/good/x"}), "kubernetes/good/x", "leads through a file"},
+		"through a link":       {tarOf(item{name: "l", flag: tar.TypeSymlink, link: "/etc"}, item{name: "l/shadow"}), "l/shadow", "leads through a file or a link"},
+		"hard link out":        {tarOf(item{name: "l", flag: tar.TypeLink, link: "/etc/shadow"}), "l", "a hard link that leaves"},
+		"character device":     {tarOf(item{name: "zero", flag: tar.TypeChar}), "zero", "an entry of type '3'"},
+		"block device":         {tarOf(item{name: "sda", flag: tar.TypeBlock}), "sda", "an entry of type '4'"},
+		"fifo":                 {tarOf(item{name: "pipe", flag: tar.TypeFifo}), "pipe", "an entry of type '6'"},
+		"unknown type":         {tarOf(item{name: "odd", flag: 'Z'}), "odd", "an entry of type 'Z'"},
+		"global header":        {append([]byte(pax('g', "path=../x")), tarOf(item{name: "x"})...), "../x", "a global PAX header"},
+		"renamed by PAX":       {append([]byte(pax('x', "path=../x")), tarOf(item{name: "harmless"})...), "../x", "a name with .."},
+		"huge":                 {rawHeader("huge", tar.TypeReg, 1<<40, ""), "huge", "unpacks to more than 68719476736 bytes"},
 		"huge hole": {append([]byte(pax('x', "GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.size=9223372036854775807",
 			"GNU.sparse.numblocks=1", "GNU.sparse.map=0,0")), tarOf(item{name: "hole"})...), "hole", "unpacks to more than"},
 	} {
@@ -101,6 +99,26 @@ func TestOddButHarmless(t *testing.T) {
 	require.Equal(t, "kubernetes/имя с пробелом", entries[2].Name)
 	require.True(t, entries[2].ModTime.IsZero(), "a year that JSON cannot hold")
 	require.Equal(t, "abc"+strings.Repeat("\x00", 4997), entries[3].content)
+}
+
+// A link to the newest snapshot stands beside it: it is passed over, and named.
+// Where it is all there is, the archive has no snapshot.
+func TestLinkBesideTheSnapshot(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []byte{tar.TypeSymlink, tar.TypeLink} {
+		link := item{name: "latest.db", flag: flag, link: "etcd-backup.snapshot"}
+		entries, r, err := read(closed(tarOf(item{name: "etcd-backup.snapshot", content: database(9000)}, link)))
+		require.NoError(t, err)
+		require.Len(t, entries, 1)
+		require.NoError(t, r.CheckSnapshot())
+		require.Equal(t, archive.SkippedLink, r.Facts()[0].Code)
+
+		_, r, err = read(closed(tarOf(link)))
+		require.NoError(t, err)
+		err = r.CheckSnapshot()
+		require.ErrorIs(t, err, archive.ErrNoSnapshot)
+		require.ErrorContains(t, err, "latest.db")
+	}
 }
 
 func TestTooManyEntries(t *testing.T) {

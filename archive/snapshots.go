@@ -34,6 +34,10 @@ func (r *Reader) CheckSnapshot() error {
 	e := &SnapshotError{Found: r.found.beside, Inside: r.found.inside}
 	meant := false
 	for _, f := range r.facts {
+		if f.Code == SkippedLink && namedLikeSnapshot(f.Entry) && len(r.found.beside) == 0 {
+			e.Suspects = append(e.Suspects, f)
+			meant = meant || !inFiles(f.Entry)
+		}
 		if f.Code == NotADatabase {
 			e.Suspects = append(e.Suspects, f)
 			meant = meant || !inFiles(f.Entry)
