@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 // NodeCommands are the kubectl commands that give Nodes back what a person gave
@@ -28,11 +30,11 @@ func (p *Plan) NodeCommands() ([]string, error) {
 }
 
 func nodeCommands(stored map[string]any) []string {
-	name := typed(stringAt(stored, "metadata", "name"))
+	name := words.ShellQuote(stringAt(stored, "metadata", "name"))
 	var labels, taints, commands []string
 	for _, key := range sortedKeys(mapAt(stored, "metadata", "labels")) {
 		if setByHand(stored, key) {
-			labels = append(labels, typed(key+"="+stringAt(stored, "metadata", "labels", key)))
+			labels = append(labels, words.ShellQuote(key+"="+stringAt(stored, "metadata", "labels", key)))
 		}
 	}
 	for _, taint := range listAt(stored, "spec", "taints") {
@@ -43,7 +45,7 @@ func nodeCommands(stored map[string]any) []string {
 		if value != "" {
 			value = "=" + value
 		}
-		taints = append(taints, typed(key+value+":"+effect))
+		taints = append(taints, words.ShellQuote(key+value+":"+effect))
 	}
 	if len(labels) > 0 {
 		commands = append(commands, "kubectl label --overwrite node "+name+" "+strings.Join(labels, " "))

@@ -3,7 +3,8 @@ package registry
 import (
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 // waits are the commands that wait for the backends of conversion webhooks,
@@ -18,18 +19,10 @@ func (p *Plan) waits(i int) []string {
 			continue
 		}
 		wait := fmt.Sprintf("kubectl wait --for=jsonpath='{.subsets[0].addresses[0].ip}' --timeout=300s -n %s %s",
-			typed(m.behind.namespace), typed("endpoints/"+m.behind.name))
+			words.ShellQuote(m.behind.namespace), words.ShellQuote("endpoints/"+m.behind.name))
 		if !slices.Contains(waits, wait) {
 			waits = append(waits, wait)
 		}
 	}
 	return waits
-}
-
-// typed is a word as it is typed into a shell: names came out of a file.
-func typed(word string) string {
-	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=") == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
