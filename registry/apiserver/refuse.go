@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,17 +22,25 @@ func (s *Server) refuse(r *http.Request) error {
 	if err != nil || !info.IsResourceRequest {
 		return s.notAllowed(nil, what)
 	}
+	if res, ok := s.catalog.served[gvrOf(info)]; ok && isConnect(info.Subresource) {
+		return s.refuseSubresource(info, res)
+	}
 	return s.notAllowed(info, what)
+}
+
+// isConnect tells the subresources that lead into a container.
+func isConnect(subresource string) bool {
+	return slices.Contains([]string{"exec", "attach", "portforward", "proxy"}, subresource)
 }
 
 // refuseSubresource answers for what only a running cluster has.
 func (s *Server) refuseSubresource(info *request.RequestInfo, res served) error {
-	switch info.Subresource {
-	case "log":
+	switch {
+	case info.Subresource == "log":
 		return s.notAllowed(nil, "it holds no logs: they stayed on the node")
-	case "exec", "attach", "portforward", "proxy":
+	case isConnect(info.Subresource):
 		return s.notAllowed(nil, "nothing runs in it")
-	case "scale":
+	case info.Subresource == "scale":
 		return s.notAllowed(info, "nothing can be scaled in it")
 	}
 	return apierrors.NewNotFound(res.gvr.GroupResource(), info.Name+"/"+info.Subresource)
