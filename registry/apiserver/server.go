@@ -100,11 +100,8 @@ func (s *Server) load(ctx context.Context) error {
 // Close ends what the server does beside its requests.
 func (s *Server) Close() { s.indexes.close() }
 
-// view is the API at one revision: the path's prefix /rev/N, or none.
-type view struct {
-	revision int64
-	prefix   string
-}
+// view is the API at one revision: under the prefix /rev/N, or without one.
+type view struct{ revision int64 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -130,14 +127,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) viewOf(path string) (view, string, error) {
 	rest, ok := strings.CutPrefix(path, "/rev/")
 	if !ok {
-		return view{revision: s.revision}, path, nil
+		return view{s.revision}, path, nil
 	}
 	number, rest, _ := strings.Cut(rest, "/")
 	revision, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || revision <= 0 {
 		return view{}, "", badRevision(number)
 	}
-	return view{revision: revision, prefix: "/rev/" + number}, "/" + rest, nil
+	return view{revision}, "/" + rest, nil
 }
 
 // servePlain answers the paths that hold no objects.
