@@ -78,10 +78,9 @@ func (m Moment) Bound() time.Duration {
 // Known reports whether anything is known of the moment.
 func (m Moment) Known() bool { return !m.Earliest.IsZero() || !m.Latest.IsZero() }
 
-// In is the moment for people: "2026-11-21 20:50:12 ± 2 s".
-func (m Moment) In(zone *time.Location) string {
-	const layout = "2006-01-02 15:04:05"
-	text := m.Time().In(zone).Format(layout)
+// String is the moment for people: "2026-11-21 20:50:12Z ± 2 s".
+func (m Moment) String() string {
+	text := m.Time().UTC().Format("2006-01-02 15:04:05Z")
 	switch {
 	case !m.Known():
 		return "unknown"
@@ -92,8 +91,6 @@ func (m Moment) In(zone *time.Location) string {
 	}
 	return text + " ± " + roundBound(m.Bound())
 }
-
-func (m Moment) String() string { return m.In(time.UTC) + "Z" }
 
 // roundBound rounds up, to what people read at a glance.
 func roundBound(d time.Duration) string {
@@ -256,8 +253,10 @@ func later(a, b time.Time) time.Time {
 
 // Span is a stretch of revisions with its times.
 type Span struct {
-	First, Last         int64
-	FirstTime, LastTime Moment
+	First     int64  `json:"first"`
+	Last      int64  `json:"last"`
+	FirstTime Moment `json:"firstTime"`
+	LastTime  Moment `json:"lastTime"`
 }
 
 // Range is what can be read: of each window the first and the last revision,

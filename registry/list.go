@@ -20,6 +20,8 @@ type Query struct {
 	Names     []string // nil takes every name
 	Namespace string   // for namespaced kinds; "" is every namespace
 	Labels    labels.Selector
+
+	Refs []Ref // only these of the kinds and names; nil takes all that those say
 }
 
 // Listing is what a Query found. It holds keys and places of values, not
@@ -105,6 +107,11 @@ func (r *Registry) List(ctx context.Context, q Query) (*Listing, error) {
 	if err := l.complete(ctx, guess); err != nil {
 		return nil, err
 	}
+	refs, err := l.Resources.resolveRefs(q.Refs)
+	if err != nil {
+		return nil, err
+	}
+	l.entries = slices.DeleteFunc(l.entries, func(e listed) bool { return !refs.has(l.key(e)) })
 	l.sort()
 	return l, nil
 }
@@ -173,6 +180,11 @@ func (l *Listing) Objects(ctx context.Context) iter.Seq[*Object] {
 			}
 		}
 	}
+}
+
+// Keep leaves the objects whose key want takes.
+func (l *Listing) Keep(want func(Key) bool) {
+	l.entries = slices.DeleteFunc(l.entries, func(e listed) bool { return !want(l.key(e)) })
 }
 
 // Len is the number of objects found, labels aside.

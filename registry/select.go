@@ -20,6 +20,8 @@ type Selection struct {
 	All        bool     // everything: all namespaces and the cluster's own objects
 	Cluster    bool     // cluster-scoped objects
 
+	Refs []Ref // only objects of these names; cluster-scoped ones need neither All nor Cluster
+
 	Words  string          // kinds as kubectl takes them, "deploy,svc"; "" is every kind
 	Labels labels.Selector // nil takes all
 }
@@ -101,6 +103,7 @@ type selector struct {
 	found      map[string]bool // in the backup
 
 	kinds       map[schema.GroupResource]bool // nil is every kind
+	refs        refSet                        // nil is every name
 	otherLabels map[*Object]bool              // those that the labels leave out
 }
 
@@ -112,7 +115,7 @@ func (s *selector) wants(k Key) bool {
 	case gr == crdResource, gr == namespaceResource, gr == volumeResource, gr == snapshotContentResource, gr == groupContentResource:
 		return true
 	case k.Namespace == "":
-		return s.All || s.Cluster
+		return s.All || s.Cluster || s.Refs != nil
 	}
 	return s.All || s.namespaces[k.Namespace]
 }
@@ -139,6 +142,9 @@ func (s *selector) choose(candidates []*Object) (*Selected, error) {
 	}
 	resources := NewResources(customs)
 	if err := s.resolve(resources); err != nil {
+		return nil, err
+	}
+	if err := s.missing(candidates, resources); err != nil {
 		return nil, err
 	}
 	taken := map[*Object]bool{}
@@ -205,14 +211,36 @@ func (s *selector) resolve(resources *Resources) error {
 	s.kinds = map[schema.GroupResource]bool{}
 	for _, k := range kinds {
 		s.kinds[k.GroupResource()] = true
+		if s.Refs != nil && k.Namespaced && len(s.Namespaces) == 0 && !s.All {
+			return &NamespaceMissingError{k.String()}
+		}
+	}
+	s.refs, err = resources.resolveRefs(s.Refs)
+	return err
+}
+
+// missing says which names that were asked for no object has.
+func (s *selector) missing(candidates []*Object, resources *Resources) error {
+	missing := &NotFoundError{Namespaces: s.Namespaces}
+	for _, ref := range s.Refs {
+		one, err := resources.resolveRefs([]Ref{ref})
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(candidates, func(o *Object) bool { return one.has(o.Key) && s.takes(o) }) {
+			missing.Refs = append(missing.Refs, ref)
+		}
+	}
+	if len(missing.Refs) > 0 {
+		return missing
 	}
 	return nil
 }
 
 // takes tells whether the selection itself, without what comes along, has o.
 func (s *selector) takes(o *Object) bool {
-	inScope := s.All || s.namespaces[o.Key.Namespace] || s.Cluster && o.Key.Namespace == ""
-	if !inScope || s.kinds != nil && !s.kinds[o.Key.GroupResource()] {
+	inScope := s.All || s.namespaces[o.Key.Namespace] || (s.Cluster || s.Refs != nil) && o.Key.Namespace == ""
+	if !inScope || !s.refs.has(o.Key) || s.kinds != nil && !s.kinds[o.Key.GroupResource()] {
 		return false
 	}
 	return !s.otherLabels[o]

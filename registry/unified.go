@@ -1,0 +1,45 @@
+package registry
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pmezard/go-difflib/difflib"
+)
+
+// Unified is the step as a unified diff of the object's YAML, without what the
+// API server counts up by itself. A Secret's values are digests unless
+// showSecrets.
+func (s *Step) Unified(showSecrets bool) (string, error) {
+	before, after := s.Contents(showSecrets)
+	old, err := yamlOf(withoutNoise(before))
+	if err != nil {
+		return "", err
+	}
+	now, err := yamlOf(withoutNoise(after))
+	if err != nil {
+		return "", err
+	}
+	name := s.Key.Path
+	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+		A: linesOf(old), B: linesOf(now), Context: 2,
+		FromFile: name, ToFile: fmt.Sprintf("%s\t%s at revision %d, %s", name, s.Event, s.Revision, s.When),
+	})
+	return text, err
+}
+
+// linesOf has no line for an object that is not there.
+func linesOf(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return difflib.SplitLines(text)
+}
+
+func yamlOf(content map[string]any) (string, error) {
+	if content == nil {
+		return "", nil
+	}
+	text, err := MarshalYAML(content)
+	return strings.TrimSuffix(string(text), "\n"), err
+}
