@@ -26,6 +26,8 @@ const (
 // newest ones for kubectl create.
 type ExtractOptions struct {
 	Revision int64            // of etcd, 0 for the newest
+	WithDeps bool             // with what the objects need of the cluster and of their namespaces
+	Deleted  bool             // what was deleted before Revision and is in the history, instead of what is there
 	Profile  registry.Profile // "" is registry.Recreate
 	Engine   Engine           // "" is Direct
 	Stream   bool             // for one YAML stream, not a folder: no file names are needed
@@ -38,6 +40,10 @@ type ExtractOptions struct {
 type Extraction struct {
 	*registry.Plan
 	Report *registry.ExtractReport
+
+	// Closure is what the objects need beside themselves; nil where everything
+	// was asked for, or what is deleted.
+	Closure *registry.Closure
 
 	along map[*registry.Object]bool // objects that nobody asked for and that the others need
 }
@@ -60,7 +66,22 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	defer closeReader()
 	phase := b.opts.Observer.start("extracting", 0)
 	defer phase.Done()
-	selected, err := registry.New(reader, regOpts).Select(ctx, what)
+	reg := registry.New(reader, regOpts)
+	var trash *registry.Trash
+	if opts.Deleted {
+		if trash, err = b.deleted(ctx, reg, what); err != nil {
+			return nil, err
+		}
+		reg = trash.Registry()
+	}
+	selected, err := reg.Select(ctx, what)
+	if err != nil {
+		return nil, b.hintSelection(ctx, err, opts)
+	}
+	if opts.Deleted {
+		withoutLiving(selected, trash)
+	}
+	closure, err := closureOf(ctx, reg, selected, what, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -71,16 +92,34 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	if err != nil {
 		return nil, err
 	}
-	return &Extraction{Plan: plan, along: selected.Along, Report: registry.NewReport(plan, registry.ReportSource{
+	return &Extraction{Plan: plan, Closure: closure, along: selected.Along, Report: registry.NewReport(plan, registry.ReportSource{
 		Path: b.path, Form: string(b.kind), Revision: cmp.Or(opts.Revision, b.db.Revision()), Engine: string(cmp.Or(opts.Engine, Direct)),
 	})}, nil
+}
+
+// closureOf finds what the selected objects need, and selects it as well where
+// that is asked for.
+func closureOf(ctx context.Context, reg *registry.Registry, s *registry.Selected, what registry.Selection, opts ExtractOptions) (*registry.Closure, error) {
+	if what.All || opts.Deleted {
+		return nil, nil //nolint:nilnil // all of it is selected, or what it needs may be deleted too
+	}
+	closure, err := reg.Closure(ctx, s.Objects)
+	if err != nil || !opts.WithDeps {
+		return closure, err
+	}
+	for _, need := range closure.Needs {
+		s.Along[need.Object] = true
+		s.Objects = append(s.Objects, need.Object)
+		s.Beside = slices.DeleteFunc(s.Beside, func(o *registry.Object) bool { return o.Key.Path == need.Object.Key.Path })
+	}
+	return closure, nil
 }
 
 // reader is the engine that was asked for.
 func (b *Backup) reader(ctx context.Context, engine Engine) (snapshot.Reader, func(), error) {
 	switch engine {
 	case Direct, "":
-		return b.db, func() {}, nil
+		return b.History(), func() {}, nil
 	case Etcd:
 	default:
 		return nil, nil, misusef("unknown engine %q", string(engine))

@@ -2,6 +2,7 @@ package lifeboat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,8 +24,17 @@ type Inspection struct {
 	Alarms     []snapshot.Alarm   `json:"alarms"`
 	Problems   []snapshot.Problem `json:"problems"`
 	Kubernetes *registry.Survey   `json:"kubernetes"`
+	History    *HistoryFacts      `json:"history,omitempty"`      // nil where nothing tells the time
 	Files      *FileFacts         `json:"controlPlane,omitempty"` // nil without a kubernetes/ half
 	Next       []string           `json:"next"`                   // commands to type now
+}
+
+// HistoryFacts are how far back a backup reaches.
+type HistoryFacts struct {
+	Windows   []registry.Span        `json:"windows"` // what can be read, the newest first
+	WidestGap registry.Moment        `json:"widestGap,omitzero"`
+	Clocks    []registry.ClockSource `json:"clocks"`
+	Doubt     string                 `json:"doubt,omitempty"`
 }
 
 // SourceFacts are what the source is, before anything in it.
@@ -76,6 +86,12 @@ func (b *Backup) Inspect(ctx context.Context) (*Inspection, error) {
 		return found, err
 	}
 	if found.Kubernetes, err = reg.Survey(ctx); err != nil {
+		return found, err
+	}
+	switch clock, err := b.Clock(ctx); {
+	case err == nil:
+		found.History = &HistoryFacts{Windows: clock.Range(), WidestGap: clock.WidestGap(), Clocks: clock.Clocks, Doubt: clock.Doubt}
+	case !errors.Is(err, registry.ErrNoClock):
 		return found, err
 	}
 	if b.control != nil {

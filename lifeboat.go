@@ -108,6 +108,8 @@ type Backup struct {
 
 	signedBy, signedComment string
 
+	past past
+
 	ring     *registry.Keyring
 	ringErr  error
 	ringOnce sync.Once
@@ -134,7 +136,7 @@ func (b *Backup) Close() error {
 		return nil
 	}
 	b.late.stop()
-	return b.db.Close()
+	return errors.Join(b.closePast(), b.db.Close())
 }
 
 // Path is what Open was given.
@@ -227,5 +229,5 @@ func (b *Backup) Objects(rev int64) (*registry.Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return registry.New(b.db, opts), nil
+	return registry.New(b.History(), opts), nil
 }

@@ -19,7 +19,8 @@ func etcdRestoreCommand(env *console.Environment) *cli.Command {
 		Usage: "a data dir that starts, from an archive, a snapshot, a database or a data dir",
 		UsageText: "lifeboat etcd restore kube-backup.tar.gz --to /var/lib/etcd --dry-run\n" +
 			"lifeboat etcd restore kube-backup.tar.gz --to /var/lib/etcd --replace\n" +
-			"lifeboat etcd restore etcd-backup.snapshot --to restored --members all",
+			"lifeboat etcd restore etcd-backup.snapshot --to restored --members all\n" +
+			"lifeboat etcd restore kube-backup.tar.gz --at '20:50' --to /var/lib/etcd --dry-run",
 		ArgsUsage: "SRC",
 		Description: `The result is a cluster with a token of its own, so that no member of the old
 one can come back into it, and of one member, unless --initial-cluster or
@@ -33,9 +34,12 @@ then read everything anew, instead of acting on what no longer exists
 (etcd-io/etcd#16028). auto is the newest revision of all sources given, plus
 1000000000: a week of 1600 writes a second.
 
+--at and --rev restore to a point in time: nothing of what was written after it
+is in the result. The plan says what that loses.
+
 Before the rename that puts it in place the result is checked against SRC key
 by key, and a real etcd is booted on a copy of it.`,
-		Flags: append(append(console.SourceFlags(), targetFlags()...),
+		Flags: append(append(append(console.SourceFlags(), console.WhenFlags()...), targetFlags()...),
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member"},
 			&cli.StringFlag{Name: "initial-cluster", Usage: "all members, as `NAME=URL`,NAME=URL"},
 			&cli.StringFlag{Name: "members", Usage: "`WHICH` members to write: all, each to a folder of its name in --to"},
@@ -84,7 +88,7 @@ func runRestore(c *cli.Context, env *console.Environment, as verb) error {
 	viaEtcd := as == rebuildVerb && c.Bool("via-etcd")
 	opts.Trailer = lifeboat.TrailerBeside
 	opts.CommittedOnly = opts.CommittedOnly || viaEtcd
-	src, err := console.OpenSource(c.Context, env, opts, path)
+	src, rev, err := console.OpenAt(c, env, opts, path)
 	if err != nil {
 		return err
 	}
@@ -104,9 +108,19 @@ func runRestore(c *cli.Context, env *console.Environment, as verb) error {
 	if err != nil {
 		return err
 	}
-	plan, err := datadir.PlanRestore(c.Context, src.DB(), src.File(), restore)
+	restore.Revision, restore.NewestKnown = rev, src.History().Revision()
+	db, file, err := src.Holding(rev)
+	if err != nil {
+		return err
+	}
+	plan, err := datadir.PlanRestore(c.Context, db, file, restore)
 	if err != nil {
 		return lifeboat.HintTarget(err)
+	}
+	if plan.Cut != nil {
+		if r.lost, err = src.Lost(c.Context, rev); err != nil {
+			return err
+		}
 	}
 	if c.Bool("dry-run") {
 		if err := src.Prove(); err != nil {
@@ -126,7 +140,8 @@ type restorer struct {
 	to   string
 	verb verb
 
-	explained []string // how defaults were chosen
+	lost      *lifeboat.LostObjects // by a restore to a revision, nil for nothing
+	explained []string              // how defaults were chosen
 }
 
 func spoolOf(opts console.SourceOptions) snapshot.Spool {
@@ -233,9 +248,10 @@ func (r *restorer) printPlan(plan *datadir.RestorePlan) error {
 	if r.env.Format != console.FormatTable {
 		return r.env.PrintDocument(struct {
 			*datadir.RestorePlan
-			Explained []string          `json:"explained"`
-			Evidence  *datadir.Evidence `json:"evidence,omitempty"` // of a data dir
-		}{plan, r.explained, r.src.Evidence()})
+			Lost      *lifeboat.LostObjects `json:"lost,omitempty"`
+			Explained []string              `json:"explained"`
+			Evidence  *datadir.Evidence     `json:"evidence,omitempty"` // of a data dir
+		}{plan, r.lost, r.explained, r.src.Evidence()})
 	}
 	out := console.NewSection(r.env)
 	out.Line("Plan (nothing is written):")
@@ -250,6 +266,15 @@ func (r *restorer) printPlan(plan *datadir.RestorePlan) error {
 	}
 	if plan.Alarms > 0 {
 		out.Line("  clear %d alarms of the old cluster's members", plan.Alarms)
+	}
+	if r.lost != nil {
+		out.Line("Lost, of what was written after revision %d: %d changes", plan.Revision, plan.Cut.Records)
+		for _, line := range r.lost.Lines() {
+			out.Line("  %s", console.Printable(line))
+		}
+		if plan.Cut.Leaseless > 0 {
+			out.Line("  %d keys whose lease is gone stay until somebody deletes them", plan.Cut.Leaseless)
+		}
 	}
 	out.Line("Why:")
 	for _, line := range r.explained {

@@ -21,6 +21,8 @@ func verbs(env *console.Environment) []*cli.Command {
 	return []*cli.Command{
 		objects.ExtractCommand(env),
 		objects.GetCommand(env),
+		objects.HistoryCommand(env),
+		objects.DiffCommand(env),
 		objects.InspectCommand(env),
 		objects.ServeCommand(env),
 		objects.KubectlCommand(env),

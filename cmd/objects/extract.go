@@ -26,9 +26,12 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat extract kube-backup.tar.gz -n infra-production --to restored/\n" +
 			"lifeboat extract backup.tar.gz.age -i key -n infra deploy,svc --to restored/\n" +
 			"lifeboat extract kube-backup.tar.gz -n infra-production -l app=web --to -\n" +
+			"lifeboat extract kube-backup.tar.gz deploy/web cm/settings -n infra --to web/\n" +
+			"lifeboat extract kube-backup.tar.gz -n infra --at '20:50' --to restored/\n" +
+			"lifeboat extract kube-backup.tar.gz -n infra-staging --deleted --to restored/\n" +
 			"lifeboat extract /var/lib/etcd --cluster --to cluster/ --report report.json",
-		ArgsUsage: "SRC [KIND...]",
-		Flags: append(console.SourceFlags(),
+		ArgsUsage: "SRC [KIND,KIND... | KIND NAME... | KIND/NAME...]",
+		Flags: append(append(console.SourceFlags(), console.WhenFlags()...),
 			&cli.StringSliceFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "objects of this `NAMESPACE`, and what belongs to it; repeatable"},
 			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "everything that the backup holds"},
 			&cli.BoolFlag{Name: "cluster", Usage: "the cluster-scoped objects"},
@@ -38,8 +41,9 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 			&cli.StringSliceFlag{Name: "keep", Usage: "keep `WHAT` a rule would drop: node-ports (of Services, those that the cluster allocated as well)"},
 			&cli.StringFlag{Name: "report", Usage: "write a JSON `FILE` on every field that was dropped and every object left out"},
 			&cli.StringFlag{Name: "engine", Value: string(lifeboat.Direct), Usage: "`ENGINE` direct (reads the file) or etcd (asks a real etcd on a copy)"},
-			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "name the rules that left something out"},
+			&cli.BoolFlag{Name: "with-deps", Usage: "also what the objects need: classes, volumes, roles, bindings, webhooks, names in their namespaces"},
+			&cli.BoolFlag{Name: "deleted", Usage: "what was deleted and is still in the history, as it was before"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the files that would be written, and write nothing"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
 		),
@@ -71,15 +75,17 @@ func runExtract(c *cli.Context, env *console.Environment) error {
 	if err := x.refuseTargets(); err != nil {
 		return err
 	}
-	src, err := console.OpenSource(c.Context, env, x.opts, x.path)
+	src, rev, err := console.OpenAt(c, env, x.opts, x.path)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
+	x.how.Revision = rev
 	found, err := src.Extract(c.Context, x.selection, x.how)
 	if err != nil {
 		return err
 	}
+	x.tellClosure(found.Closure)
 	if err := x.write(c.Context, found.Plan, found.Report); err != nil {
 		return err
 	}
@@ -97,12 +103,11 @@ func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error)
 	x := &extraction{
 		env: env, opts: opts, path: c.Args().First(), to: c.String("to"), report: c.String("report"), dryRun: c.Bool("dry-run"), verbose: c.Bool("verbose"),
 		how: lifeboat.ExtractOptions{
-			Revision: c.Int64("rev"), Profile: registry.Profile(c.String("profile")), Engine: lifeboat.Engine(c.String("engine")), Stream: c.String("to") == "-",
 			KeepNodePorts: slices.Contains(c.StringSlice("keep"), keepNodePorts),
+			Deleted:       c.Bool("deleted"), WithDeps: c.Bool("with-deps"), Profile: registry.Profile(c.String("profile")), Engine: lifeboat.Engine(c.String("engine")), Stream: c.String("to") == "-",
 		},
 		selection: registry.Selection{
 			Namespaces: c.StringSlice("namespace"), All: c.Bool("all-namespaces"), Cluster: c.Bool("cluster"),
-			Words: strings.Join(c.Args().Tail(), ","),
 		},
 	}
 	for _, what := range c.StringSlice("keep") {
@@ -110,16 +115,23 @@ func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error)
 			return nil, console.OneOf("keep", what, []string{keepNodePorts})
 		}
 	}
+	if x.selection.Words, x.selection.Refs, err = registry.ParseRefs(c.Args().Tail()); err != nil {
+		return nil, console.UsageError(err)
+	}
 	if x.selection.Labels, err = labels.Parse(c.String("selector")); err != nil {
 		return nil, console.Usagef("reading --selector: %w", err)
 	}
 	switch {
 	case slices.Contains(x.selection.Namespaces, ""):
 		return nil, console.Usagef("the namespace is empty; is a variable not set?")
-	case len(x.selection.Namespaces) == 0 && !x.selection.All && !x.selection.Cluster:
+	case len(x.selection.Namespaces) == 0 && !x.selection.All && !x.selection.Cluster && x.selection.Refs == nil:
 		return nil, console.Usagef("say what to extract: -n NAMESPACE, --cluster or -A")
 	case x.selection.All && (x.selection.Cluster || len(x.selection.Namespaces) > 0):
 		return nil, console.Usagef("-A has everything: leave -n and --cluster out")
+	case x.how.Deleted && x.how.Engine != lifeboat.Direct, c.StringSlice("older") != nil && x.how.Engine != lifeboat.Direct:
+		return nil, console.Usagef("--engine etcd shows one revision at a time: --deleted and --older need the direct one")
+	case x.selection.Refs != nil && x.selection.All:
+		return nil, console.Usagef("a NAME cannot be looked for in all namespaces")
 	case x.to == "" && !x.dryRun:
 		return nil, console.Usagef("say where to write to: --to FOLDER, or --to - for standard output")
 	case x.how.Profile != registry.Recreate && x.how.Profile != registry.Raw:
@@ -203,6 +215,24 @@ func (x *extraction) printPlan(report *registry.ExtractReport) error {
 		}
 	}
 	return nil
+}
+
+// tellClosure says what the objects need beside themselves.
+func (x *extraction) tellClosure(closure *registry.Closure) {
+	if closure == nil {
+		return
+	}
+	if x.how.WithDeps {
+		for _, need := range closure.Needs {
+			x.env.Note("with %s: %s", need.Object, need.Reason)
+		}
+	}
+	for _, d := range closure.Dangling {
+		x.env.Warn("%s", d)
+	}
+	for _, w := range closure.Webhooks {
+		x.env.Warn("%s", w)
+	}
 }
 
 func (x *extraction) summarize(plan *registry.Plan) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,13 +24,16 @@ func GetCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat get kube-backup.tar.gz pods -n infra-production\n" +
 			"lifeboat get kube-backup.tar.gz deploy,svc -A -o wide\n" +
 			"lifeboat get kube-backup.tar.gz secret db-password -n infra -o yaml\n" +
+			"lifeboat get kube-backup.tar.gz deploy/web -n infra --at '10m ago'\n" +
+			"lifeboat get kube-backup.tar.gz cm -n infra-production --deleted\n" +
 			"lifeboat get kube-backup.tar.gz all -n infra-production -l app=supercronic",
-		ArgsUsage: "SRC KIND [NAME...]",
-		Flags: append(console.SourceFlags(),
+		ArgsUsage: "SRC KIND [NAME...] | SRC KIND/NAME...",
+		Flags: append(append(console.SourceFlags(), console.WhenFlags()...),
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Value: "default", Usage: "of this `NAMESPACE`"},
 			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "of all namespaces"},
 			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "with these labels, `SELECTOR` as kubectl takes it"},
-			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
+			&cli.BoolFlag{Name: "deleted", Usage: "what was deleted and is still in the history, as it was before"},
+			&cli.BoolFlag{Name: "ignore-not-found", Usage: "a NAME that is not there is no failure"},
 			&cli.BoolFlag{Name: "stored", Usage: "in the version that etcd holds, not the preferred one"},
 			&cli.BoolFlag{Name: "show-managed-fields", Usage: "keep metadata.managedFields in yaml and json"},
 			&cli.BoolFlag{Name: "no-headers", Usage: "leave the header line out"},
@@ -51,33 +55,54 @@ func runGet(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	src, err := console.OpenSource(c.Context, env, opts, c.Args().First())
+	src, rev, err := console.OpenAt(c, env, opts, c.Args().First())
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	reg, err := src.Objects(c.Int64("rev"))
+	reg, err := src.Objects(rev)
 	if err != nil {
 		return err
+	}
+	var trash *registry.Trash
+	if c.Bool("deleted") {
+		if trash, err = src.Trash(c.Context, rev, nil); err != nil {
+			return err
+		}
+		reg = trash.Registry()
 	}
 	listing, err := reg.List(c.Context, query)
 	if err != nil {
 		return err
 	}
+	if trash != nil {
+		listing.Keep(func(k registry.Key) bool { _, gone := trash.Gone(k); return gone })
+	}
 	g := &getter{
-		env: env, listing: listing, query: query,
+		trash: trash, env: env, listing: listing, query: query,
 		stored: c.Bool("stored"), managedFields: c.Bool("show-managed-fields"), noHeaders: c.Bool("no-headers"),
 	}
 	if err := g.print(c.Context); err != nil {
 		return err
 	}
-	return g.verdict()
+	err = g.verdict()
+	if g.missing() && trash == nil {
+		err = src.HintDeleted(c.Context, err, rev, g.lookedFor)
+	}
+	if g.missing() && c.Bool("ignore-not-found") {
+		return nil
+	}
+	return err
 }
 
 func queryOf(c *cli.Context) (registry.Query, error) {
-	q := registry.Query{Words: c.Args().Get(1), Names: c.Args().Slice()[2:], Namespace: c.String("namespace")}
-	if len(q.Names) == 0 {
-		q.Names = nil
+	q := registry.Query{Namespace: c.String("namespace")}
+	var err error
+	if q.Words, q.Refs, err = registry.ParseRefs(c.Args().Tail()); err != nil {
+		return q, console.UsageError(err)
+	}
+	for _, ref := range q.Refs {
+		q.Names = append(q.Names, ref.Name)
 	}
 	if q.Namespace == "" {
 		return q, console.Usagef("the namespace is empty; is a variable not set?")
@@ -106,6 +131,7 @@ func queryOf(c *cli.Context) (registry.Query, error) {
 type getter struct {
 	env     *console.Environment
 	listing *registry.Listing
+	trash   *registry.Trash // nil for what is there
 	query   registry.Query
 
 	stored, managedFields, noHeaders bool
@@ -139,6 +165,11 @@ func (g *getter) printTable(ctx context.Context) error {
 	})
 	for o := range g.listing.Objects(ctx) {
 		g.count(o)
+		if g.trash != nil {
+			if gone, ok := g.trash.Gone(o.Key); ok {
+				g.env.Note("%s was deleted at revision %d (%s)", o, gone.Revision, gone.When)
+			}
+		}
 		if err := w.Write(p.Row(o)); err != nil {
 			return err
 		}
@@ -205,6 +236,15 @@ func (g *getter) reference(o *registry.Object) string {
 		resource = registry.Resource{Group: o.GVK.Group, Kind: o.GVK.Kind}
 	}
 	return printer.Reference(resource, o.Name)
+}
+
+// missing reports whether a name that was asked for is not there.
+func (g *getter) missing() bool { return len(g.listing.NotFound()) > 0 }
+
+// lookedFor takes the keys of what was asked for by name and not found.
+func (g *getter) lookedFor(k registry.Key) bool {
+	return slices.Contains(g.listing.NotFound(), k.Name) && (k.Namespace == "" || g.query.Namespace == "" || k.Namespace == g.query.Namespace) &&
+		slices.ContainsFunc(g.listing.Kinds, func(r registry.Resource) bool { return r.GroupResource() == k.GroupResource() })
 }
 
 // verdict says what was asked for and not shown.

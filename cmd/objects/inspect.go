@@ -57,6 +57,7 @@ func printInspection(env *console.Environment, f *lifeboat.Inspection) error {
 	printSource(out, f)
 	printEtcd(out, f)
 	printKubernetes(out, f)
+	printHistoryFacts(out, f.History)
 	printFiles(out, f)
 	out.Heading("Next")
 	for _, command := range f.Next {
@@ -159,6 +160,20 @@ func printKubernetes(out *console.Section, f *lifeboat.Inspection) {
 		out.Line("  %s", console.Printable(err.Error()))
 	case len(k.Locks) == 0:
 		out.Line("  nothing is encrypted at rest: %d values looked at", k.Keyspace.Keys)
+	}
+}
+
+func printHistoryFacts(out *console.Section, h *lifeboat.HistoryFacts) {
+	out.Heading("History")
+	if h == nil {
+		out.Line("  nothing in it tells the time: look back with --rev")
+		return
+	}
+	for _, w := range h.Windows {
+		out.Line("  revision %d (%s) to %d (%s)", w.First, w.FirstTime, w.Last, w.LastTime)
+	}
+	if h.WidestGap.Known() {
+		out.Line("  known worst is the time about %s", h.WidestGap)
 	}
 }
 

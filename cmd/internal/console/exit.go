@@ -50,7 +50,7 @@ func exitCodeTable() []exitCodeRow {
 		{ExitNoKey, "no key fits: all that was asked for is locked"},
 		{ExitDamaged, "damaged, or a signature that is wrong, of another key, or\nmissing where one is required"},
 		{ExitRefused, "refused: the target exists, is in use, or it would be unsafe"},
-		{ExitDeviated, "a drill deviated from its expectations"},
+		{ExitDeviated, "a drill deviated, or two things differ"},
 		{ExitInterrupted, "interrupted"},
 	}
 }

@@ -24,6 +24,7 @@ const (
 	FormatJSON  format = "json"
 	FormatYAML  format = "yaml"
 	FormatName  format = "name"
+	FormatDiff  format = "diff"
 )
 
 // OutputFlag is -o with the formats that the command knows; the first is what

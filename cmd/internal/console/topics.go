@@ -8,6 +8,7 @@ func Topics() []topic {
 		{"sources", "what SRC may be", sourcesText},
 		{"keys", "encrypted archives, and Secrets encrypted at rest", keysText},
 		{"next-steps", "from a backup to objects that run again", nextStepsText},
+		{"time", "what was, when it was, and how to get it back", timeText},
 		{"exit-codes", "what the exit code tells a script", "The exit code of every command:\n\n" + ExitCodeText() + exitCodesNote},
 		{"environment", "environment variables, terminals, progress", environmentText},
 	}
@@ -92,7 +93,43 @@ const nextStepsText = `1. What is there, and is it whole?
    Where custom resources are among the objects, their definitions have to be
    established first. extract prints the commands; type those.
 
+   Only one namespace has to go back in time? extract --at takes it as it was,
+   diff shows what that changes: lifeboat help time.
+
 5. restored/ holds the Secrets in plain text. Delete it when you are done.
+`
+
+const timeText = `A backup holds the last minutes of changes, not only the newest state.
+
+When was that? Leases and creation times are its clock. Every time is shown
+with how far it may be off. inspect shows how far back a backup goes.
+
+  --at 20:50                     in the host's zone, its last occurrence
+  --at '2026-11-21 20:50'
+  --at 2026-11-21T20:50:00Z
+  --at '10m ago'                 before the newest revision of the backup
+  --rev 8123                     an etcd revision
+
+Who changed it, and what was it before?
+
+  lifeboat history kube-backup.tar.gz deploy/web -n infra
+  lifeboat history kube-backup.tar.gz -n infra --since 20:30 -o diff
+  lifeboat diff kube-backup.tar.gz --at '20:40..20:50' -n infra
+
+It is gone. Get it back:
+
+  lifeboat extract kube-backup.tar.gz -n infra --deleted --to restored/
+  lifeboat extract kube-backup.tar.gz cm/settings -n infra --at 20:50 --to x/
+
+The whole cluster as it was; the plan says what that loses:
+
+  lifeboat etcd restore kube-backup.tar.gz --at 20:50 --to etcd/ --dry-run
+
+Older backups of the same cluster reach further back; a data dir's log fills
+the hole between the newest of them and its own database. etcd keeps five log
+files; its flag --max-wals keeps more:
+
+  lifeboat history /var/lib/etcd cm/settings -n infra --older nightly.tar.gz
 `
 
 const exitCodesNote = `

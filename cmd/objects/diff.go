@@ -1,0 +1,186 @@
+package objects
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/registry"
+)
+
+func DiffCommand(env *console.Environment) *cli.Command {
+	return &cli.Command{
+		Name:  "diff",
+		Usage: "what differs between two backups, or two moments of one",
+		UsageText: "lifeboat diff yesterday.tar.gz kube-backup.tar.gz\n" +
+			"lifeboat diff kube-backup.tar.gz --at '20:40..20:50' -n infra-production\n" +
+			"lifeboat diff kube-backup.tar.gz --rev 1217..1392 -o json",
+		ArgsUsage: "OLD NEW | SRC",
+		Description: `Objects are compared as extract would write them: without what a new cluster
+makes by itself, and without what their controllers make again. --raw compares
+all that is stored. Secrets show as digests. Exit 7: something differs.`,
+		Flags: append(console.SourceFlags(), console.OlderFlag(),
+			&cli.StringFlag{Name: "rev", Usage: "of one SRC, the revisions `A..B`; no B is the newest"},
+			&cli.StringFlag{Name: "at", Usage: "of one SRC, the times `A..B`; no B is the newest"},
+			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "of this `NAMESPACE` (default: everything)"},
+			&cli.StringFlag{Name: "kinds", Usage: "of these kinds, `KIND,KIND` as kubectl takes them"},
+			&cli.BoolFlag{Name: "raw", Usage: "every object and field as it is stored"},
+			&cli.BoolFlag{Name: "show-secrets", Usage: "show the values of Secrets"},
+			&cli.BoolFlag{Name: "force", Usage: "compare backups of different clusters"},
+			console.OutputFlag(env, console.FormatTable, console.FormatYAML, console.FormatJSON, console.FormatName),
+		),
+		Action: func(c *cli.Context) error { return runDiff(c, env) },
+	}
+}
+
+func runDiff(c *cli.Context, env *console.Environment) error {
+	opts, err := console.SourceOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	before, after, closeBoth, err := diffSides(c, env, opts)
+	if err != nil {
+		return err
+	}
+	defer closeBoth()
+	diff, err := lifeboat.Diff(c.Context, before, after, lifeboat.DiffOptions{
+		Words: c.String("kinds"), Namespace: c.String("namespace"), Raw: c.Bool("raw"), ShowSecrets: c.Bool("show-secrets"), Force: c.Bool("force"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := printDiff(env, diff); err != nil {
+		return err
+	}
+	if len(diff.Items) > 0 {
+		return &console.CodedError{Code: console.ExitDeviated, Err: fmt.Errorf("%d of %d objects differ", len(diff.Items), diff.Compared)}
+	}
+	env.Note("no difference; %d objects were compared", diff.Compared)
+	return nil
+}
+
+// diffSides opens what is compared.
+func diffSides(c *cli.Context, env *console.Environment, opts console.SourceOptions) (before, after *registry.Registry, closeBoth func(), err error) {
+	moments := c.IsSet("rev") || c.IsSet("at")
+	switch {
+	case c.NArg() == 2 && !moments:
+	case c.NArg() == 1 && c.IsSet("rev") != c.IsSet("at"):
+	default:
+		return nil, nil, nil, console.Usagef("diff takes OLD and NEW, or one SRC with --rev A..B or --at A..B")
+	}
+	old, err := console.OpenWithOlder(c, env, opts, c.Args().First())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	now, closeBoth := old, func() { old.Close() }
+	var revs [2]int64
+	if moments {
+		revs, err = revisions(c, env, old)
+	} else if now, err = console.OpenSource(c.Context, env, opts, c.Args().Get(1)); err == nil {
+		closeBoth = func() { now.Close(); old.Close() }
+	}
+	if err == nil {
+		before, err = old.Objects(revs[0])
+	}
+	if err == nil {
+		after, err = now.Objects(revs[1])
+	}
+	if err != nil {
+		closeBoth()
+		return nil, nil, nil, err
+	}
+	return before, after, closeBoth, nil
+}
+
+// revisions reads A..B of --rev or --at.
+func revisions(c *cli.Context, env *console.Environment, src *lifeboat.Backup) (revs [2]int64, err error) {
+	flag := "rev"
+	if c.IsSet("at") {
+		flag = "at"
+	}
+	from, to, ok := strings.Cut(c.String(flag), "..")
+	if !ok || from == "" {
+		return revs, console.Usagef("--%s %q is not A..B", flag, c.String(flag))
+	}
+	for i, text := range []string{from, to} {
+		switch {
+		case text == "":
+		case flag == "at":
+			revs[i], err = console.RevisionAt(c, env, src, text)
+		default:
+			if revs[i], err = strconv.ParseInt(text, 10, 64); err != nil || revs[i] <= 0 {
+				err = console.Usagef("--rev %q is not A..B", c.String(flag))
+			}
+		}
+		if err != nil {
+			return revs, err
+		}
+	}
+	return revs, nil
+}
+
+// diffRow is a difference for machines.
+type diffRow struct {
+	Event    string                 `json:"event"` // added, removed, changed
+	Resource string                 `json:"resource"`
+	NS       string                 `json:"namespace,omitempty"`
+	Name     string                 `json:"name"`
+	Fields   []registry.FieldChange `json:"fields,omitempty"`
+	Problem  string                 `json:"problem,omitempty"` // why it could not be compared; its stored bytes differ
+	Old      map[string]any         `json:"old,omitempty"`
+	New      map[string]any         `json:"new,omitempty"`
+}
+
+func eventOf(d registry.Difference) string {
+	switch d.Event {
+	case registry.Created:
+		return "added"
+	case registry.Deleted:
+		return "removed"
+	}
+	return "changed"
+}
+
+func printDiff(env *console.Environment, diff *registry.Diff) error {
+	switch env.Format {
+	case console.FormatTable:
+		return printDiffTable(env, diff)
+	case console.FormatName:
+		for _, d := range diff.Items {
+			if _, err := fmt.Fprintln(env.Stdout, console.Printable(d.Key.Resource()+"/"+d.Key.Name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	rows := make([]diffRow, 0, len(diff.Items))
+	for _, d := range diff.Items {
+		row := diffRow{Event: eventOf(d), Resource: d.Key.Resource(), NS: d.Key.Namespace, Name: d.Key.Name, Fields: d.Fields, Problem: d.Problem}
+		if d.Event != registry.Updated {
+			row.Old, row.New = d.Old, d.New
+		}
+		rows = append(rows, row)
+	}
+	return env.PrintDocument(map[string]any{"items": rows, "compared": diff.Compared, "leftOut": diff.LeftOut})
+}
+
+func printDiffTable(env *console.Environment, diff *registry.Diff) error {
+	table := console.NewTable(env.Stdout)
+	if len(diff.Items) > 0 {
+		table.Row("DIFFERENCE", "NAMESPACE", "OBJECT", "FIELDS")
+	}
+	for _, d := range diff.Items {
+		row := []string{eventOf(d), console.OrDash(d.Key.Namespace), d.Key.Resource() + "/" + d.Key.Name}
+		for _, f := range d.Fields {
+			table.Row(append(row, f.String())...)
+		}
+		if len(d.Fields) == 0 {
+			table.Row(append(row, d.Problem)...)
+		}
+	}
+	return table.Flush()
+}

@@ -1,0 +1,193 @@
+package objects
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/registry"
+)
+
+func HistoryCommand(env *console.Environment) *cli.Command {
+	return &cli.Command{
+		Name:  "history",
+		Usage: "what happened to objects, by whom and when, as far back as a backup goes",
+		UsageText: "lifeboat history kube-backup.tar.gz deploy/web -n infra-production\n" +
+			"lifeboat history kube-backup.tar.gz cm settings -n infra -o diff\n" +
+			"lifeboat history kube-backup.tar.gz deploy -n infra --since '20:30'\n" +
+			"lifeboat history kube-backup.tar.gz -n infra --older yesterday.tar.gz -o json",
+		ArgsUsage: "SRC [KIND [NAME...] | KIND/NAME...]",
+		Description: `The newest change comes first. A Secret's values are shown as digests, by which
+they can be told apart. Who deleted an object stands in the audit log alone.`,
+		Flags: append(console.SourceFlags(), console.OlderFlag(),
+			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "of this `NAMESPACE` (default: of all)"},
+			&cli.StringFlag{Name: "since", Usage: "changes after this `TIME`, as --at of get takes it"},
+			&cli.StringFlag{Name: "until", Usage: "changes up to this `TIME`"},
+			&cli.BoolFlag{Name: "show-secrets", Usage: "show the values of Secrets"},
+			console.OutputFlag(env, console.FormatTable, console.FormatDiff, console.FormatJSON),
+		),
+		Action: func(c *cli.Context) error { return runHistory(c, env) },
+	}
+}
+
+func runHistory(c *cli.Context, env *console.Environment) error {
+	if c.NArg() == 0 {
+		return console.Usagef("SRC is missing; as in: lifeboat history kube-backup.tar.gz deploy/web -n infra")
+	}
+	opts, err := console.SourceOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	words, refs, err := registry.ParseRefs(c.Args().Tail())
+	if err != nil {
+		return console.UsageError(err)
+	}
+	if words == "" && c.String("namespace") == "" {
+		return console.Usagef("say of what: KIND, KIND/NAME or -n NAMESPACE")
+	}
+	src, err := console.OpenWithOlder(c, env, opts, c.Args().First())
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	timeline, err := src.Timeline(c.Context, lifeboat.TimelineOptions{
+		Words: words, Refs: refs, Namespace: c.String("namespace"), Since: c.String("since"), Until: c.String("until"),
+	})
+	if err != nil {
+		return err
+	}
+	if timeline.Len() == 0 {
+		if refs != nil {
+			return console.Failf("nothing of it is in the history")
+		}
+		env.Note("no changes found")
+	}
+	for _, w := range src.History().Windows()[1:] {
+		env.Note("what happened after revision %d is unknown up to the next older revision shown", w.Last)
+	}
+	return printHistory(c, env, timeline)
+}
+
+// historyRow is a step for machines.
+type historyRow struct {
+	Revision int64                  `json:"revision"`
+	Time     registry.Moment        `json:"time"`
+	Event    registry.Event         `json:"event"`
+	Resource string                 `json:"resource"`
+	Object   string                 `json:"name"`
+	NS       string                 `json:"namespace,omitempty"`
+	By       []registry.Author      `json:"by"`
+	Fields   []registry.FieldChange `json:"fields"`
+	Gap      bool                   `json:"gap,omitempty"` // changes before this one may be missing
+	Problems []registry.Problem     `json:"problems,omitempty"`
+}
+
+func printHistory(c *cli.Context, env *console.Environment, timeline *registry.Timeline) error {
+	show := c.Bool("show-secrets")
+	rows := []historyRow{}
+	table := console.NewTable(env.Stdout)
+	if env.Format == console.FormatTable {
+		table.Row("REVISION", "TIME", "EVENT", "OBJECT", "BY", "WHAT")
+	}
+	unreadable := 0
+	for step, err := range timeline.Steps(c.Context) {
+		if err != nil {
+			return err
+		}
+		if step.After != nil && !step.After.Readable() {
+			unreadable++
+		}
+		switch env.Format {
+		case console.FormatJSON:
+			rows = append(rows, rowOf(step, show))
+		case console.FormatDiff:
+			text, err := step.Unified(show)
+			if err == nil {
+				_, err = fmt.Fprint(env.Stdout, text)
+			}
+			if err != nil {
+				return err
+			}
+		default:
+			table.Row(strconv.FormatInt(step.Revision, 10), step.When.String(), event(step), objectOf(step), by(step), what(step, show))
+		}
+	}
+	if env.Format == console.FormatJSON {
+		if err := env.PrintDocument(map[string]any{"items": rows}); err != nil {
+			return err
+		}
+	} else if err := table.Flush(); err != nil {
+		return err
+	}
+	if unreadable > 0 {
+		return console.Incompletef("%d states could not be read: they are locked or damaged", unreadable)
+	}
+	return nil
+}
+
+func rowOf(step *registry.Step, showSecrets bool) historyRow {
+	row := historyRow{
+		Revision: step.Revision, Time: step.When, Event: step.Event, Resource: step.Key.Resource(), Object: step.Key.Name, NS: step.Key.Namespace,
+		By: step.By(), Fields: step.Fields(showSecrets), Gap: step.Gap,
+	}
+	if step.After != nil {
+		row.Problems = step.After.Problems
+	}
+	if row.By == nil {
+		row.By = []registry.Author{}
+	}
+	if row.Fields == nil {
+		row.Fields = []registry.FieldChange{}
+	}
+	return row
+}
+
+func event(step *registry.Step) string {
+	if step.Gap {
+		return string(step.Event) + " (older changes unknown)"
+	}
+	return string(step.Event)
+}
+
+func objectOf(step *registry.Step) string {
+	if step.Key.Namespace == "" {
+		return step.Key.Resource() + "/" + step.Key.Name
+	}
+	return step.Key.Namespace + " " + step.Key.Resource() + "/" + step.Key.Name
+}
+
+func by(step *registry.Step) string {
+	var names []string
+	for _, a := range step.By() {
+		names = append(names, a.String())
+	}
+	if len(names) == 0 {
+		return "unknown"
+	}
+	return strings.Join(names, ", ")
+}
+
+// what is a few words: at most three fields.
+func what(step *registry.Step, showSecrets bool) string {
+	if step.After != nil && !step.After.Readable() {
+		return "locked or damaged"
+	}
+	if step.Event != registry.Updated {
+		return ""
+	}
+	const most = 3
+	fields := step.Fields(showSecrets)
+	var words []string
+	for _, f := range fields[:min(most, len(fields))] {
+		words = append(words, f.String())
+	}
+	if more := len(fields) - most; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return cmp.Or(strings.Join(words, "; "), "nothing but its metadata")
+}
