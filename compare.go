@@ -20,6 +20,7 @@ type Comparison struct {
 	Differences    []ComparedKey  `json:"differences"`    // at each row's own newest revision, by key
 	Recommended    string         `json:"recommended,omitempty"`
 	Reasons        []string       `json:"reasons"`
+	Next           []string       `json:"next,omitempty"` // per host, where dirs of other hosts are known by their evidence
 }
 
 // ComparedRow is one source of a comparison.
@@ -145,7 +146,7 @@ func (c *comparer) read(ctx context.Context, row *ComparedRow, i int) error {
 		wal = c.opts.WALDirs[i]
 	}
 	info, err := os.Stat(row.Path)
-	if err == nil && info.IsDir() {
+	if err == nil && (info.IsDir() || datadir.IsCollected(row.Path)) {
 		err = c.readDir(ctx, row, wal)
 	} else {
 		err = c.readOther(ctx, row, wal)
@@ -198,7 +199,7 @@ func (c *comparer) readDir(ctx context.Context, row *ComparedRow, wal string) er
 		return s.DatabaseErr
 	}
 	row.survivor, row.MemberID = s, s.Log.NodeID
-	if s.DatabaseErr == nil {
+	if s.DatabaseErr == nil && s.Collected() == nil {
 		r, err := s.Replay(ctx, c.replayOptions())
 		switch {
 		case isDamage(err):
@@ -315,6 +316,7 @@ func (c *comparer) recommend() error {
 	}
 	row := c.Rows[slices.IndexFunc(c.Rows, func(r *ComparedRow) bool { return r.survivor == found.Best })]
 	c.Recommended = row.Path
+	c.Next = hostSteps(c.Rows, row)
 	for _, r := range c.Rows {
 		if r.Hash != nil && row.Hash != nil && r.Hash.CompactRevision == row.Hash.CompactRevision && r.Hash.Hash != row.Hash.Hash {
 			c.Reasons = append(c.Reasons, fmt.Sprintf("%s holds other data at revision %d: one of the two is corrupt; see the differences", r.Path, c.CommonRevision))

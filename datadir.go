@@ -22,12 +22,37 @@ func (o *opener) dataDir(ctx context.Context) error {
 	if err != nil {
 		return &Error{Class: Refused, Err: err, Hint: hintOneCluster}
 	}
-	if joined := datadir.Join(survivors, best); joined != nil {
+	if err := checkCollected(survivors, best); err != nil {
+		return err
+	}
+	if joined := datadir.Join(datadir.AtHand(survivors), best); joined != nil {
 		best = joined
 	}
 	o.tellChoice(best, survivors)
 	o.src.survivors = survivors
 	return o.replay(ctx, best, survivors)
+}
+
+// checkCollected refuses to build where only evidence is at hand, and from a dir
+// that is not as its own evidence has it.
+func checkCollected(survivors []*datadir.Survivor, best *datadir.Survivor) error {
+	own := survivors[0]
+	for _, s := range survivors[1:] {
+		c := s.Collected()
+		if c == nil || s.Log.NodeID == 0 || s.Log.NodeID != own.Log.NodeID || own.Collected() != nil {
+			continue
+		}
+		if err := s.SameDir(own.Dir); err != nil {
+			return &Error{Class: Refused, Err: err, Hint: "collect it anew, and weigh the evidence again: lifeboat etcd collect, lifeboat etcd compare"}
+		}
+	}
+	if c := best.Collected(); c != nil {
+		return &Error{
+			Class: Refused, Err: fmt.Errorf("the dir to build from is %q of host %q: only its evidence is here", c.Path, c.Host),
+			Hint: "build there, with the evidence of the others as --peer-dir",
+		}
+	}
+	return nil
 }
 
 const hintOneCluster = "give the dirs of one cluster's members"
@@ -67,6 +92,13 @@ func checkWALDirs(walDirs []string, dirs int) error {
 
 // surveyDir looks at one data dir, whose log stands in wal, "" for in it.
 func surveyDir(ctx context.Context, path, wal string) (*datadir.Survivor, error) {
+	if datadir.IsCollected(path) {
+		s, err := datadir.ReadCollected(path)
+		if err != nil {
+			return nil, &Error{Class: Damaged, Err: err, Hint: "collect it anew, on its host: lifeboat etcd collect DIR --to FILE"}
+		}
+		return s, nil
+	}
 	dir, err := memberAt(path)
 	if err != nil {
 		return nil, err

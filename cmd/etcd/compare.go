@@ -78,5 +78,11 @@ func printComparison(env *console.Environment, c *lifeboat.Comparison) error {
 	for _, reason := range c.Reasons {
 		out.Line("  %s", console.Printable(reason))
 	}
+	if len(c.Next) > 0 {
+		out.Heading("Next")
+	}
+	for _, step := range c.Next {
+		out.Line("  %s", console.Printable(step))
+	}
 	return out.Err
 }

@@ -28,6 +28,7 @@ func EtcdCommand(env *console.Environment) *cli.Command {
 			etcdSaveCommand(env),
 			etcdRestoreCommand(env),
 			etcdRebuildCommand(env),
+			etcdCollectCommand(env),
 			etcdCompareCommand(env),
 			etcdRepairCommand(env),
 		},

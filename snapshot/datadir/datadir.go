@@ -56,6 +56,8 @@ type Dir struct {
 	member   string // the folder with snap and wal in it, "" for "member" in Path
 	database string // where the database stands, "" for in that folder
 	wal      string // where the log stands, "" for in that folder
+
+	collected *Collected // of a dir on another host, whose evidence stands at Path
 }
 
 // memberDir is the folder with snap and wal in it.

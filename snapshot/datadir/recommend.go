@@ -28,17 +28,23 @@ func Recommend(survivors []*Survivor, replays map[*Survivor]*Replay) (Recommenda
 	}
 	because := func(format string, args ...any) { r.Reasons = append(r.Reasons, fmt.Sprintf(format, args...)) }
 	replay := replays[best]
-	if replay == nil { // Best takes such a dir only where there is no other
+	if best.Collected() == nil && replay == nil || best.DatabaseErr != nil { // Best takes such a dir only where there is no other
 		because("no dir can be read: restore a snapshot with lifeboat etcd restore")
 		return r, nil
 	}
-	r.Best, r.Evidence = best, replay.Evidence(survivors)
+	r.Best = best
+	if c := best.Collected(); c != nil {
+		r.Evidence = best.evidence(survivors)
+		because("it stands on host %s as %s, and its data was not compared: only its evidence is here", c.Host, c.Path)
+	} else {
+		r.Evidence = replay.Evidence(survivors)
+	}
 	for _, s := range survivors {
 		if what := s.Membership(survivors); what != InCluster {
 			because("%q: %s", s.Dir.Path, what)
 		}
 	}
-	if joined := Join(survivors, best); joined != nil {
+	if joined := Join(AtHand(survivors), best); joined != nil {
 		newest, _ := joined.Newest()
 		because("the log of %q goes on to entry %d, and fits onto this database: lifeboat etcd rebuild %s --peer-dir %s puts the two together",
 			joined.Dir.Path, newest, joined.Dir.Path, joined.Lender.Dir.Path)

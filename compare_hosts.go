@@ -1,0 +1,38 @@
+package lifeboat
+
+import "fmt"
+
+// hostSteps says what to type on each host, where the dirs stand on several.
+func hostSteps(rows []*ComparedRow, best *ComparedRow) []string {
+	peers, several := "", false
+	for _, r := range rows {
+		if r.survivor == nil {
+			continue
+		}
+		if r.survivor.Collected() != nil {
+			several = true
+		}
+		if r != best {
+			peers += " --peer-dir " + r.Path
+		}
+	}
+	if !several {
+		return nil
+	}
+	var steps []string
+	for _, r := range rows {
+		if r.survivor == nil {
+			continue
+		}
+		where, dir := "this host", r.Path
+		if c := r.survivor.Collected(); c != nil {
+			where, dir = "host "+c.Host, c.Path
+		}
+		if r == best {
+			steps = append(steps, fmt.Sprintf("on %s, with the evidence of the others carried there: lifeboat host force-new-cluster%s   (etcd stands in %s)", where, peers, dir))
+		} else {
+			steps = append(steps, fmt.Sprintf("on %s, before that: lifeboat host etcd off", where))
+		}
+	}
+	return steps
+}
