@@ -30,6 +30,10 @@ type RestoreOptions struct {
 	Name     string   // of the member; "" is the manifest's
 	PeerURLs []string // nil: the manifest's
 
+	// DropNodes are Nodes to delete, with their Leases and Pods: of masters that
+	// are gone.
+	DropNodes []string
+
 	NoBootCheck bool
 }
 
@@ -191,6 +195,9 @@ func (s *State) restore(ctx context.Context, b *lifeboat.Backup, to string, opts
 			o.InitialCluster += ","
 		}
 		o.InitialCluster += name + "=" + u
+	}
+	if o.Drop, err = b.KeysOfNodes(ctx, opts.DropNodes, false); err != nil {
+		return err
 	}
 	if o.Owner, err = ownerOf(filepath.Dir(to)); err != nil {
 		return err

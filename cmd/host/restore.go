@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -29,6 +30,7 @@ in one rename; the manifests go back. The old data is kept. The cluster has one
 member then: other masters join as new ones.`,
 		Flags: runFlags(env, append(console.SourceFlags(), manifestFlag(),
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member, if not the manifest's"},
+			&cli.StringSliceFlag{Name: "drop-node", Usage: "delete the Node `NAME`, its Lease and its Pods; repeatable"},
 			&cli.BoolFlag{Name: "no-boot-check", Usage: "do not boot a real etcd on a copy of the result"})...),
 		Action: func(c *cli.Context) error { return onHost(c, env, runRestore) },
 	}
@@ -50,6 +52,7 @@ type opening struct {
 	Committed   bool     `json:"committedOnly,omitempty"`
 	Name        string   `json:"name,omitempty"`
 	Manifest    string   `json:"manifest,omitempty"`
+	DropNodes   []string `json:"dropNodes,omitempty"`
 	NoBoot      bool     `json:"noBootCheck,omitempty"`
 }
 
@@ -61,7 +64,7 @@ func (s *session) opening(path string) (opening, error) {
 	op := opening{
 		Path: path, Identities: o.Identities, Passphrase: o.PassphraseFile, PubKey: o.PubKey, Encryption: o.EncryptionConfig,
 		Prefix: o.EtcdPrefix, MaxSize: o.MaxSize, RequireHash: o.RequireHash, PeerDirs: o.PeerDirs, AcceptLoss: o.AcceptLoss, Committed: o.CommittedOnly,
-		Name: s.c.String("name"), Manifest: s.c.String("manifest"), NoBoot: s.c.Bool("no-boot-check"),
+		Name: s.c.String("name"), Manifest: s.c.String("manifest"), DropNodes: s.c.StringSlice("drop-node"), NoBoot: s.c.Bool("no-boot-check"),
 	}
 	for _, name := range []*string{&op.Path, &op.Passphrase, &op.PubKey, &op.Encryption, &op.Manifest} {
 		if err := absolute(name); err != nil {
@@ -102,7 +105,7 @@ func (o opening) open(env *console.Environment) func(ctx context.Context) (*life
 
 // works are what the run's steps need besides the host.
 func (o opening) works(env *console.Environment, state *host.State) map[string]host.Work {
-	return state.RestoreWorks(host.RestoreOptions{Name: o.Name, NoBootCheck: o.NoBoot}, o.open(env))
+	return state.RestoreWorks(host.RestoreOptions{Name: o.Name, DropNodes: o.DropNodes, NoBootCheck: o.NoBoot}, o.open(env))
 }
 
 // keep puts the opening into the plan, for host resume.
@@ -141,7 +144,8 @@ func runRestore(s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := b.Close(); err != nil {
+	_, err = b.KeysOfNodes(s.c.Context, op.DropNodes, false)
+	if err := errors.Join(err, b.Close()); err != nil {
 		return err
 	}
 	if err := op.keep(plan); err != nil {
