@@ -24,8 +24,9 @@ func DrillCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat drill list\n" +
 			"lifeboat drill run lose-1-of-3 --seeds 1..200 --to report\n" +
 			"lifeboat drill run lose-a-node --backup kube-backup.tar.gz\n" +
+			"lifeboat drill search lose-1-of-3 --seeds 1..1000 --to found\n" +
 			"lifeboat drill new > my-drill.yaml",
-		Subcommands: []*cli.Command{drillListCommand(env), drillRunCommand(env), drillNewCommand(env)},
+		Subcommands: []*cli.Command{drillListCommand(env), drillRunCommand(env), drillSearchCommand(env), drillMergeCommand(env), drillNewCommand(env)},
 	}
 }
 

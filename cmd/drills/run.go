@@ -27,11 +27,13 @@ func drillRunCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat drill run lose-1-of-3\n" +
 			"lifeboat drill run lose-1-of-3 nospace-repair --seeds 1..200 --to report\n" +
 			"lifeboat drill run ./my-drill.yaml --engine embedded\n" +
+			"lifeboat drill run lose-1-of-3 --seeds 1..1000 --shard 0/4 --to part-0\n" +
 			"lifeboat drill run lose-a-node lose-a-zone --backup kube-backup.tar.gz",
 		ArgsUsage: "FILE|NAME...",
 		Flags: append(console.SourceFlags(),
 			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual, embedded or nodes (default: the first that the drill lists, and with a backup the first that can start from one)"},
 			&cli.StringFlag{Name: "seeds", Usage: "seeds `A..B` of the virtual engine (default: the drill's)"},
+			shardFlag(),
 			&cli.StringFlag{Name: "backup", Usage: "the `SRC` whose data the members start from, or whose nodes are lost (default: the drill's own; not for the virtual engine)"},
 			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html, junit.xml and, of a drill that deviated, shrunk.yaml, one below it per drill; it must not exist"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)),
@@ -131,7 +133,20 @@ func drillOptions(c *cli.Context) (drill.Options, error) {
 		}
 		o.Seeds = &seeds
 	}
-	return o, nil
+	return o, shardOf(c, &o)
+}
+
+func shardFlag() cli.Flag {
+	return &cli.StringFlag{Name: "shard", Usage: "run every N-th seed alone, from the I-th on: `I/N`, I from 0; `drill merge` joins the reports"}
+}
+
+func shardOf(c *cli.Context, o *drill.Options) (err error) {
+	if text := c.String("shard"); text != "" {
+		if o.Shard, err = drill.ParseShard(text); err != nil {
+			return console.Usagef("--shard: %w", err)
+		}
+	}
+	return nil
 }
 
 // drillsOf loads all drills before the first is run, so that a mistake in the
@@ -161,13 +176,17 @@ func drillsOf(c *cli.Context, engine sim.EngineName) ([]loadedDrill, error) {
 }
 
 func runDrill(c *cli.Context, env *console.Environment, d loadedDrill, opts drill.Options) (*sim.Report, error) {
-	phase := env.Progress.Start("running "+d.scenario.Name, 0)
+	phase := env.Progress.Count("running "+d.scenario.Name, "seeds", 0)
 	defer phase.Done()
+	opts.Progress = func(int, int, sim.Run) { phase.Add(1) }
 	opts.Source, opts.Engine = words.ShellQuote(d.word), d.engine
 	if d.nodes != nil {
 		opts.Nodes = d.nodes
 	}
 	report, err := drill.Run(c.Context, d.scenario, d.data, opts)
+	if errors.Is(err, drill.ErrShard) {
+		return nil, console.UsageError(err)
+	}
 	if errors.Is(err, drill.ErrBackup) {
 		return nil, console.WithHint(console.UsageError(err), "lifeboat drill run "+words.ShellQuote(d.word)+" --backup SRC")
 	}
@@ -247,14 +266,34 @@ func printReports(env *console.Environment, reports []*sim.Report) error {
 	} else if err := env.PrintDocument(map[string]any{"items": reports}); err != nil {
 		return err
 	}
+	return verdictOf(env, reports)
+}
+
+// verdictOf tells every reason, of every drill; the first drill that was not met
+// decides about the exit code.
+func verdictOf(env *console.Environment, reports []*sim.Report) error {
+	var first error
 	for _, r := range reports {
+		if len(r.Run.Checked) == 0 && r.Engine != sim.Nodes && r.Verdict == sim.Met {
+			env.Warn("%s: no invariant was checked: the drill lists none under always, or none that the %s engine sees", r.Scenario.Name, r.Engine)
+		}
+		var err error
 		switch r.Verdict {
 		case sim.Met:
+			continue
 		case sim.Deviated:
-			return console.WithHint(&console.CodedError{Code: console.ExitDeviated, Err: fmt.Errorf("%s deviated: %s", r.Scenario.Name, r.Reason)}, r.Replay)
+			err = console.WithHint(&console.CodedError{Code: console.ExitDeviated, Err: fmt.Errorf("%s deviated: %s", r.Scenario.Name, r.Reason)}, r.Replay)
 		default:
-			return console.WithHint(console.Failf("%s was not judged (%s): %s", r.Scenario.Name, r.Verdict, r.Reason), r.Replay)
+			err = console.WithHint(console.Failf("%s was not judged (%s): %s", r.Scenario.Name, r.Verdict, r.Reason), r.Replay)
+		}
+		if first == nil {
+			first = err
+		} else {
+			env.Warn("%v", err)
+		}
+		for _, more := range r.Run.Reasons[min(1, len(r.Run.Reasons)):] {
+			env.Warn("%s: %s", r.Scenario.Name, more)
 		}
 	}
-	return nil
+	return first
 }

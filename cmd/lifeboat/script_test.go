@@ -89,6 +89,7 @@ func setUpScript(env *testscript.Env, harbour string) error {
 	}
 	env.Values[watchKey{}] = w
 	env.Setenv("HARBOUR", harbour)
+	env.Setenv("SIMULATIONS", filepath.Join(filepath.Dir(harbour), "simulations"))
 	env.Setenv("ESC", "\x1b") // for names that try to steer the terminal
 	t := env.T().(testing.TB)
 	tmp := env.Getenv("TMPDIR")

@@ -1,6 +1,7 @@
 package simulations
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,15 +19,20 @@ func simLoseCommand(env *console.Environment) *cli.Command {
 		Usage: "lose nodes or a zone: what fits where, what stays Pending and why",
 		UsageText: "lifeboat sim scheduler lose kube-backup.tar.gz --node worker-1\n" +
 			"lifeboat sim scheduler lose kube-backup.tar.gz --zone zone-1\n" +
-			"lifeboat sim scheduler lose kube-backup.tar.gz --each",
+			"lifeboat sim scheduler lose kube-backup.tar.gz --each\n" +
+			"lifeboat sim scheduler lose kube-backup.tar.gz --drain --node worker-1 --node worker-2",
 		ArgsUsage: "SRC",
 		Description: "Everything that would be made again is placed again, the highest priority\n" +
 			"first. Pods of a StatefulSet count as deleted by hand: without that they\n" +
-			"never come back.",
+			"never come back. With --drain the nodes live: Pods are evicted as their\n" +
+			"PodDisruptionBudgets allow, as kubectl drain does.",
 		Flags: append(append(console.SourceFlags(), schedulerFlags()...),
 			&cli.StringSliceFlag{Name: "node", Usage: "lose node `N`; repeatable, all at once"},
 			&cli.StringFlag{Name: "zone", Usage: "lose all nodes of zone `Z`"},
 			&cli.BoolFlag{Name: "each", Usage: "try every node and every zone, the worst first"},
+			&cli.BoolFlag{Name: "drain", Usage: "drain --node or --zone instead: cordoned first, budgets asked"},
+			&cli.StringFlag{Name: "add-node", Usage: "first add the Nodes of a YAML or JSON `FILE` to the cluster"},
+			&cli.IntFlag{Name: "count", Value: 1, Usage: "add `N` copies of each --add-node"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML),
 		),
 		Action: func(c *cli.Context) error { return runSimLose(c, env) },
@@ -46,11 +52,17 @@ func runSimLose(c *cli.Context, env *console.Environment) error {
 	if given != 1 {
 		return console.Usagef("say what to lose: --node N, --zone Z or --each")
 	}
+	if c.Bool("drain") && c.Bool("each") {
+		return console.Usagef("--drain empties --node N or --zone Z, not each of all")
+	}
 	cluster, err := simInput(c, env)
+	if err == nil {
+		err = addNodes(c, cluster)
+	}
 	if err != nil {
 		return err
 	}
-	opts, err := schedulerOptionsOf(c, env, cluster.Version)
+	opts, err := schedulerOptionsOf(c, env, cluster)
 	if err != nil {
 		return err
 	}
@@ -58,21 +70,48 @@ func runSimLose(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	phase := env.Progress.Start("losing nodes", int64(len(targets)))
-	var losses []*scheduler.Loss
-	for _, target := range targets {
-		loss, err := scheduler.Lose(c.Context, cluster.Objects, opts, target.Name, target.Nodes)
-		if err != nil {
-			phase.Done()
-			return err
-		}
-		losses = append(losses, loss)
+	losses, err := playLosses(c, env, cluster, opts, targets)
+	if err != nil {
+		return err
 	}
-	phase.Done()
 	if c.Bool("each") {
 		slices.SortStableFunc(losses, scheduler.WorstFirst)
 	}
 	return joinVerdict(printLosses(env, losses, opts, c.Bool("each")), cluster)
+}
+
+func playLosses(c *cli.Context, env *console.Environment, cluster *backup.Cluster, opts scheduler.Options, targets []scheduler.Target) (losses []*scheduler.Loss, err error) {
+	phase := env.Progress.Count("losing nodes", "losses", int64(len(targets)))
+	defer phase.Done()
+	if c.Bool("drain") {
+		drained, err := scheduler.Drain(c.Context, cluster.Objects, opts, targets[0].Name, targets[0].Nodes)
+		losses = append(losses, drained)
+		return losses, noPods(err)
+	}
+	losses, err = scheduler.LoseEach(c.Context, cluster.Objects, opts, targets, func(*scheduler.Loss) { phase.Add(1) })
+	return losses, noPods(err)
+}
+
+// noPods is a failure of its own: a loss of nothing proves nothing.
+func noPods(err error) error {
+	if errors.Is(err, scheduler.ErrNoPods) {
+		return console.Failf("not checked: %w", err)
+	}
+	return err
+}
+
+// addNodes adds --add-node FILE to the cluster.
+func addNodes(c *cli.Context, cluster *backup.Cluster) error {
+	path, n := c.String("add-node"), c.Int("count")
+	switch {
+	case path == "" && c.IsSet("count"):
+		return console.Usagef("--count is of --add-node FILE")
+	case path == "":
+		return nil
+	case n < 1 || n > 10_000:
+		return console.Usagef("--count %d is no number of nodes", n)
+	}
+	return cluster.AddNodes(path, n)
 }
 
 func targetsOf(c *cli.Context, cluster *backup.Cluster) ([]scheduler.Target, error) {
@@ -105,9 +144,13 @@ func printLosses(env *console.Environment, losses []*scheduler.Loss, opts schedu
 	if !each {
 		return printLoss(env, losses[0])
 	}
-	t := console.NewTable(env.Stdout, "LOST", "NODES", "PLACED", "PENDING", "PREEMPTED", "GONE", "BUDGETS", "SKEWS")
+	t := console.NewTable(env.Stdout, "LOST", "NODES", "PODS", "PLACED", "PENDING", "PREEMPTED", "GONE", "BUDGETS", "SKEWS")
 	for _, l := range losses {
-		t.Row(l.Name, strconv.Itoa(len(l.Nodes)), strconv.Itoa(l.Placed), strconv.Itoa(l.Pending), strconv.Itoa(l.Preempted),
+		pods := strconv.Itoa(len(l.Pods))
+		if !l.Checked() {
+			pods = "not checked"
+		}
+		t.Row(l.Name, strconv.Itoa(len(l.Nodes)), pods, strconv.Itoa(l.Placed), strconv.Itoa(l.Pending), strconv.Itoa(l.Preempted),
 			strconv.Itoa(l.Gone), strconv.Itoa(len(l.Budgets)), strconv.Itoa(len(l.Skews)))
 	}
 	return t.Flush()
@@ -117,8 +160,7 @@ func printLoss(env *console.Environment, l *scheduler.Loss) error {
 	line := func(format string, args ...any) {
 		fmt.Fprintln(env.Stdout, console.Printable(fmt.Sprintf(format, args...)))
 	}
-	line("lost: %s (%d nodes): %d Pods placed again, %d stay Pending, %d preempted, %d gone for good",
-		l.Name, len(l.Nodes), l.Placed, l.Pending, l.Preempted, l.Gone)
+	line("%s", l.Headline())
 	if l.Assumed > 0 {
 		line("%d of them belong to controllers that are not Kubernetes' own, and are taken to be made again", l.Assumed)
 	}
@@ -134,7 +176,7 @@ func printLoss(env *console.Environment, l *scheduler.Loss) error {
 		line("PodDisruptionBudget %s wants %d healthy: %d at once, %d after", b.Budget, b.Desired, b.AtOnce, b.After)
 	}
 	for _, s := range l.Skews {
-		line("spread of %s in %s over %s: skew %d, at most %d asked for", s.Selector, s.Namespace, s.Key, s.Skew, s.MaxSkew)
+		line("spread of %s in %s over %s: skew %d, was %d, at most %d asked for", s.Selector, s.Namespace, s.Key, s.Skew, s.Before, s.MaxSkew)
 	}
 	fmt.Fprintln(env.Stdout)
 	z := console.NewTable(env.Stdout, "ZONE", "NODES", "CPU FREE", "MEMORY FREE", "PODS FREE")

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
@@ -67,7 +68,7 @@ func runSimNodeloss(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	opts, err := schedulerOptionsOf(c, env, cluster.Version)
+	opts, err := schedulerOptionsOf(c, env, cluster)
 	if err != nil {
 		return err
 	}
@@ -134,19 +135,19 @@ func tuningsOf(c *cli.Context, base nodeloss.Tuning) ([]nodeloss.Tuning, error) 
 		return []nodeloss.Tuning{base}, nil
 	}
 	other := base
-	var words []string
+	var parts []string
 	if c.IsSet("grace") {
-		backup.TuneLikeDeckhouse(&other, float64(c.Int("grace")))
+		other = base.WithGrace(time.Duration(c.Int("grace")) * time.Second)
 		if c.IsSet("status-report") {
 			other.StatusReport = base.StatusReport
 		}
-		words = append(words, fmt.Sprintf("grace %d s", c.Int("grace")))
+		parts = append(parts, fmt.Sprintf("grace %d s", c.Int("grace")))
 	}
 	if c.IsSet("toleration") {
 		other.Unreachable = time.Duration(c.Int("toleration")) * time.Second
-		words = append(words, fmt.Sprintf("toleration %d s", c.Int("toleration")))
+		parts = append(parts, fmt.Sprintf("toleration %d s", c.Int("toleration")))
 	}
-	other.Name = strings.Join(words, ", ")
+	other.Name = strings.Join(parts, ", ")
 	return []nodeloss.Tuning{base, other}, nil
 }
 
@@ -169,8 +170,11 @@ func printNodeloss(env *console.Environment, reports []*nodeloss.Report) error {
 
 func printNodelossReport(env *console.Environment, r *nodeloss.Report) error {
 	line := func(format string, args ...any) {
-		fmt.Fprintln(env.Stdout, console.Printable(fmt.Sprintf(format, args...)))
+		for _, part := range words.Wrap(console.Printable(fmt.Sprintf(format, args...)), 118, "    ") {
+			fmt.Fprintln(env.Stdout, part)
+		}
 	}
+	line("%s", r.Headline())
 	line("%s of %s, %s", r.Fault, strings.Join(r.Lost, ", "), r.Tuning.Name)
 	line("  grace %s, pass every %s: detected after %s", nodeloss.Seconds(r.Tuning.Grace), nodeloss.Seconds(r.Tuning.Period), nodeloss.SpanText(&r.Detected))
 	for _, z := range r.Zones {
@@ -182,19 +186,15 @@ func printNodelossReport(env *console.Environment, r *nodeloss.Report) error {
 		line("  a healthy node is called lost when %d signs of life in a row are missing; a lease may be late by %s", r.Flapping.Signals, nodeloss.Seconds(r.Flapping.Slack))
 	}
 	line("  heartbeats cost %g lease and %g status writes per second", r.Cost.LeaseWrites, r.Cost.StatusWrites)
-	t := console.NewTable(env.Stdout, "POD", "ENDPOINTS", "EVICTED", "TO", "BACK", "WHAT FOLLOWS")
+	t := console.NewTable(env.Stdout, "POD", "EVICTED", "BACK", "TO")
 	for _, p := range r.Pods {
-		words := p.Why
-		if p.Never != "" {
-			words = p.Never
-		}
-		if p.Volume != "" {
-			words += "; " + p.Volume
-		}
-		t.Row(p.Pod, nodeloss.SpanText(p.Endpoints), nodeloss.SpanText(p.Evicted), console.OrDash(p.Place), nodeloss.SpanText(p.Back), words)
+		t.Row(p.Pod, nodeloss.MedianText(p.Evicted), nodeloss.MedianText(p.Back), console.OrDash(p.Place))
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	for _, why := range r.Stories() {
+		line("  %s: %s", why.Text, strings.Join(why.Pods, ", "))
 	}
 	switch {
 	case r.Flapping.Slack < 0:
@@ -203,6 +203,7 @@ func printNodelossReport(env *console.Environment, r *nodeloss.Report) error {
 		env.Warn("%s: a lease renewal that is %s late no longer keeps a healthy node Ready, and %d other signs of life stand in for it",
 			r.Tuning.Name, nodeloss.Seconds(r.Flapping.Slack), max(r.Flapping.Signals-1, 0))
 	}
+	env.Note("image pulls, starts and API requests are not counted: these times are what must pass, not what will")
 	if r.Tuning.Unreachable > 0 {
 		env.Note("a toleration of unreachable nodes does not help a node that reports itself NotReady: see --at runtime")
 	}

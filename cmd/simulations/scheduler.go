@@ -61,7 +61,7 @@ func runSimOrder(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	opts, err := schedulerOptionsOf(c, env, cluster.Version)
+	opts, err := schedulerOptionsOf(c, env, cluster)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
@@ -49,7 +48,7 @@ func ReadCluster(ctx context.Context, env *console.Environment, src *lifeboat.Ba
 func schedulerFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "kubernetes-version", Usage: "judge as release `V` where the linked scheduler can (1.34 to 1.37)"},
-		&cli.StringFlag{Name: "config", Usage: "KubeSchedulerConfiguration `FILE` with profiles and weights"},
+		&cli.StringFlag{Name: "config", Usage: "KubeSchedulerConfiguration `FILE` (default: the one that kube-scheduler's manifest in SRC names)"},
 		&cli.BoolFlag{Name: "ignore-unknown-plugins", Usage: "leave custom plugins of --config out instead of refusing it"},
 		&cli.StringFlag{Name: "order", Value: string(scheduler.ByName), Usage: "nodes arrived by `ORDER`: name or created"},
 		&cli.Uint64Flag{Name: "seed", Usage: "nodes arrived in the random order of seed `N`"},
@@ -58,7 +57,7 @@ func schedulerFlags() []cli.Flag {
 
 // schedulerOptionsOf reads schedulerFlags. The version is the backup's unless
 // it was given; every known difference is a warning.
-func schedulerOptionsOf(c *cli.Context, env *console.Environment, found registry.KubernetesVersion) (scheduler.Options, error) {
+func schedulerOptionsOf(c *cli.Context, env *console.Environment, cluster *backup.Cluster) (scheduler.Options, error) {
 	opts := scheduler.Options{Version: c.String("kubernetes-version"), Order: scheduler.Order{By: scheduler.OrderBy(c.String("order"))}}
 	switch {
 	case c.IsSet("seed") && c.IsSet("order"):
@@ -73,7 +72,7 @@ func schedulerOptionsOf(c *cli.Context, env *console.Environment, found registry
 			return opts, console.Usagef("reading --kubernetes-version: %w", err)
 		}
 	} else {
-		opts.Version = found.Version
+		opts.Version = cluster.Version.Version
 	}
 	var caveats []string
 	opts.Version, caveats = backup.JudgedAs(opts.Version)
@@ -81,14 +80,23 @@ func schedulerOptionsOf(c *cli.Context, env *console.Environment, found registry
 		env.Warn("%s", caveat)
 	}
 	var err error
-	opts.Config, err = schedulerConfigOf(c, env, opts.Version)
+	opts.Config, err = schedulerConfigOf(c, env, opts.Version, cluster)
 	return opts, err
 }
 
-func schedulerConfigOf(c *cli.Context, env *console.Environment, version string) (*scheduler.Config, error) {
+// schedulerConfigOf is --config, else what the backup's own scheduler was given.
+func schedulerConfigOf(c *cli.Context, env *console.Environment, version string, cluster *backup.Cluster) (*scheduler.Config, error) {
 	path := c.String("config")
 	if path == "" {
-		return scheduler.DefaultConfig(version)
+		config, from, caveats, err := cluster.SchedulerConfig(version)
+		if err != nil {
+			return nil, console.WithHint(err, "--config FILE gives another")
+		}
+		for _, caveat := range caveats {
+			env.Warn("%s", caveat)
+		}
+		env.Note("the scheduler's configuration: %s", from)
+		return config, nil
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -28,7 +28,9 @@ import (
 const kinds = "nodes,pods,namespaces,services,replicationcontrollers,replicasets.apps,statefulsets.apps,jobs.batch," +
 	"persistentvolumes,persistentvolumeclaims,storageclasses.storage.k8s.io,csinodes.storage.k8s.io,csidrivers.storage.k8s.io," +
 	"csistoragecapacities.storage.k8s.io,volumeattachments.storage.k8s.io,poddisruptionbudgets.policy,priorityclasses.scheduling.k8s.io," +
-	"resourceslices.resource.k8s.io,resourceclaims.resource.k8s.io,deviceclasses.resource.k8s.io"
+	"resourceslices.resource.k8s.io,resourceclaims.resource.k8s.io,resourceclaimtemplates.resource.k8s.io,deviceclasses.resource.k8s.io," +
+	"limitranges,runtimeclasses.node.k8s.io,resourcequotas,mutatingwebhookconfigurations.admissionregistration.k8s.io," +
+	"validatingwebhookconfigurations.admissionregistration.k8s.io"
 
 // maxNamed is how many objects are named that could not be read.
 const maxNamed = 20
@@ -44,6 +46,7 @@ type Cluster struct {
 	Left    []string // the names of the first of them
 
 	module map[string]any // settings of ModuleConfig control-plane-manager
+	own    own
 }
 
 // Read reads a backup's objects for a simulation. What cannot be read is named
@@ -78,6 +81,9 @@ func Read(ctx context.Context, b *lifeboat.Backup) (*Cluster, error) {
 		c.Version = registry.KubernetesVersion{Version: version, From: "image in " + path}
 		if flags, ok := control.Flags("kube-controller-manager"); ok {
 			c.Flags = flags
+		}
+		if c.own, err = ownScheduler(control); err != nil {
+			return nil, err
 		}
 	}
 	if c.Version.Version == "" {

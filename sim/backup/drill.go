@@ -25,8 +25,13 @@ func (c *Cluster) Nodes(source string) (lose *nodes.Cluster, notes []string, err
 	}
 	version, caveats := JudgedAs(c.Version.Version)
 	lose.Notes = append(lose.Notes, caveats...)
-	if lose.Options.Config, err = scheduler.DefaultConfig(version); err != nil {
+	config, from, more, err := c.SchedulerConfig(version)
+	if err != nil {
 		return nil, nil, err
+	}
+	lose.Options.Config, lose.Notes = config, append(lose.Notes, more...)
+	if c.own.config.Path != "" {
+		lose.Notes = append(lose.Notes, "The scheduler's configuration is "+from+".")
 	}
 	lose.Options.Version, lose.Options.Order = version, scheduler.Order{By: scheduler.ByName}
 	lose.Tuning, notes, err = c.Tuning(version)

@@ -58,40 +58,58 @@ func (c *Cluster) PodsInFile(path, namespace string, copies int) (Pods, error) {
 		}
 		pods = append(pods, scheduler.Copies(pod, copies)...)
 	}
-	return pods, nil
+	return c.take(pods), nil
 }
 
-// TakePending takes the Pods that wait for a node out of the cluster, to be
-// placed: each is the next one in the queue.
-func (c *Cluster) TakePending() Pods {
-	return c.take(func(pod *corev1.Pod) bool {
-		return pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
-	})
+// NotAsked names what has a say about such Pods in the cluster, and none here.
+func (c *Cluster) NotAsked(pods Pods) []string {
+	var names []string
+	for _, pod := range pods {
+		names = append(names, scheduler.NotAsked(pod.Namespace, c.Objects.Others)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
-// TakeNamed takes Pods off their nodes and out of the cluster, to be placed
-// again. A name that is not there is an error.
+// AddNodes adds copies of the Nodes in a file to the cluster, as new machines: each
+// with a name and a hostname label of its own, empty and ready.
+func (c *Cluster) AddNodes(path string, copies int) error {
+	more, err := ReadNodes(path)
+	if err != nil {
+		return err
+	}
+	added, err := scheduler.NewNodes(c.Objects.Nodes, more.Objects.Nodes, copies)
+	if err != nil {
+		return fmt.Errorf("reading %q: %w", path, err)
+	}
+	c.Objects.Nodes = append(c.Objects.Nodes, added...)
+	return nil
+}
+
+// TakePending takes the Pods that wait for a node, to be placed as they are: each
+// is the next one in the queue.
+func (c *Cluster) TakePending() Pods { return c.take(c.Objects.Pending()) }
+
+// TakeNamed takes Pods off their nodes, to be placed again. A name that is not
+// there is an error.
 func (c *Cluster) TakeNamed(namespace string, names []string) (Pods, error) {
-	found := c.take(func(pod *corev1.Pod) bool { return pod.Namespace == namespace && slices.Contains(names, pod.Name) })
+	var found Pods
+	for _, pod := range c.Objects.Pods {
+		if pod.Namespace == namespace && slices.Contains(names, pod.Name) {
+			found = append(found, pod)
+		}
+	}
 	for _, name := range names {
 		if !slices.ContainsFunc(found, func(p *corev1.Pod) bool { return p.Name == name }) {
 			return nil, fmt.Errorf("pods %q not found in namespace %q", name, namespace)
 		}
 	}
-	return found, nil
+	return c.take(found), nil
 }
 
-func (c *Cluster) take(wanted func(*corev1.Pod) bool) []*corev1.Pod {
-	var found, rest []*corev1.Pod
-	for _, pod := range c.Objects.Pods {
-		if wanted(pod) {
-			found = append(found, scheduler.Successor(pod))
-		} else {
-			rest = append(rest, pod)
-		}
-	}
-	c.Objects.Pods = rest
-	return found
+func (c *Cluster) take(pods Pods) Pods {
+	c.Objects, pods = c.Objects.Take(pods)
+	return pods
 }
 
 // manifests reads a file of built-in objects; Lists are taken apart.

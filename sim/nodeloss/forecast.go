@@ -210,3 +210,70 @@ func zonesOf(nodes []*corev1.Node, lost map[string]bool, taints tainting) []Zone
 	slices.SortFunc(zones, func(a, b Zone) int { return cmp.Compare(a.Name, b.Name) })
 	return zones
 }
+
+// Headline is the report in a sentence: when the loss is noticed, when the last
+// Pod is back, and how many do not come back by themselves.
+func (r *Report) Headline() string {
+	if len(r.Pods) == 0 {
+		return "no Pod stood there: not checked"
+	}
+	var back time.Duration
+	came, never, stays := 0, []string{}, 0
+	for _, p := range r.Pods {
+		switch {
+		case p.Back != nil:
+			came++
+			back = max(back, p.Back.Median)
+		case p.Comeback == Stays:
+			stays++
+		default:
+			never = append(never, p.Pod)
+		}
+	}
+	text := fmt.Sprintf("noticed after %s", Seconds(r.Detected.Median))
+	if came > 0 {
+		text += fmt.Sprintf("; %d back by %s", came, Seconds(back))
+	}
+	if stays > 0 {
+		text += fmt.Sprintf("; %d stay with the node", stays)
+	}
+	if len(never) > 0 {
+		text += fmt.Sprintf("; %d never by themselves: %s", len(never), strings.Join(never[:min(3, len(never))], ", "))
+		if len(never) > 3 {
+			text += fmt.Sprintf(" and %d more", len(never)-3)
+		}
+	}
+	return text
+}
+
+// Story is what becomes of Pods for one reason.
+type Story struct {
+	Text string
+	Pods []string // namespace/name
+}
+
+// Stories tell why each Pod fares as it does, those of one fate together, in the
+// order in which they first occur.
+func (r *Report) Stories() []Story {
+	var stories []Story
+	at := map[string]int{}
+	for _, p := range r.Pods {
+		parts := []string{p.Why}
+		if p.Never != "" {
+			parts[0] = p.Never
+		}
+		for _, more := range []string{p.Volume, p.Data} {
+			if more != "" {
+				parts = append(parts, more)
+			}
+		}
+		text := strings.Join(parts, "; ")
+		i, known := at[text]
+		if !known {
+			i = len(stories)
+			at[text], stories = i, append(stories, Story{Text: text})
+		}
+		stories[i].Pods = append(stories[i].Pods, p.Pod)
+	}
+	return stories
+}

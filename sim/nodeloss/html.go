@@ -55,6 +55,14 @@ func SpanText(s *Span) string {
 	return fmt.Sprintf("%s (%s to %s)", Seconds(s.Median), Seconds(s.Min), Seconds(s.Max))
 }
 
+// MedianText writes the median of a Span; nil is "never".
+func MedianText(s *Span) string {
+	if s == nil {
+		return "never"
+	}
+	return Seconds(s.Median)
+}
+
 // chart is a timeline, ready to be drawn: pixels instead of seconds.
 type chart struct {
 	Width, Height int

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/util/version"
@@ -68,6 +71,8 @@ func Differences(kubernetes string) ([]Difference, error) {
 var process struct {
 	sync.Mutex
 	emulated string // "" before the first
+	gates    string // those that UseGates set
+	ignored  []string
 }
 
 // setGates sets the gates of a version once. Releases below 1.34 get those of
@@ -92,11 +97,7 @@ func setGates(kubernetes string) error {
 	if err := gates.SetEmulationVersion(emulated); err != nil {
 		return fmt.Errorf("setting the gates of %s: %w", emulated, err)
 	}
-	for _, gate := range []featuregate.Feature{
-		features.OpportunisticBatching,    // hints that expire by the wall clock
-		features.SchedulerAsyncPreemption, // deletes victims from a goroutine
-		features.SchedulerAsyncAPICalls,   // wants an API server to answer
-	} {
+	for _, gate := range pinnedGates() {
 		if !gates.Enabled(gate) {
 			continue
 		}
@@ -106,6 +107,49 @@ func setGates(kubernetes string) error {
 	}
 	process.emulated = emulated.String()
 	return nil
+}
+
+// UseGates sets feature gates as kube-scheduler's --feature-gates gives them
+// ("A=true,B=false"), over those of a version. Gates that the linked scheduler does
+// not have, cannot change, or needs as they are, are returned. They belong to the
+// process: other gates than before are ErrVersion.
+func UseGates(kubernetes, text string) (ignored []string, err error) {
+	if err := setGates(kubernetes); err != nil {
+		return nil, err
+	}
+	process.Lock()
+	defer process.Unlock()
+	switch process.gates {
+	case text:
+		return slices.Clone(process.ignored), nil
+	case "":
+	default:
+		return nil, fmt.Errorf("setting the gates %q: %w: this process has those of %q already", text, ErrVersion, process.gates)
+	}
+	gates := utilfeature.DefaultMutableFeatureGate
+	for _, word := range strings.Split(text, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(word), "=")
+		on, err := strconv.ParseBool(strings.TrimSpace(value))
+		if err == nil && !slices.Contains(pinnedGates(), featuregate.Feature(name)) {
+			err = gates.SetFromMap(map[string]bool{name: on})
+		} else if err == nil {
+			err = ErrVersion
+		}
+		if err != nil {
+			process.ignored = append(process.ignored, strconv.Quote(name))
+		}
+	}
+	process.gates = text
+	return slices.Clone(process.ignored), nil
+}
+
+// pinnedGates are off whatever a cluster says.
+func pinnedGates() []featuregate.Feature {
+	return []featuregate.Feature{
+		features.OpportunisticBatching,    // hints that expire by the wall clock
+		features.SchedulerAsyncPreemption, // deletes victims from a goroutine
+		features.SchedulerAsyncAPICalls,   // wants an API server to answer
+	}
 }
 
 // emulation is the version whose gates are set for a cluster's version.

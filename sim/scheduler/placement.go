@@ -97,3 +97,13 @@ func priority(pod *corev1.Pod) int32 {
 	}
 	return *pod.Spec.Priority
 }
+
+// Waiting counts the Pods that have no node in the end.
+func Waiting(placements []*Placement) (n int) {
+	for _, p := range placements {
+		if p.Node == "" {
+			n++
+		}
+	}
+	return n
+}

@@ -61,7 +61,8 @@ func ProgressFlag(env *Environment) cli.Flag {
 type phase struct {
 	p     *progress
 	name  string
-	total int64 // 0 when unknown
+	unit  string // what is counted, "" for bytes
+	total int64  // 0 when unknown
 	done  atomic.Int64
 	start time.Time
 	told  bool // something was printed; guarded by p.mu
@@ -71,10 +72,15 @@ type phase struct {
 
 // Start begins a phase, "reading archive" for example, and ends the one before
 // it. total is its size in bytes, 0 when that is not known.
-func (p *progress) Start(name string, total int64) *phase {
+func (p *progress) Start(name string, total int64) *phase { return p.Count(name, "", total) }
+
+// Count begins a phase that counts things of a unit, "seeds" for example, instead
+// of bytes. It is never silent for long: what is done is told, also when that is
+// nothing yet.
+func (p *progress) Count(name, unit string, total int64) *phase {
 	p.stop()
 	ctx, cancel := context.WithCancel(context.Background())
-	ph := &phase{p: p, name: name, total: total, start: time.Now(), end: cancel, gone: make(chan struct{})}
+	ph := &phase{p: p, name: name, unit: unit, total: total, start: time.Now(), end: cancel, gone: make(chan struct{})}
 	p.mu.Lock()
 	p.current = ph
 	p.mu.Unlock()
@@ -219,6 +225,8 @@ func terminalWidth(out io.Writer) int {
 // progressState is a phase at one moment.
 type progressState struct {
 	Phase       string  `json:"phase"`
+	Unit        string  `json:"unit,omitempty"` // of what is counted, where that is not bytes
+	Count       int64   `json:"count,omitempty"`
 	Bytes       int64   `json:"bytes"`
 	Total       int64   `json:"total,omitempty"`
 	Rate        int64   `json:"bytesPerSecond"`
@@ -228,8 +236,16 @@ type progressState struct {
 }
 
 func (ph *phase) state(last bool) progressState {
-	s := progressState{Phase: ph.name, Bytes: ph.done.Load(), Total: ph.total, Done: last}
+	s := progressState{Phase: ph.name, Unit: ph.unit, Total: ph.total, Done: last}
 	s.Seconds = time.Since(ph.start).Seconds()
+	if ph.unit != "" {
+		s.Count = ph.done.Load()
+		if s.Count > 0 && s.Count < s.Total {
+			s.SecondsLeft = s.Seconds / float64(s.Count) * float64(s.Total-s.Count)
+		}
+		return s
+	}
+	s.Bytes = ph.done.Load()
 	if s.Seconds > 0 {
 		s.Rate = int64(float64(s.Bytes) / s.Seconds)
 	}
@@ -248,6 +264,19 @@ func (s progressState) json() []byte {
 }
 
 func (s progressState) String() string {
+	if s.Unit != "" {
+		text := fmt.Sprintf("%s: %d of %d %s", s.Phase, s.Count, s.Total, s.Unit)
+		if s.Total == 0 {
+			text = fmt.Sprintf("%s: %d %s", s.Phase, s.Count, s.Unit)
+		}
+		if s.Done {
+			return text + " in " + inSeconds(s.Seconds)
+		}
+		if s.SecondsLeft > 0 {
+			text += ", " + inSeconds(s.SecondsLeft) + " left"
+		}
+		return text
+	}
 	if s.Bytes == 0 && s.Total == 0 { // a phase that moves no bytes
 		if s.Done {
 			return s.Phase + " in " + inSeconds(s.Seconds)
