@@ -183,7 +183,7 @@ func printPlacements(env *console.Environment, sim *scheduler.Simulator, opts sc
 	if env.Format == console.FormatJSON || env.Format == console.FormatYAML {
 		return env.PrintDocument(placementsDocument{scheduler.Library, opts.Order.String(), sim.NodeOrder(), placements})
 	}
-	if len(placements) > 1 {
+	if !detail {
 		if err := printSummary(env, placements); err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func printPlacements(env *console.Environment, sim *scheduler.Simulator, opts sc
 		if !detail {
 			break
 		}
-		if i > 0 || len(placements) > 1 {
+		if i > 0 {
 			fmt.Fprintln(env.Stdout)
 		}
 		if err := printPlacement(env, p); err != nil {
