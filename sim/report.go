@@ -3,6 +3,8 @@ package sim
 import (
 	"cmp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -99,6 +101,7 @@ type SeedResult struct {
 	Seed    uint64    `json:"seed"`
 	Verdict Verdict   `json:"verdict"`
 	Reason  string    `json:"reason,omitempty"`
+	Cause   string    `json:"cause,omitempty"` // as of Run
 	RTO     *Duration `json:"rto,omitempty"`
 	RPO     *int      `json:"rpo,omitempty"`
 	// RPOUnknown: it was measured, and nobody could be asked.
@@ -180,7 +183,7 @@ func NewReport(s *Scenario, engine EngineName, versions map[string]string, runs 
 	runs = slices.Clone(runs)
 	slices.SortFunc(runs, func(a, b Run) int { return cmp.Compare(a.Seed, b.Seed) })
 	for _, run := range runs {
-		line := SeedResult{Seed: run.Seed, Verdict: run.Verdict, Reason: run.Reason, RPO: run.RPO, RPOUnknown: run.RPOUnknown, Digest: run.Digest}
+		line := SeedResult{Seed: run.Seed, Verdict: run.Verdict, Reason: run.Reason, Cause: run.Cause, RPO: run.RPO, RPOUnknown: run.RPOUnknown, Digest: run.Digest}
 		if run.RTO != nil {
 			line.RTO, line.WithoutLeader = &run.RTO.Total, &run.RTO.WithoutLeader
 		}
@@ -226,4 +229,42 @@ func (r *Report) Failed() []SeedResult {
 		}
 	}
 	return out
+}
+
+// CauseGroup is the seeds that were not met for one cause.
+type CauseGroup struct {
+	Cause  string // of Run; the reason where there is none
+	Reason string // of the first of them
+	Seeds  []uint64
+}
+
+// Causes group the seeds that were not met, the largest group first.
+func (r *Report) Causes() []CauseGroup {
+	var groups []CauseGroup
+	at := map[string]int{}
+	for _, s := range r.Failed() {
+		cause := cmp.Or(s.Cause, s.Reason)
+		i, known := at[cause]
+		if !known {
+			i = len(groups)
+			at[cause], groups = i, append(groups, CauseGroup{Cause: cause, Reason: s.Reason})
+		}
+		groups[i].Seeds = append(groups[i].Seeds, s.Seed)
+	}
+	slices.SortStableFunc(groups, func(a, b CauseGroup) int { return cmp.Compare(len(b.Seeds), len(a.Seeds)) })
+	return groups
+}
+
+// Some names seeds for people: the first few, and how many more.
+func (g CauseGroup) Some() string {
+	const few = 12
+	var names []string
+	for _, seed := range g.Seeds[:min(few, len(g.Seeds))] {
+		names = append(names, uintText(seed))
+	}
+	text := strings.Join(names, ", ")
+	if more := len(g.Seeds) - few; more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return text
 }

@@ -27,7 +27,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	sum := sha256.Sum256([]byte(css))
 	return t.Execute(w, map[string]any{
 		"R": r, "CSS": template.CSS(css), "Style": "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
-		"Chart": chartOf(&r.Run), "Deeds": deedsOf(&r.Run), "Failed": r.Failed(), "Recovery": recoveryOf(r.Run.RTO), "Dots": dotsOf(r),
+		"Chart": chartOf(&r.Run), "Deeds": deedsOf(&r.Run), "Failed": r.Failed(), "Recovery": recoveryOf(r.Run.RTO), "Dots": dotsOf(r), "Shrunk": string(r.Shrunk),
 	})
 }
 

@@ -55,6 +55,7 @@ func scenario() *sim.Scenario {
 func TestReportsTellEverything(t *testing.T) {
 	t.Parallel()
 	r := sim.NewReport(scenario(), sim.Virtual, map[string]string{"go": "go1", "raft": "v3"}, []sim.Run{run(2, sim.Deviated), run(1, sim.Met), run(3, sim.Met)})
+	r.Shrunk = []byte("# shrunk <here>\nsteps: []\n")
 	r.Replay, r.Started = "lifeboat drill run a-drill --seeds 2", time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	require.Equal(t, sim.Deviated, r.Verdict)
 	require.Len(t, r.Failed(), 1)
@@ -64,7 +65,7 @@ func TestReportsTellEverything(t *testing.T) {
 	require.NoError(t, r.WriteMarkdown(&markdown))
 	for _, want := range []string{
 		"# A <drill>: deviated", `- rto: it took 3s \| or more`, "3 seeds, 1 of them not met", "2026-01-02 03:04:05 UTC", "raft v3", "Time to recover: 3s at least",
-		"some in 3 of 3 seeds", `unhealthy \| cluster`, "**deviated**", "RTO 3s: 1s to detect", "RPO 2 acknowledged writes lost: write 3, write 4",
+		"some in 3 of 3 seeds", "| step: write ok | 1 | 2 |", "    # shrunk <here>", `unhealthy \| cluster`, "**deviated**", "RTO 3s: 1s to detect", "RPO 2 acknowledged writes lost: write 3, write 4",
 		"3, of them 1 lost and 1 set back", "Invariants held to: log-matching", "NOT judged: states-agree", "This run again: `lifeboat drill run a-drill --seeds 2`",
 	} {
 		require.Contains(t, markdown.String(), want)
@@ -72,6 +73,8 @@ func TestReportsTellEverything(t *testing.T) {
 	require.NoError(t, r.WriteHTML(&page))
 	require.NotContains(t, page.String(), "<it>")
 	require.Contains(t, page.String(), "lose &lt;it&gt;")
+	require.Contains(t, page.String(), "<pre># shrunk &lt;here&gt;")
+	require.Contains(t, page.String(), "<td>step: write ok</td><td>1</td><td>2</td>")
 	require.NotContains(t, page.String(), "<script")
 
 	require.NoError(t, r.WriteJSON(&report))

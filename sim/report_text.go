@@ -41,7 +41,23 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		p.line("")
 		p.line("Acknowledged writes lost, at most: %s; some in %d of %d seeds", l, l.Seeds, l.Of)
 	}
+	if groups := r.Causes(); len(r.Seeds) > 1 && len(groups) > 0 {
+		p.line("")
+		p.line("| not met for | seeds | which |")
+		p.line("|---|---|---|")
+		for _, g := range groups {
+			p.line("| %s | %d | %s |", cell(g.Cause), len(g.Seeds), g.Some())
+		}
+	}
 	r.Run.markdown(p)
+	if r.Shrunk != nil {
+		p.line("")
+		p.line("## What is left of the drill when it still deviates that way")
+		p.line("")
+		for line := range strings.Lines(string(r.Shrunk)) {
+			p.line("    %s", strings.TrimRight(line, "\n"))
+		}
+	}
 	if r.Replay != "" {
 		p.line("")
 		p.line("This run again: `%s`", r.Replay)
