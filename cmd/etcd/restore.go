@@ -20,7 +20,7 @@ func etcdRestoreCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat etcd restore kube-backup.tar.gz --to /var/lib/etcd --dry-run\n" +
 			"lifeboat etcd restore kube-backup.tar.gz --to /var/lib/etcd --replace\n" +
 			"lifeboat etcd restore etcd-backup.snapshot --to restored --members all\n" +
-			"lifeboat etcd restore kube-backup.tar.gz --at '20:50' --to /var/lib/etcd --dry-run",
+			"lifeboat etcd restore kube-backup.tar.gz --at '20:50' --to etcd --dry-run",
 		ArgsUsage: "SRC",
 		Description: `The result is a cluster with a token of its own, so that no member of the old
 one can come back into it, and of one member, unless --initial-cluster or
