@@ -66,6 +66,10 @@ func ExampleBackup_Verify() {
 	// manifest not checked
 	// records good: 1484 records
 	// certificates good: 16 certificates
+	// files of flags note
+	// files of flags good: 32 files
+	// serving addresses good: 5 addresses
+	// encryption flag good: 6 values
 	// encryption keys good: 6 values
 	// etcd member good: 3 members
 	// etcd member note

@@ -1,10 +1,13 @@
 package crypto
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"aead.dev/minisign"
@@ -128,6 +131,30 @@ func ReadVerifier(path string) (*Verifier, error) {
 // ID is the key's id as minisign shows it.
 func (v *Verifier) ID() string { return keyID(v.key.ID()) }
 
+// Comment gives the trusted comment of a signature, checked against the key. It
+// proves who wrote the comment and for which signature, and nothing about any
+// file: that is Verify's.
+func (v *Verifier) Comment(signature []byte) (string, error) {
+	s, err := v.parse(signature)
+	if err != nil {
+		return "", err
+	}
+	text, err := v.key.MarshalText()
+	if err != nil {
+		return "", fmt.Errorf("reading the public key: %w", err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	raw, err := base64.StdEncoding.DecodeString(lines[len(lines)-1])
+	if err != nil || len(raw) != 2+8+ed25519.PublicKeySize {
+		return "", errors.New("reading the public key: it has another form than minisign's")
+	}
+	signed := append(slices.Clone(s.Signature[:]), s.TrustedComment...)
+	if !ed25519.Verify(raw[2+8:], signed, s.CommentSignature[:]) {
+		return "", &SignatureError{"the comment is not what was signed"}
+	}
+	return s.TrustedComment, nil
+}
+
 // Verify reads src to its end and gives the trusted comment of its signature.
 //
 // Any doubt is a *SignatureError: another key, another file, another comment,
@@ -135,15 +162,9 @@ func (v *Verifier) ID() string { return keyID(v.key.ID()) }
 // instead of its hash, are refused: one over 64 chosen bytes would pass for
 // one over the file whose hash they are.
 func (v *Verifier) Verify(src io.Reader, signature []byte) (comment string, err error) {
-	var s minisign.Signature
-	if err := s.UnmarshalText(signature); err != nil {
-		return "", &SignatureError{"the signature file is malformed"}
-	}
-	if s.KeyID != v.key.ID() {
-		return "", &SignatureError{fmt.Sprintf("made with key %s, not with %s", keyID(s.KeyID), v.ID())}
-	}
-	if s.Algorithm != minisign.HashEdDSA {
-		return "", &SignatureError{"of minisign's old kind (not pre-hashed), which is not accepted: sign the file again"}
+	s, err := v.parse(signature)
+	if err != nil {
+		return "", err
 	}
 	r := minisign.NewReader(src)
 	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{r}, make([]byte, 1<<20)); err != nil {
@@ -153,4 +174,19 @@ func (v *Verifier) Verify(src io.Reader, signature []byte) (comment string, err 
 		return "", &SignatureError{"the file or the comment is not what was signed"}
 	}
 	return s.TrustedComment, nil
+}
+
+// parse reads a signature that this key can have made.
+func (v *Verifier) parse(signature []byte) (minisign.Signature, error) {
+	var s minisign.Signature
+	if err := s.UnmarshalText(signature); err != nil {
+		return s, &SignatureError{"the signature file is malformed"}
+	}
+	if s.KeyID != v.key.ID() {
+		return s, &SignatureError{fmt.Sprintf("made with key %s, not with %s", keyID(s.KeyID), v.ID())}
+	}
+	if s.Algorithm != minisign.HashEdDSA {
+		return s, &SignatureError{"of minisign's old kind (not pre-hashed), which is not accepted: sign the file again"}
+	}
+	return s, nil
 }

@@ -42,6 +42,17 @@ func TestSignatures(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "cluster harbour, revision 1485", comment)
 
+	comment, err = verifier.Comment(signature)
+	require.NoError(t, err)
+	require.Equal(t, "cluster harbour, revision 1485", comment, "without the file")
+	_, err = verifier.Comment(bytes.Replace(signature, []byte("1485"), []byte("9999"), 1))
+	require.ErrorIs(t, err, crypto.ErrSignature, "a comment that somebody changed")
+	_, _, other := keyPair(t)
+	stranger, err := crypto.ReadVerifier(other)
+	require.NoError(t, err)
+	_, err = stranger.Comment(signature)
+	require.ErrorIs(t, err, crypto.ErrSignature)
+
 	theirs, err := minisign.PublicKeyFromFile(public)
 	require.NoError(t, err)
 	require.True(t, minisign.Verify(theirs, message, signature))

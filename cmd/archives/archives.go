@@ -32,6 +32,8 @@ func ArchiveCommand(env *console.Environment) *cli.Command {
 			archiveEncryptCommand(env),
 			archiveDecryptCommand(env),
 			archiveRekeyCommand(env),
+			archiveCatalogCommand(env),
+			archivePruneCommand(env),
 		},
 	}
 }

@@ -1,0 +1,199 @@
+package lifeboat
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/archive/place"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+)
+
+// Listing is one archive of a place and what is told about it without reading
+// it to its end.
+type Listing struct {
+	place.Entry
+	Cluster    string    // UID of the namespace kube-system, "" when nobody tells
+	Revision   int64     // of etcd, 0 when nobody tells
+	Time       time.Time // of the snapshot
+	Node       string
+	Kubernetes string   // version
+	Etcd       string   // version
+	Recipients []string // fingerprints, where the signature tells them
+	Signer     string   // id of the key whose signature covers what is told
+	Told       Teller   // who tells the above
+	Problem    string   // why nobody does; "" when somebody does
+}
+
+// Teller is where a Listing's facts come from.
+type Teller string
+
+// The tellers. None of them has looked at the snapshot: Verify does.
+const (
+	ToldByNobody    Teller = ""
+	ToldBySignature Teller = "signature"    // its trusted comment, good under Options.PubKey
+	ToldByArchive   Teller = "RECOVERY.txt" // the archive's first entry, which its maker wrote
+)
+
+// Catalog tells what the archives of a place are, by name: under Options.PubKey
+// from the comments of their signatures, else from the beginning of each, which
+// a key opens. What tells nothing is listed with the reason.
+//
+// A comment is proven by the signature; that the file is the one that was
+// signed is Verify's to say.
+func Catalog(ctx context.Context, folder *place.Folder, opts Options) ([]Listing, error) {
+	entries, err := folder.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) == 0 {
+		return nil, &Error{Class: Failed, Err: fmt.Errorf("reading %q: %w", folder.Root(), place.ErrEmpty)}
+	}
+	var verifier *crypto.Verifier
+	if opts.PubKey != "" {
+		if verifier, err = crypto.ReadVerifier(opts.PubKey); err != nil {
+			return nil, &Error{Class: Misused, Err: err}
+		}
+	}
+	list := make([]Listing, len(entries))
+	for i, e := range entries {
+		list[i] = Listing{Entry: e}
+		if verifier != nil {
+			err = list[i].readComment(verifier)
+		} else {
+			err = list[i].readBeginning(ctx, opts)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			list[i].Problem = err.Error()
+		}
+	}
+	return list, nil
+}
+
+// readComment takes the facts out of the trusted comment: "lifeboat archive
+// cluster=UID revision=N time=RFC3339 recipients=a,b".
+func (l *Listing) readComment(verifier *crypto.Verifier) error {
+	signature, err := readSignature(l.Path + SignatureSuffix)
+	if err != nil {
+		return err
+	}
+	comment, err := verifier.Comment(signature)
+	if err != nil {
+		return err
+	}
+	words, ok := strings.CutPrefix(comment, "lifeboat archive ")
+	if !ok {
+		return fmt.Errorf("the signature's comment is not one of an archive")
+	}
+	fields := map[string]string{}
+	for word := range strings.FieldsSeq(words) {
+		name, value, _ := strings.Cut(word, "=")
+		fields[name] = undash(value)
+	}
+	l.Signer, l.Cluster = verifier.ID(), fields["cluster"]
+	if recipients := fields["recipients"]; recipients != "" && recipients != "none" {
+		l.Recipients = strings.Split(recipients, ",")
+	}
+	return l.tell(ToldBySignature, fields["revision"], fields["time"])
+}
+
+// readBeginning takes the facts out of RECOVERY.txt, which stands first.
+func (l *Listing) readBeginning(ctx context.Context, opts Options) error {
+	opts.Observer = Observer{} // forty warnings that nothing is signed help nobody
+	in, err := Decrypt(ctx, l.Path, opts)
+	if err != nil {
+		return errors.Unwrap(err)
+	}
+	defer in.Close()
+	reader, err := archive.NewReader(in, opts.limits())
+	if err != nil {
+		return err
+	}
+	entry, err := reader.Next()
+	if err != nil {
+		return err
+	}
+	if entry.Name != "RECOVERY.txt" {
+		return fmt.Errorf("it does not begin with RECOVERY.txt: another program made it")
+	}
+	fields := map[string]string{}
+	lines := bufio.NewScanner(io.LimitReader(reader, maxRecovery))
+	for lines.Scan() {
+		if words := strings.Fields(lines.Text()); strings.HasPrefix(lines.Text(), "  ") && len(words) >= 2 {
+			if _, seen := fields[words[0]]; !seen {
+				fields[words[0]] = undash(words[1])
+			}
+			if i := slices.Index(words, "revision"); words[0] == "etcd" && i > 0 && i+1 < len(words) {
+				fields["etcd"] = undash(strings.TrimSuffix(words[1], ","))
+				fields["revision"] = words[i+1]
+			}
+		}
+	}
+	l.Node, l.Cluster, l.Kubernetes, l.Etcd = fields["node"], fields["cluster"], fields["Kubernetes"], fields["etcd"]
+	return l.tell(ToldByArchive, fields["revision"], fields["time"])
+}
+
+// maxRecovery bounds what is read of RECOVERY.txt.
+const maxRecovery = 64 << 10
+
+// tell ends the reading: a teller without revision or time is none.
+func (l *Listing) tell(by Teller, revision, at string) error {
+	n, err := strconv.ParseInt(revision, 10, 64)
+	if err != nil || n <= 0 {
+		return fmt.Errorf("%s tells no revision of etcd", by)
+	}
+	t, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return fmt.Errorf("%s tells no time of the snapshot", by)
+	}
+	l.Revision, l.Time, l.Told = n, t.UTC(), by
+	return nil
+}
+
+// undash is a value of which "-" says that there is none.
+func undash(s string) string {
+	if s == "-" {
+		return ""
+	}
+	return s
+}
+
+// PlanPrune decides what of a catalog may go. Nothing goes from a place in which
+// something could not be read: what is unread may be what the rest stands for.
+func PlanPrune(list []Listing, policy place.Policy) ([]place.Decision, error) {
+	if err := policy.Validate(); err != nil {
+		return nil, &Error{Class: Misused, Err: err}
+	}
+	facts := make([]place.Facts, len(list))
+	for i, l := range list {
+		if l.Told == ToldByNobody {
+			return nil, &Error{
+				Class: Incomplete, Err: fmt.Errorf("pruning: %q cannot be read, so nothing is removed: %s", l.Name, l.Problem),
+				Hint: "lifeboat archive catalog names all that cannot be read; give the key with -i, or --pubkey, or move it elsewhere",
+			}
+		}
+		facts[i] = place.Facts{Entry: l.Entry, Cluster: l.Cluster, Revision: l.Revision, Time: l.Time}
+	}
+	return policy.Apply(facts), nil
+}
+
+// Unread counts the archives of a catalog of which nobody tells anything.
+func Unread(list []Listing) int {
+	n := 0
+	for _, l := range list {
+		if l.Told == ToldByNobody {
+			n++
+		}
+	}
+	return n
+}
