@@ -41,7 +41,7 @@ func KubectlCommand(env *console.Environment) *cli.Command {
 		Usage: "kubectl on a backup; what follows SRC is kubectl's own",
 		UsageText: "lifeboat kubectl kube-backup.tar.gz get pods -A\n" +
 			"lifeboat kubectl kube-backup.tar.gz describe pod db-0 -n infra-production\n" +
-			"lifeboat kubectl --rev 1200 kube-backup.tar.gz get configmap flip -n infra -o yaml",
+			"lifeboat kubectl --rev 1200 kube-backup.tar.gz get cm -n infra -o yaml",
 		ArgsUsage: console.VerbatimAfterSource,
 		Flags:     append(console.SourceFlags(), servingFlags()...),
 		Action: func(c *cli.Context) error {
