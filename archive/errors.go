@@ -11,6 +11,9 @@ var (
 	ErrDamaged    = errors.New("damaged")
 	ErrPolicy     = errors.New("refused")
 	ErrNotArchive = errors.New("not an archive")
+	// ErrOtherFormat says that a file is of a known format that is not read
+	// here: another tool unwraps it, and nothing says that it is damaged.
+	ErrOtherFormat = errors.New("another format")
 
 	// ErrNoEnd is wrapped by the DamagedError of an archive that lacks tar's
 	// end: all entries before it were read in full.
@@ -74,7 +77,8 @@ func inEntry(name string, number int) string {
 }
 
 // NotArchiveError says what was found in the place of an archive.
-// errors.Is(err, ErrNotArchive) holds.
+// errors.Is(err, ErrNotArchive) holds, and ErrOtherFormat where a tool unwraps
+// it.
 type NotArchiveError struct {
 	Outer  Format // the compression around it, "" for none
 	Format Format
@@ -87,7 +91,9 @@ func (e *NotArchiveError) Error() string {
 	return "not an archive: " + e.Format.article()
 }
 
-func (e *NotArchiveError) Is(target error) bool { return target == ErrNotArchive }
+func (e *NotArchiveError) Is(target error) bool {
+	return target == ErrNotArchive || target == ErrOtherFormat && e.Format.Unwrap() != ""
+}
 
 // SnapshotError says that an archive does not hold exactly one snapshot.
 // errors.Is finds ErrNoSnapshot or ErrManySnapshots.

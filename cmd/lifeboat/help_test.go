@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -63,9 +65,16 @@ func TestExamplesCanBeTyped(t *testing.T) {
 	for _, topic := range console.Topics() {
 		texts[topic.Name] = topic.Text
 	}
-	readme, err := os.ReadFile("../../README.md")
+	pages, err := filepath.Glob("../../docs/*.md")
 	require.NoError(t, err)
-	texts["README.md"] = string(readme)
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		texts[page] = string(text)
+		for _, inline := range inlineCommand.FindAllStringSubmatch(string(text), -1) {
+			texts[page] += "\n" + inline[1]
+		}
+	}
 
 	seen := map[string]bool{}
 	for where, text := range texts {
@@ -86,6 +95,9 @@ func TestExamplesCanBeTyped(t *testing.T) {
 		}
 	})
 }
+
+// inlineCommand is a command between backticks, in a sentence or a table.
+var inlineCommand = regexp.MustCompile("`(lifeboat [^`]+)`")
 
 // usageLine is a line that shows the form of a command, not one to type.
 func usageLine(words []string) bool {

@@ -183,6 +183,7 @@ func sentinels() []struct {
 		{crypto.ErrDamaged, ExitDamaged},
 		{archive.ErrDamaged, ExitDamaged},
 		{snapshot.ErrDamaged, ExitDamaged},
+		{archive.ErrOtherFormat, ExitFailed},
 		// What was meant to be a backup and is none is worth as little as a damaged one.
 		{archive.ErrNotArchive, ExitDamaged},
 		{archive.ErrNoSnapshot, ExitDamaged},
