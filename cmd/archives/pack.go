@@ -49,7 +49,7 @@ func (x *creation) pack(ctx context.Context, packing *lifeboat.Packing) (*create
 		done.Manifest = packed.Manifest
 	}
 	if err == nil && out.File != nil && x.readBack {
-		if err = out.File.Sync(); err == nil {
+		if err = out.File.File.Sync(); err == nil {
 			err = packed.ReadBack(ctx, out.File.File, counter.n)
 			done.ReadBack = err == nil
 		}

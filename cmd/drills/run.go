@@ -91,7 +91,7 @@ func drillRun(c *cli.Context, env *console.Environment) (err error) {
 		reports = append(reports, report)
 	}
 	if to != "" {
-		if err := writeReports(filepath.Join(scratch, "report"), to, reports); err != nil {
+		if err := writeReports(env, to, reports); err != nil {
 			return err
 		}
 		noteShrunk(env, to, reports)
@@ -196,12 +196,23 @@ func runDrill(c *cli.Context, env *console.Environment, d loadedDrill, opts dril
 	return report, err
 }
 
-// writeReports builds the folder beside its place and renames it there.
-func writeReports(part, to string, reports []*sim.Report) error {
+// writeReports writes a folder for each drill.
+func writeReports(env *console.Environment, to string, reports []*sim.Report) error {
+	folder, err := console.CreateFolder(env, to)
+	if err != nil {
+		return err
+	}
+	if err := fillReports(folder.Root, reports); err != nil {
+		return errors.Join(fmt.Errorf("writing the report: %w", err), folder.Discard())
+	}
+	return folder.Commit()
+}
+
+func fillReports(root *os.Root, reports []*sim.Report) error {
 	for _, r := range reports {
-		dir := filepath.Join(part, r.Scenario.Name)
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("writing the report: %w", err)
+		dir := r.Scenario.Name
+		if err := root.Mkdir(dir, 0o700); err != nil {
+			return err
 		}
 		for _, file := range []struct {
 			name  string
@@ -209,19 +220,19 @@ func writeReports(part, to string, reports []*sim.Report) error {
 		}{{"report.json", r.WriteJSON}, {"report.md", r.WriteMarkdown}, {"report.html", r.WriteHTML}, {"junit.xml", r.WriteJUnit}} {
 			var content bytes.Buffer
 			if err := file.write(&content); err != nil {
-				return fmt.Errorf("writing %s: %w", file.name, err)
+				return fmt.Errorf("%s: %w", file.name, err)
 			}
-			if err := writeSynced(filepath.Join(dir, file.name), content.Bytes()); err != nil {
-				return fmt.Errorf("writing the report: %w", err)
+			if err := root.WriteFile(filepath.Join(dir, file.name), content.Bytes(), 0o600); err != nil {
+				return err
 			}
 		}
 		if r.Shrunk != nil {
-			if err := writeSynced(filepath.Join(dir, shrunkName), r.Shrunk); err != nil {
-				return fmt.Errorf("writing the shrunk drill: %w", err)
+			if err := root.WriteFile(filepath.Join(dir, shrunkName), r.Shrunk, 0o600); err != nil {
+				return err
 			}
 		}
 	}
-	return console.RenameFree(part, to)
+	return nil
 }
 
 // shrunkName is the file of a drill that deviated, without what it can do without.
@@ -233,18 +244,6 @@ func noteShrunk(env *console.Environment, to string, reports []*sim.Report) {
 			env.Note("%s deviated; the least of it that still does (a local minimum): %s", r.Scenario.Name, filepath.Join(to, r.Scenario.Name, shrunkName))
 		}
 	}
-}
-
-func writeSynced(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 func printReports(env *console.Environment, reports []*sim.Report) error {

@@ -37,10 +37,7 @@ func TestArchiveKilled(t *testing.T) {
 			dir := t.TempDir()
 			old, target := filepath.Join(dir, "yesterday"), filepath.Join(dir, "out")
 			require.NoError(t, os.WriteFile(old, []byte("yesterday's archive"), 0o600))
-			part := target + console.PartSuffix
-			if name == "unpack" {
-				part = target + ".part"
-			}
+			part := target + ".part"
 			args := append(append([]string{"archive"}, args...), "--to", target)
 			left := 0
 			for round := 0; round < 2*soak || left == 0 && round < 100; round++ {

@@ -321,32 +321,44 @@ func TestStrangePartStays(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	target := filepath.Join(t.TempDir(), "out")
-	part := target + console.PartSuffix
+	part := target + ".part"
 	create := func() result {
 		return lifeboat("archive", "create", "--snapshot", s.snapshot, "--to", target)
 	}
-	require.NoError(t, os.WriteFile(part, []byte("a download"), 0o644))
+	require.NoError(t, os.WriteFile(part, []byte("a download"), 0o600))
 	r := create()
 	require.Equal(t, console.ExitRefused, r.code, r.stderr)
-	require.Contains(t, r.stderr, "no run of lifeboat left it")
+	require.Contains(t, r.stderr, "already exists and was not created by lifeboat")
 	require.FileExists(t, part)
 
-	require.NoError(t, os.Chmod(part, 0o600))
-	file, err := os.Open(part)
+	require.NoError(t, os.Remove(part))
+	leftPart(t, part)
+	file, err := os.Open(filepath.Join(part, partMark))
 	require.NoError(t, err)
 	require.NoError(t, syscall.Flock(int(file.Fd()), syscall.LOCK_EX))
 	r = create()
 	require.Equal(t, console.ExitRefused, r.code, r.stderr)
-	require.Contains(t, r.stderr, "another run is writing it")
+	require.Contains(t, r.stderr, "is being written by another run of lifeboat")
 	require.NoError(t, file.Close())
 	r = create()
 	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	require.Contains(t, r.stderr, "which a killed run had left")
-	require.NoFileExists(t, part)
+	require.NoDirExists(t, part)
 
-	require.NoError(t, os.Mkdir(filepath.Join(filepath.Dir(target), "folder.part"), 0o700))
+	theirs := filepath.Join(filepath.Dir(target), "folder.part", "theirs")
+	require.NoError(t, os.MkdirAll(theirs, 0o700))
 	r = lifeboat("archive", "unpack", target, "--to", filepath.Join(filepath.Dir(target), "folder"))
 	require.Equal(t, console.ExitRefused, r.code, r.stderr)
+	require.DirExists(t, theirs)
+}
+
+// partMark is what tells a folder that a killed run left.
+const partMark = ".lifeboat-part"
+
+func leftPart(t testing.TB, part string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(part, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(part, partMark), nil, 0o600))
 }
 
 // A file with the name of a part may be the source itself, or somebody's
@@ -366,21 +378,21 @@ func TestPartIsTheSource(t *testing.T) {
 		"rotate":  {sealed, []string{"rekey", "-i", s.identity, "--rotate", "--recipients", recipientFile(t, s)}},
 		"create":  {s.backup.snapshot, []string{"create", "--snapshot"}},
 	} {
-		for _, suffix := range []string{".part", console.PartSuffix} {
+		// Somebody's download, and what a killed run left.
+		for _, left := range []bool{false, true} {
 			target := filepath.Join(t.TempDir(), "backup")
-			part := target + suffix
+			part := target + ".part"
+			if left {
+				leftPart(t, part)
+				part = filepath.Join(part, "data")
+			}
 			require.NoError(t, os.WriteFile(part, c.data, 0o600))
 			link := filepath.Join(t.TempDir(), "link")
 			require.NoError(t, os.Symlink(part, link))
 			for _, src := range []string{part, link} {
 				r := lifeboat(append(append([]string{"archive"}, c.args...), src, "--to", target)...)
-				if suffix == console.PartSuffix {
-					require.Equal(t, console.ExitRefused, r.code, "%s: %s", name, r.stderr)
-					require.NoFileExists(t, target, name)
-				} else {
-					require.Equal(t, console.ExitDone, r.code, "%s: %s", name, r.stderr)
-					require.NoError(t, os.Remove(target))
-				}
+				require.Equal(t, console.ExitRefused, r.code, "%s: %s", name, r.stderr)
+				require.NoFileExists(t, target, name)
 				left, err := os.ReadFile(part)
 				require.NoError(t, err, name)
 				require.True(t, bytes.Equal(c.data, left), name)
@@ -392,7 +404,7 @@ func TestPartIsTheSource(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "folder")
 	src := filepath.Join(target+".part", "inner", "backup.tar.gz")
 	require.NoError(t, os.MkdirAll(filepath.Dir(src), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(target+".part", console.FolderMark), nil, 0o600))
+	leftPart(t, target+".part")
 	require.NoError(t, os.WriteFile(src, s.backup.archive, 0o600))
 	r := lifeboat("archive", "unpack", src, "--to", target)
 	require.Equal(t, console.ExitRefused, r.code, r.stderr)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -158,8 +157,8 @@ func (x *extraction) refuseTargets() error {
 		if target == "" || target == "-" || x.dryRun {
 			continue
 		}
-		if _, err := os.Lstat(target); err == nil {
-			return console.WithHint(console.Refusef("%q exists already", target), "choose another name, or move it away")
+		if err := console.RefuseExisting(target); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -197,7 +196,7 @@ func (x *extraction) writeReport(report *registry.ExtractReport) error {
 	if x.report == "" {
 		return nil
 	}
-	return console.WriteNew(x.report, report.Encode)
+	return console.WriteNew(x.env, x.report, report.Encode)
 }
 
 // printPlan is the result on standard output: the files, or the report.

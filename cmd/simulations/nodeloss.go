@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -52,8 +51,10 @@ func runSimNodeloss(c *cli.Context, env *console.Environment) error {
 	if len(lost) == 0 {
 		return console.Usagef("say which node is lost: --node N")
 	}
-	if _, err := os.Lstat(target); target != "" && err == nil {
-		return console.WithHint(console.Refusef("%q exists already", target), "choose another name, or move it away")
+	if target != "" {
+		if err := console.RefuseExisting(target); err != nil {
+			return err
+		}
 	}
 	srcOpts, err := console.SourceOptionsOf(c)
 	if err != nil {
@@ -89,7 +90,7 @@ func runSimNodeloss(c *cli.Context, env *console.Environment) error {
 	}
 	if target != "" {
 		title := "Node loss: " + strings.Join(lost, ", ")
-		if err := console.WriteNew(target, func(w io.Writer) error { return nodeloss.WriteHTML(w, title, reports...) }); err != nil {
+		if err := console.WriteNew(env, target, func(w io.Writer) error { return nodeloss.WriteHTML(w, title, reports...) }); err != nil {
 			return err
 		}
 	}

@@ -1,13 +1,12 @@
 package console
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/lifeboat-dr/lifeboat/internal/whole"
 )
@@ -16,7 +15,7 @@ import (
 func RefuseExisting(targets ...string) error {
 	for _, target := range targets {
 		if _, err := os.Lstat(target); err == nil {
-			return WithHint(Refusef("%q exists already", target), "choose another name, or move it away")
+			return targetHint(fmt.Errorf("%q %w", target, whole.ErrExists))
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -24,186 +23,63 @@ func RefuseExisting(targets ...string) error {
 	return nil
 }
 
-// PartSuffix is of a file in the making. Nobody else gives a file that name, a
-// browser's download or another tool's half file among them, and that is the
-// proof that a killed run left it: what has it may be removed.
-const PartSuffix = ".lifeboat.part"
-
-// newFile is a file in the making: beside its place, 0600, locked, so that
-// neither a reader nor another run ever meets half of it.
-type newFile struct {
-	*os.File // the part, open for reading and writing
-	target   string
-	part     string
-}
-
-// createFile begins a new file out of sources. What a killed run left is
-// removed and named; it is told by what this function makes: its name, a
-// regular file, 0600, ours, and nobody holds its lock.
-func createFile(env *Environment, target string, sources ...string) (*newFile, error) {
-	if err := RefuseExisting(target); err != nil {
-		return nil, err
-	}
-	f := &newFile{target: target, part: target + PartSuffix}
-	if err := removeLeftover(env, f.part, sources); err != nil {
-		return nil, err
-	}
-	var err error
-	if f.File, err = os.OpenFile(f.part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
-		return nil, err
-	}
-	if err := lockFile(f.File); err != nil {
-		return nil, errors.Join(err, f.discard())
-	}
-	return f, nil
-}
-
-func removeLeftover(env *Environment, part string, sources []string) error {
-	info, err := os.Lstat(part)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Mode().Perm() != 0o600 || !ownedByUs(info) {
-		return WithHint(Refusef("%q stands in the way, and no run of lifeboat left it", part), "move it away")
-	}
-	file, err := os.OpenFile(part, os.O_RDWR|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := lockFile(file); err != nil {
-		return err
-	}
-	if err := refuseSource(part, sources); err != nil {
-		return err
-	}
-	env.Warn("removed %q, which a killed run had left", part)
-	return os.Remove(part)
-}
-
-// refuseSource keeps the leftover of a killed run that is to be read now, or
-// that what is to be read stands in.
-func refuseSource(part string, sources []string) error {
-	leftover, err := os.Stat(part)
-	if err != nil {
-		return err
-	}
-	for _, source := range sources {
-		if source == "" {
-			continue
-		}
-		real, err := filepath.EvalSymlinks(source)
-		if err == nil {
-			real, err = filepath.Abs(real)
-		}
-		if err != nil {
-			continue // standard input, or the error of whoever opens it
-		}
-		for at := real; ; at = filepath.Dir(at) {
-			if info, err := os.Stat(at); err == nil && os.SameFile(info, leftover) {
-				return WithHint(Refusef("%q is in the way: a killed run left it, and %q is to be read", part, source), "choose another name with --to, or move the source away")
-			}
-			if at == filepath.Dir(at) {
-				break
-			}
-		}
-	}
-	return nil
-}
-
-func lockFile(file *os.File) error {
-	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return Refusef("%q: another run is writing it", file.Name())
+// targetHint says what to do about something that is in the way.
+func targetHint(err error) error {
+	switch {
+	case errors.Is(err, whole.ErrSource):
+		return WithHint(err, "choose another name with --to, or move the source away")
+	case errors.Is(err, fs.ErrExist):
+		return WithHint(err, "choose another name, or move it away")
 	}
 	return err
 }
 
-func ownedByUs(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Getuid()
+// made are the options of a new target that is made out of sources.
+func (e *Environment) made(sources []string) whole.Options {
+	return whole.Options{Sources: sources, Found: e.foundLeftover}
 }
 
-// commit gives the file its name, after all of it is on the disk. It never
-// takes the place of another file.
-func (f *newFile) commit() error {
-	if err := f.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("writing %q: %w", f.target, err), f.discard())
-	}
-	named, err := os.Lstat(f.part)
-	if err == nil {
-		var own fs.FileInfo
-		if own, err = f.Stat(); err == nil && !os.SameFile(named, own) {
-			return errors.Join(Refusef("%q was taken away while it was written", f.part), f.Close())
-		}
-	}
-	if err == nil {
-		err = renameNew(f.part, f.target)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("writing %q: %w", f.target, err), f.discard())
-	}
-	return errors.Join(f.Close(), SyncFolder(filepath.Dir(f.target)))
-}
-
-// discard removes the part.
-func (f *newFile) discard() error {
-	return errors.Join(os.Remove(f.part), f.Close())
-}
-
-func SyncFolder(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems know no such thing
-		return err
-	}
-	return nil
-}
-
-// SaveFile writes a small file that must not exist.
+// SaveFile writes a small file, 0600, that must not exist.
 func SaveFile(env *Environment, target string, content []byte) error {
-	f, err := createFile(env, target)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(content); err != nil {
-		return errors.Join(fmt.Errorf("writing %q: %w", target, err), f.discard())
-	}
-	return f.commit()
+	return targetHint(whole.WriteFile(target, content, env.made(nil)))
 }
 
-// outlet is where a command's bytes go: a new file, or standard output for
+// WriteNew writes a report that must not exist, 0600: it names objects.
+func WriteNew(env *Environment, path string, encode func(io.Writer) error) error {
+	var content bytes.Buffer
+	if err := encode(&content); err != nil {
+		return fmt.Errorf("writing %q: %w", path, err)
+	}
+	return SaveFile(env, path, content.Bytes())
+}
+
+// Outlet is where a command's bytes go: a new file, or standard output for
 // "-".
-type outlet struct {
-	env  *Environment
-	File *newFile // nil for standard output
+type Outlet struct {
+	env    *Environment
+	target string
+	File   *whole.File // nil for standard output
 }
 
-// OpenOutlet begins the output that is made out of sources. Bytes that are no text do not go to a
-// terminal: it would obey them.
-func OpenOutlet(env *Environment, to string, binary bool, sources ...string) (*outlet, error) {
+// OpenOutlet begins the output that is made out of sources. Bytes that are no
+// text do not go to a terminal: it would obey them.
+func OpenOutlet(env *Environment, to string, binary bool, sources ...string) (*Outlet, error) {
 	switch {
 	case to == "":
 		return nil, Usagef("say where to write to: --to FILE, or --to - for standard output")
 	case to == "-" && binary && env.stdoutTerminal:
 		return nil, WithHint(Refusef("standard output is a terminal, and the result is binary"), "give --to FILE, or a pipe")
 	case to == "-":
-		return &outlet{env: env}, nil
+		return &Outlet{env: env}, nil
 	}
-	file, err := createFile(env, to, sources...)
+	file, err := whole.NewFile(to, env.made(sources))
 	if err != nil {
-		return nil, err
+		return nil, targetHint(err)
 	}
-	return &outlet{env, file}, nil
+	return &Outlet{env, to, file}, nil
 }
 
-func (d *outlet) Write(p []byte) (int, error) {
+func (d *Outlet) Write(p []byte) (int, error) {
 	if d.File == nil {
 		return d.env.Stdout.Write(p)
 	}
@@ -211,95 +87,46 @@ func (d *outlet) Write(p []byte) (int, error) {
 }
 
 // End commits the file when all went well, and removes it otherwise.
-func (d *outlet) End(err error) error {
+func (d *Outlet) End(err error) error {
 	switch {
 	case d.File == nil:
 		return err
 	case err != nil:
-		return errors.Join(err, d.File.discard())
+		return errors.Join(err, d.File.Discard())
 	}
-	return d.File.commit()
+	if err := d.File.Commit(); err != nil {
+		return fmt.Errorf("writing %q: %w", d.target, targetHint(err))
+	}
+	return nil
 }
 
-// NewFolder is a folder in the making: NAME.part with a locked mark in it,
-// which proves that it may be removed.
+// NewFolder is a folder in the making. It is filled by way of Root.
 type NewFolder struct {
 	Root   *os.Root
-	mark   *os.File
+	dir    *whole.Dir
 	target string
-	part   string
 }
-
-const FolderMark = ".lifeboat-part"
 
 // CreateFolder begins a new folder, 0700, out of sources.
 func CreateFolder(env *Environment, target string, sources ...string) (*NewFolder, error) {
-	target = filepath.Clean(target)
-	if err := RefuseExisting(target); err != nil {
-		return nil, err
-	}
-	f := &NewFolder{target: target, part: target + ".part"}
-	if err := removeLeftoverFolder(env, f.part, sources); err != nil {
-		return nil, err
-	}
-	if err := os.Mkdir(f.part, 0o700); err != nil {
-		return nil, err
-	}
-	var err error
-	if f.Root, err = os.OpenRoot(f.part); err != nil {
-		return nil, errors.Join(err, os.Remove(f.part))
-	}
-	if f.mark, err = f.Root.OpenFile(FolderMark, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil {
-		err = lockFile(f.mark)
-	}
+	dir, err := whole.NewDir(target, env.made(sources))
 	if err != nil {
-		return nil, errors.Join(err, f.Discard())
+		return nil, targetHint(err)
 	}
-	return f, nil
+	root, err := dir.Root()
+	if err != nil {
+		return nil, errors.Join(err, dir.Discard())
+	}
+	return &NewFolder{root, dir, target}, nil
 }
 
-func removeLeftoverFolder(env *Environment, part string, sources []string) error {
-	if _, err := os.Lstat(part); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	mark, err := os.OpenFile(filepath.Join(part, FolderMark), os.O_WRONLY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return WithHint(Refusef("%q stands in the way, and no run of lifeboat left it", part), "move it away")
-	}
-	defer mark.Close()
-	if err := lockFile(mark); err != nil {
-		return err
-	}
-	if err := refuseSource(part, sources); err != nil {
-		return err
-	}
-	env.Warn("removed %q, which a killed run had left", part)
-	return os.RemoveAll(part)
-}
-
+// Commit gives the folder its name, after all of it is on the disk.
 func (f *NewFolder) Commit() error {
-	err := errors.Join(SyncFolder(f.part), renameNew(f.part, f.target))
-	if err != nil {
-		return errors.Join(fmt.Errorf("writing %q: %w", f.target, err), f.Discard())
+	if err := f.dir.Commit(); err != nil {
+		return fmt.Errorf("writing %q: %w", f.target, targetHint(err))
 	}
-	return errors.Join(f.Root.Remove(FolderMark), f.mark.Close(), f.Root.Close(), SyncFolder(filepath.Dir(f.target)))
+	return nil
 }
 
-func (f *NewFolder) Discard() error {
-	if f.mark != nil {
-		_ = f.mark.Close() // only its lock was of use
-	}
-	return errors.Join(f.Root.Close(), os.RemoveAll(f.part))
-}
-
-// WriteNew writes a file that must not exist, 0600: a report names objects.
-func WriteNew(path string, encode func(io.Writer) error) error {
-	file, err := whole.NewFile(path, whole.Options{})
-	if err != nil {
-		return err
-	}
-	if err := encode(file); err != nil {
-		return errors.Join(fmt.Errorf("writing %q: %w", path, err), file.Discard())
-	}
-	return file.Commit()
-}
+// Discard removes what was written.
+func (f *NewFolder) Discard() error { return f.dir.Discard() }
