@@ -3,7 +3,6 @@ package drills
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -71,14 +70,9 @@ func drillSearch(c *cli.Context, env *console.Environment) error {
 }
 
 // finish writes reports to a folder, if there is one, and prints them.
-func finish(env *console.Environment, to string, reports []*sim.Report) (err error) {
+func finish(env *console.Environment, to string, reports []*sim.Report) error {
 	if to != "" {
-		lab, err := drillScratch(env, filepath.Dir(filepath.Clean(to)))
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, lab.Close()) }()
-		if err := writeReports(filepath.Join(lab.Dir(), "report"), to, reports); err != nil {
+		if err := writeReports(env, to, reports); err != nil {
 			return err
 		}
 		noteShrunk(env, to, reports)
