@@ -1,10 +1,14 @@
 package lifeboat
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // hostSteps says what to type on each host, where the dirs stand on several.
 func hostSteps(rows []*ComparedRow, best *ComparedRow) []string {
-	peers, several := "", false
+	var peers strings.Builder
+	several := false
 	for _, r := range rows {
 		if r.survivor == nil {
 			continue
@@ -13,7 +17,7 @@ func hostSteps(rows []*ComparedRow, best *ComparedRow) []string {
 			several = true
 		}
 		if r != best {
-			peers += " --peer-dir " + r.Path
+			peers.WriteString(" --peer-dir " + r.Path)
 		}
 	}
 	if !several {
@@ -29,7 +33,7 @@ func hostSteps(rows []*ComparedRow, best *ComparedRow) []string {
 			where, dir = "host "+c.Host, c.Path
 		}
 		if r == best {
-			steps = append(steps, fmt.Sprintf("on %s, with the evidence of the others carried there: lifeboat host force-new-cluster%s   (etcd stands in %s)", where, peers, dir))
+			steps = append(steps, fmt.Sprintf("on %s, with the evidence of the others carried there: lifeboat host force-new-cluster%s   (etcd stands in %s)", where, peers.String(), dir))
 		} else {
 			steps = append(steps, fmt.Sprintf("on %s, before that: lifeboat host etcd off", where))
 		}

@@ -3,7 +3,6 @@ package lifeboat_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -16,20 +15,20 @@ func ExampleOpen() {
 	ctx := context.Background()
 	b, err := lifeboat.Open(ctx, "testdata/harbour/kube-backup.tar.gz", lifeboat.Options{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer b.Close()
 	got, err := b.Extract(ctx, registry.Selection{Namespaces: []string{"infra-production"}}, lifeboat.ExtractOptions{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if _, err := registry.WriteDir(ctx, filepath.Join(dir, "restored"), got.Plan); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(len(got.Manifests), "manifests; first", got.Report.Objects[0].File)
 	fmt.Println("missing:", got.Verdict())
@@ -43,12 +42,12 @@ func ExampleBackup_Verify() {
 	ctx := context.Background()
 	b, err := lifeboat.Open(ctx, "testdata/harbour/kube-backup.tar.gz", lifeboat.Options{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer b.Close()
 	checks, err := b.Verify(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, c := range checks {
 		if c.State() == lifeboat.StateGood {

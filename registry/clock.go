@@ -141,7 +141,7 @@ func (r *Registry) Clock(ctx context.Context) (*Clock, error) {
 
 // newClock fits a clock to points.
 func newClock(points []point, names []string, windows []snapshot.Window) (*Clock, error) {
-	slices.SortStableFunc(points, func(a, b point) int { return comparePoints(a, b) })
+	slices.SortStableFunc(points, comparePoints)
 	c := &Clock{windows: windows}
 	points = c.judge(points, names)
 	if len(points) == 0 {

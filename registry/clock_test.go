@@ -209,7 +209,7 @@ func TestCopiedKeys(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 1))
 	made := makeUp(random, 300, map[string]time.Duration{"a": 0, "b": 0, "c": 0})
-	names := append(made.names, creations)
+	names := append(slices.Clone(made.names), creations)
 	for rev := range int64(200) {
 		at := time.Unix(1.7e9+random.Int64N(1e7), 0)
 		made.points = append(made.points, point{rev, at, creationTakes, len(names) - 1})

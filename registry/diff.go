@@ -67,7 +67,7 @@ func (r *Registry) ClusterUID(ctx context.Context) (string, error) {
 		}
 		content, err := o.Content()
 		if err != nil {
-			return "", nil //nolint:nilerr // it cannot be read, and so tells nothing
+			return "", nil // it cannot be read, and so tells nothing
 		}
 		return stringAt(content, "metadata", "uid"), nil
 	}

@@ -19,16 +19,17 @@ func tell(t *testing.T, r *Registry, want func(Key) bool) (lines []string) {
 		require.NoError(t, err)
 		require.False(t, step.Gap)
 		require.LessOrEqual(t, step.When.Bound().Seconds(), 2.0)
-		line := fmt.Sprintf("%d %s", step.Revision, step.Event)
+		var line strings.Builder
+		fmt.Fprintf(&line, "%d %s", step.Revision, step.Event)
 		for _, a := range step.By() {
-			line += " by " + a.String()
+			line.WriteString(" by " + a.String())
 		}
 		if step.Event == Updated {
 			for _, f := range step.Fields(false) {
-				line += "; " + f.String()
+				line.WriteString("; " + f.String())
 			}
 		}
-		lines = append(lines, line)
+		lines = append(lines, line.String())
 	}
 	return lines
 }

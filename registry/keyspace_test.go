@@ -55,8 +55,8 @@ func TestKeyspaceNamesWhereObjectsStand(t *testing.T) {
 			best: "/clusters/a",
 		},
 		"a mistyped prefix": {
-			keys: keysOf{"/registry/pods/shop/web": object}, prefix: "/regsitry",
-			want: `no Kubernetes object stands under "/regsitry"; the database holds 1 key under "/registry" (1 Kubernetes object): give --etcd-prefix "/registry"`,
+			keys: keysOf{"/registry/pods/shop/web": object}, prefix: "/regustry",
+			want: `no Kubernetes object stands under "/regustry"; the database holds 1 key under "/registry" (1 Kubernetes object): give --etcd-prefix "/registry"`,
 			best: "/registry",
 		},
 		"other programs' keys": {

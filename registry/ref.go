@@ -97,5 +97,5 @@ func (e *NotFoundError) Error() string {
 type NamespaceMissingError struct{ Kind string }
 
 func (e *NamespaceMissingError) Error() string {
-	return fmt.Sprintf("%s belong to a namespace: say which, with -n", e.Kind)
+	return e.Kind + " belong to a namespace: say which, with -n"
 }

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"bytes"
-	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -34,7 +33,7 @@ func checkText(o *Object) {
 	if len(bad) > 0 {
 		slices.Sort(bad)
 		o.Problems = append(o.Problems, Problem{InvalidText,
-			fmt.Sprintf("%s: bytes that are not UTF-8, which a manifest cannot carry: U+FFFD stands in their place", joinPaths(bad))})
+			joinPaths(bad) + ": bytes that are not UTF-8, which a manifest cannot carry: U+FFFD stands in their place"})
 	}
 }
 

@@ -103,7 +103,7 @@ func TestSelectors(t *testing.T) {
 	_, err = sim.Resolve([]sim.Selector{"minority"}, members, nil)
 	require.ErrorIs(t, err, sim.ErrSelector)
 	require.ErrorContains(t, err, "m3 (down)")
-	newer := append(members, member("r1", sim.RoleLeader, func(m *sim.Member) { m.Epoch, m.Term = 1, 1 }))
+	newer := append(slices.Clone(members), member("r1", sim.RoleLeader, func(m *sim.Member) { m.Epoch, m.Term = 1, 1 }))
 	picked, err = sim.Resolve([]sim.Selector{"leader"}, newer, nil)
 	require.NoError(t, err)
 	require.Equal(t, []sim.Selector{"r1"}, picked, "the newest cluster's, whatever the terms")

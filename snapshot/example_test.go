@@ -3,7 +3,6 @@ package snapshot_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -15,13 +14,13 @@ import (
 func exampleSnapshot() (path string, remove func()) {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	path = filepath.Join(dir, "etcd.snapshot")
 	if _, err := snapshottest.Generate(path, snapshottest.Spec{Keys: 20, Trailer: true}); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
-	return path, func() { os.RemoveAll(dir) }
+	return path, func() { _ = os.RemoveAll(dir) }
 }
 
 // A database, read where it stands.
@@ -31,13 +30,13 @@ func ExampleOpen() {
 	ctx := context.Background()
 	db, err := snapshot.Open(ctx, path)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer db.Close()
 	keys := 0
 	for _, err := range db.At(ctx, 0, nil) {
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		keys++
 	}

@@ -133,11 +133,11 @@ func requireChanges(rt *rapid.T, live *chronicle, joined *snapshot.Joined) {
 		require.NoError(rt, err)
 		require.LessOrEqual(rt, r.Main, newest, "the newest first")
 		newest = r.Main
-		if id := fmt.Sprint(r.Main, string(r.Key)); again[id] {
+		id := fmt.Sprint(r.Main, string(r.Key))
+		if again[id] {
 			continue
-		} else {
-			again[id] = true
 		}
+		again[id] = true
 		text := fmt.Sprintf("%s=%s", r.Key, r.Value)
 		if r.Deleted {
 			text = string(r.Key) + " deleted"

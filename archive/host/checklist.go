@@ -51,16 +51,17 @@ func (c *Cluster) installer(l *Checklist, hosts []Master) string {
 	}
 	l.add("start the installer, in the version that runs, on a machine outside of the cluster",
 		fmt.Sprintf(`docker run --pull=always -it -v "$HOME/.ssh/:/tmp/.ssh/" registry.deckhouse.io/deckhouse/%s/install:%s bash`, edition, version))
-	args := " --ssh-agent-private-keys=/tmp/.ssh/KEY --ssh-user=USER"
+	var args strings.Builder
+	args.WriteString(" --ssh-agent-private-keys=/tmp/.ssh/KEY --ssh-user=USER")
 	for _, m := range hosts {
 		address := m.Address
 		if address == "" {
 			address = m.Name
 		}
-		args += " --ssh-host " + address
+		args.WriteString(" --ssh-host " + address)
 	}
-	l.add("the cloud is as Terraform has it: no change is required", "dhctl terraform check"+args)
-	return args
+	l.add("the cloud is as Terraform has it: no change is required", "dhctl terraform check"+args.String())
+	return args.String()
 }
 
 func (c *Cluster) memberList() string {
@@ -73,7 +74,7 @@ func (c *Cluster) remove(l *Checklist, m Master, left int) {
 	l.add(fmt.Sprintf("%s: member %x is gone from the list; wait for it", m.Name, m.Member), c.memberList())
 	l.quorum(left)
 	l.add(m.Name+": its Pods go elsewhere", "kubectl drain "+quote(m.Name)+" --ignore-daemonsets --delete-emptydir-data")
-	l.add(fmt.Sprintf("%s: shut the machine down, remove it and its disk kubernetes-data from the cloud", m.Name), "")
+	l.add(m.Name+": shut the machine down, remove it and its disk kubernetes-data from the cloud", "")
 	l.add(m.Name+": what is left of its Pods", "kubectl delete pods --all-namespaces --field-selector spec.nodeName="+quote(m.Name)+" --force")
 	l.add(m.Name+": its Node", "kubectl delete node "+quote(m.Name))
 }

@@ -78,7 +78,7 @@ func (r *Root) label(f *os.File, like string) error {
 	label := make([]byte, 1024)
 	n, err := unix.Fgetxattr(int(source.Fd()), "security.selinux", label)
 	if err != nil {
-		return nil //nolint:nilerr // no such label, or a system without any
+		return nil // no such label, or a system without any
 	}
 	err = unix.Fsetxattr(int(f.Fd()), "security.selinux", label[:n], 0)
 	if errors.Is(err, unix.ENOTSUP) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 	"time"
@@ -17,45 +16,45 @@ import (
 func Example() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	manifests := filepath.Join(dir, "etc/kubernetes/manifests")
 	if err := os.MkdirAll(manifests, 0o700); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	pod := "kind: Pod\nspec:\n  containers:\n  - name: etcd\n    command:\n    - etcd\n    - --name=m0 # the first\n"
 	if err := os.WriteFile(filepath.Join(manifests, "etcd.yaml"), []byte(pod), 0o600); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	ctx := context.Background()
 	root, err := host.OpenRoot(dir)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer root.Close()
 	state, err := host.Look(ctx, root, host.LookOptions{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	plan, err := state.PlanQuota(time.Unix(0, 0), host.QuotaOptions{Double: true})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Print(plan.Steps[0], "\n", plan.Steps[0].Diff)
 
 	run, err := host.Begin(root, plan)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer run.Close()
 	if err := run.Forward(ctx, nil); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(run.Status())
 	if err := run.Back(ctx, nil); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	data, err := os.ReadFile(filepath.Join(manifests, "etcd.yaml"))
 	fmt.Println(run.Status(), string(data) == pod, errors.Unwrap(err))

@@ -270,10 +270,10 @@ func (s *State) readDataDir(ctx context.Context) error {
 	dir, err := datadir.Open(s.root.Path(d.Real))
 	if err != nil {
 		d.Err = err
-		return nil
+		return nil //nolint:nilerr // the state holds it
 	}
 	if d.InUse = s.root.inUse(d.Real); d.InUse != nil {
-		return nil
+		return nil //nolint:nilerr // the state holds it
 	}
 	if d.Survivor, d.Err = dir.Survey(ctx); d.Err != nil {
 		return ctx.Err()
@@ -282,7 +282,7 @@ func (s *State) readDataDir(ctx context.Context) error {
 		db, err := snapshot.Open(ctx, d.Survivor.Database)
 		if err != nil {
 			d.Err = err
-			return nil
+			return nil //nolint:nilerr // the state holds it
 		}
 		d.Alarms, d.Err = db.Alarms()
 		return errors.Join(ctx.Err(), db.Close())

@@ -32,7 +32,7 @@ func (r *Root) machine() (Machine, error) {
 		*to = strings.TrimSpace(string(data))
 	}
 	if m.Name == "" && r.dir == "/" {
-		m.Name, _ = os.Hostname() //nolint:errcheck // without it the machine's id tells
+		m.Name, _ = os.Hostname() // without it the machine's id tells
 	}
 	return m, nil
 }

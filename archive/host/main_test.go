@@ -191,7 +191,7 @@ func dieAt(text string) error {
 	}
 	quick(run).Observe = func(int, string) {
 		if at--; at == 0 {
-			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
 	}

@@ -226,7 +226,7 @@ func (r *Root) free(name string) (int64, error) {
 	if err := unix.Fstatfs(int(f.Fd()), &stat); err != nil {
 		return 0, &fs.PathError{Op: "statfs", Path: name, Err: err}
 	}
-	return int64(stat.Bavail) * stat.Bsize, nil //nolint:unconvert // other widths elsewhere
+	return int64(stat.Bavail) * stat.Bsize, nil
 }
 
 // setTime gives a folder back the time of its last change.

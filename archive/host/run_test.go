@@ -259,7 +259,7 @@ func TestDiskFullAtEveryRecord(t *testing.T) {
 		require.NoError(t, run.Back(context.Background(), ownWorks), "undone on a full disk, %d", at)
 		require.Equal(t, before, tree(t, dir, true), "full at %d", at)
 		require.NoError(t, run.Close())
-		os.Remove(filepath.Join(small, "ballast"))
+		_ = os.Remove(filepath.Join(small, "ballast"))
 	}
 	require.Greater(t, failed, 3, "the disk was full where it mattered")
 }

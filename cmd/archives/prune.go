@@ -14,8 +14,8 @@ func archivePruneCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "prune",
 		Usage: "remove archives from a folder, and say why each of the others stays",
-		UsageText: "lifeboat archive prune /mnt/backups --pubkey backup.pub --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run\n" +
-			"lifeboat archive prune /mnt/backups --pubkey backup.pub --keep-last 3 --keep-within 30d",
+		UsageText: "lifeboat archive prune /mnt/backups --pubkey k.pub --keep-daily 7 --dry-run\n" +
+			"lifeboat archive prune /mnt/backups --pubkey k.pub --keep-within 30d",
 		ArgsUsage: "PLACE",
 		Description: `Each cluster's archives are counted by themselves, in the order of etcd's
 revisions: clocks and names that somebody chose push nothing out. The newest of

@@ -17,10 +17,10 @@ func etcdCollectCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat etcd collect /var/lib/etcd --to m0.evidence\n" +
 			"lifeboat etcd compare m0.evidence m1.evidence /var/lib/etcd",
 		ArgsUsage: "DIR",
-		Description: `Three masters stand on three machines: instead of their dirs, their evidence is
-carried to one. "etcd compare" and --peer-dir take it wherever the dir of a peer
-is evidence. It has the log's terms and ends, members, and a digest of the dir;
-no key and no value; at most 64 KiB.`,
+		Description: `Three masters stand on three machines: instead of their dirs, their evidence
+is carried to one. "etcd compare" and --peer-dir take it wherever the dir of a
+peer is evidence. It has the log's terms and ends, members, and a digest of
+the dir; no key and no value; at most 64 KiB.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "the new `FILE` to write"},
 			&cli.StringFlag{Name: "host", Usage: "the `NAME` of this host, if not its own"},

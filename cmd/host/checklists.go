@@ -19,9 +19,9 @@ func defragCommand(env *console.Environment) *cli.Command {
 		Name: "defrag-order", Usage: "a script that defragments a running cluster, the leader last",
 		UsageText: "lifeboat host defrag-order kube-backup.tar.gz > defrag.sh",
 		ArgsUsage: "SRC",
-		Description: `It is printed, not run. Who leads is in no backup, so the script asks first; it
-saves a snapshot, waits 60 s between members, and gives one that ran out of time
-twice as much.`,
+		Description: `It is printed, not run. Who leads is in no backup, so the script asks first;
+it saves a snapshot, waits 60 s between members, and gives one that ran out of
+time twice as much.`,
 		Flags: console.SourceFlags(),
 		Action: func(c *cli.Context) error {
 			cluster, err := readCluster(c, env)

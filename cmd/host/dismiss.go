@@ -17,9 +17,9 @@ func dismissCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat host dismiss kube-backup.tar.gz --dry-run\n" +
 			"lifeboat host dismiss kube-backup.tar.gz --yes",
 		ArgsUsage: "[SRC]",
-		Description: `Manifests, kubeconfigs, keys and etcd's data are moved aside: the documents' list
-of files, and no other. It is refused while the node is a member of the cluster:
-in SRC, a backup made after it was removed, else in its own data dir.`,
+		Description: `Manifests, kubeconfigs, keys and etcd's data are moved aside: the documents'
+list of files, and no other. It is refused while the node is a member of the
+cluster: in SRC, a backup made after it was removed, else in its own data dir.`,
 		Flags: runFlags(env, append(console.SourceFlags(), manifestFlag())...),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 {

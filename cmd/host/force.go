@@ -17,11 +17,11 @@ func forceCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat host force-new-cluster --dry-run\n" +
 			"lifeboat host force-new-cluster --peer-dir /mnt/master-1/etcd --yes\n" +
 			"lifeboat host force-new-cluster --via-flag on --yes",
-		Description: `Without --via-flag this host's data dir is rebuilt in its place, with its whole
-log, as "etcd rebuild" does: what was acknowledged beyond the recorded commit is
-kept. --via-flag on puts --force-new-cluster into etcd's manifest, as the
-documents do, and off takes it out again once the new cluster serves; etcd then
-cuts at the recorded commit. Stop etcd on every other master first.`,
+		Description: `Without --via-flag this host's data dir is rebuilt in its place, with its
+whole log, as "etcd rebuild" does: what was acknowledged beyond the recorded
+commit is kept. --via-flag on puts --force-new-cluster into etcd's manifest,
+as the documents do, and off takes it out again once the new cluster serves;
+etcd then cuts at the recorded commit. Stop etcd on every other master first.`,
 		Flags: runFlags(env, append(console.SourceFlags(), manifestFlag(),
 			&cli.StringFlag{Name: "via-flag", Usage: "change etcd's manifest instead: `ON` or off"},
 			&cli.BoolFlag{Name: "no-boot-check", Usage: "do not boot a real etcd on a copy of the result"})...),

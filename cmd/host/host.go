@@ -18,9 +18,9 @@ func HostCommand(env *console.Environment) *cli.Command {
 			"lifeboat host undo",
 		Description: `Each verb makes a plan from what it finds in /etc/kubernetes and in etcd's data
 dir, prints it with --dry-run, and carries it out with a journal in
-/var/lib/lifeboat/journal. Nothing is deleted: what is replaced stays beside its
-place. A run that was cut off goes on with "host resume"; "host undo" takes back
-what was done. --root works on a copy of a host.`,
+/var/lib/lifeboat/journal. Nothing is deleted: what is replaced stays beside
+its place. A run that was cut off goes on with "host resume"; "host undo" takes
+back what was done. --root works on a copy of a host.`,
 		Subcommands: []*cli.Command{
 			planCommand(env),
 			restoreCommand(env),

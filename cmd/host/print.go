@@ -1,7 +1,6 @@
 package host
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/lifeboat-dr/lifeboat/archive/host"
@@ -83,7 +82,7 @@ func (s *session) printRun(run *host.Run, word string) error {
 	out := console.NewSection(s.env)
 	of := ""
 	if p.Member != "" {
-		of = fmt.Sprintf(" for member %s", console.Printable(p.Member))
+		of = " for member " + console.Printable(p.Member)
 	}
 	out.Line("%s %s%s: %d steps (run %s)", p.Verb, word, of, len(p.Steps), p.ID)
 	printList(out, "Kept", doc.Kept)

@@ -16,10 +16,10 @@ func quotaCommand(env *console.Environment) *cli.Command {
 		Usage: "raise etcd's --quota-backend-bytes in its manifest",
 		UsageText: "lifeboat host quota --double --dry-run\n" +
 			"lifeboat host quota --set 8GiB",
-		Description: `What is left to do on a running cluster is printed, filled in: the other masters,
-the alarm to disarm, Deckhouse's own setting. --disarm clears the alarm in the
-data dir, which is refused where there are other members: one that is disarmed
-alone takes what the others refuse.`,
+		Description: `What is left to do on a running cluster is printed, filled in: the other
+masters, the alarm to disarm, Deckhouse's own setting. --disarm clears the
+alarm in the data dir, which is refused where there are other members: one
+that is disarmed alone takes what the others refuse.`,
 		Flags: runFlags(env, manifestFlag(),
 			&cli.BoolFlag{Name: "double", Usage: "twice what it is now (2 GiB where the manifest sets none)"},
 			&cli.StringFlag{Name: "set", Usage: "to `SIZE`"},

@@ -25,9 +25,9 @@ func restoreCommand(env *console.Environment) *cli.Command {
 		ArgsUsage: "SRC",
 		Description: `The manifests of etcd and kube-apiserver are taken out, so that kubelet stops
 them; when the data dir is free, a new one is built inside of it, under the
-manifest's own name and URLs, and booted on a copy; it takes the old one's place
-in one rename; the manifests go back. The old data is kept. The cluster has one
-member then: other masters join as new ones.`,
+manifest's own name and URLs, and booted on a copy; it takes the old one's
+place in one rename; the manifests go back. The old data is kept. The cluster
+has one member then: other masters join as new ones.`,
 		Flags: runFlags(env, append(console.SourceFlags(), manifestFlag(),
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member, if not the manifest's"},
 			&cli.StringSliceFlag{Name: "drop-node", Usage: "delete the Node `NAME`, its Lease and its Pods; repeatable"},

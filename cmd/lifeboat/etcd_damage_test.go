@@ -33,7 +33,7 @@ func TestDamagedMember(t *testing.T) {
 				require.Equal(t, snapshottest.Readable, fault.Effect)
 			} else {
 				require.Equal(t, console.ExitDamaged, r.code, r.stderr)
-				require.Contains(t, r.stderr, "hint: another member's dir may be whole: lifeboat etcd compare DIR DIR; else restore a snapshot")
+				require.Contains(t, r.stderr, "hint: with --peer-dir DIR another member's database is taken")
 				require.NoDirExists(t, to)
 			}
 			require.Empty(t, watch.changed())

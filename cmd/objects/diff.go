@@ -12,6 +12,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
+// DiffCommand is `lifeboat diff`.
 func DiffCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "diff",

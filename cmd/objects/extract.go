@@ -18,6 +18,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
+// ExtractCommand is `lifeboat extract`.
 func ExtractCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "extract",

@@ -17,6 +17,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/registry/printer"
 )
 
+// GetCommand is `lifeboat get`.
 func GetCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "get",

@@ -13,6 +13,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
+// HistoryCommand is `lifeboat history`.
 func HistoryCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "history",

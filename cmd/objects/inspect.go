@@ -13,6 +13,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
+// InspectCommand is `lifeboat inspect`.
 func InspectCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:      "inspect",

@@ -14,6 +14,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/registry/apiserver/local"
 )
 
+// ServeCommand is `lifeboat serve`.
 func ServeCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "serve",
@@ -35,6 +36,7 @@ func ServeCommand(env *console.Environment) *cli.Command {
 	}
 }
 
+// KubectlCommand is `lifeboat kubectl`.
 func KubectlCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "kubectl",

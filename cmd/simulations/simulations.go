@@ -16,6 +16,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
 
+// SimCommand is the family of verbs under `lifeboat sim`.
 func SimCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "sim",

@@ -70,7 +70,7 @@ func (q *query) expired(err error) error {
 // shown.
 func (q *query) unreadableError(it item) error {
 	p := it.problems[len(it.problems)-1]
-	hint := ""
+	var hint string
 	switch p.Code {
 	case registry.Locked:
 		hint = "; give the API server's EncryptionConfiguration with --encryption-config FILE"

@@ -3,6 +3,7 @@ package apiserver_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 
@@ -20,7 +21,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // a temporary file: the system removes what stays
 	if _, err := f.Write(files["etcd-backup.snapshot"]); err != nil {
 		panic(err)
 	}
@@ -36,10 +37,10 @@ func Example() {
 	}
 	defer server.Close()
 	answer := httptest.NewRecorder()
-	server.ServeHTTP(answer, httptest.NewRequest("GET", "/api/v1/namespaces/infra-production/configmaps/flip", nil))
+	server.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/api/v1/namespaces/infra-production/configmaps/flip", nil))
 	fmt.Println(answer.Code)
 	answer = httptest.NewRecorder()
-	server.ServeHTTP(answer, httptest.NewRequest("DELETE", "/api/v1/namespaces/infra-production/configmaps/flip", nil))
+	server.ServeHTTP(answer, httptest.NewRequest(http.MethodDelete, "/api/v1/namespaces/infra-production/configmaps/flip", nil))
 	fmt.Println(answer.Code)
 	// Output:
 	// 200

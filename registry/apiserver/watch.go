@@ -151,13 +151,13 @@ func (run *watching) tellHistory(ctx context.Context, since int64) error {
 	for _, c := range changes {
 		kind, it := run.event(before, c)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the client is gone: nobody is left to tell
 		}
 		if kind == "" || it.leftOut {
 			continue
 		}
 		if err := run.send(kind, it); err != nil {
-			return nil
+			return nil //nolint:nilerr // the answer has begun: no status can follow it
 		}
 	}
 	if run.options.AllowWatchBookmarks {

@@ -58,7 +58,7 @@ func (p *Printer) customFieldLabel(resource registry.Resource, version, label st
 // Fields are what a field selector can ask of the object.
 func (a *Answer) Fields() fields.Set {
 	set := fields.Set{}
-	var obj runtime.Object = a.internal
+	obj := a.internal
 	if a.custom != nil {
 		obj = a.custom
 	}

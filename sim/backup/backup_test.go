@@ -3,7 +3,6 @@ package backup_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 	"testing"
@@ -21,12 +20,12 @@ func ExampleRead() {
 	ctx := context.Background()
 	b, err := lifeboat.Open(ctx, harbour, lifeboat.Options{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer b.Close()
 	cluster, err := backup.Read(ctx, b)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(len(cluster.Objects.Nodes), "nodes, Kubernetes", cluster.Version.Version)
 	// Output: 7 nodes, Kubernetes v1.37.1

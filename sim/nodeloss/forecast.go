@@ -230,7 +230,7 @@ func (r *Report) Headline() string {
 			never = append(never, p.Pod)
 		}
 	}
-	text := fmt.Sprintf("noticed after %s", Seconds(r.Detected.Median))
+	text := "noticed after " + Seconds(r.Detected.Median)
 	if came > 0 {
 		text += fmt.Sprintf("; %d back by %s", came, Seconds(back))
 	}

@@ -129,13 +129,14 @@ func spreadSelector(c corev1.TopologySpreadConstraint, own map[string]string) (l
 }
 
 func selectorText(c corev1.TopologySpreadConstraint, own map[string]string) string {
-	text := metav1.FormatLabelSelector(c.LabelSelector)
+	var text strings.Builder
+	text.WriteString(metav1.FormatLabelSelector(c.LabelSelector))
 	for _, key := range c.MatchLabelKeys {
 		if value, ok := own[key]; ok {
-			text += "," + key + "=" + value
+			text.WriteString("," + key + "=" + value)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // filterKey tells constraints apart that are spread over different nodes.

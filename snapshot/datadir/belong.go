@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 )
 
 // Verdict says whether two halves are known to be of one thing.
@@ -123,7 +124,7 @@ func hexIDs(ids []uint64) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += fmt.Sprintf("%x", id)
+		text += strconv.FormatUint(id, 16)
 	}
 	return text
 }

@@ -159,7 +159,7 @@ func IsCollected(path string) bool {
 	}
 	defer f.Close()
 	head := make([]byte, len(collectedMagic))
-	n, _ := f.Read(head) //nolint:errcheck // what cannot be read is none
+	n, _ := f.Read(head) // what cannot be read is none
 	return string(head[:n]) == collectedMagic
 }
 

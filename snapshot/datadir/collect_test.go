@@ -104,18 +104,19 @@ func TestEvidenceDecidesAsDirsDo(t *testing.T) {
 }
 
 func verdictOf(all []*datadir.Survivor, r datadir.Recommendation) string {
-	text := fmt.Sprintf("voters %d held %d complete %v", r.Evidence.Voters, r.Evidence.Held, r.Evidence.Complete())
+	var text strings.Builder
+	fmt.Fprintf(&text, "voters %d held %d complete %v", r.Evidence.Voters, r.Evidence.Held, r.Evidence.Complete())
 	for i, s := range all {
 		if s == r.Best {
-			text += fmt.Sprintf(" best %d", i)
+			fmt.Fprintf(&text, " best %d", i)
 		}
 		for _, d := range r.Evidence.Doubts {
 			if d.Survivor == s {
-				text += fmt.Sprintf(" doubt %d to %d known %v", i, d.Newest, d.Known)
+				fmt.Fprintf(&text, " doubt %d to %d known %v", i, d.Newest, d.Known)
 			}
 		}
 	}
-	return text
+	return text.String()
 }
 
 func copySparse(to, from string) error {

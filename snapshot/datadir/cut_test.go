@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,7 +51,7 @@ func (w *witness) live(writes int) {
 		case 0:
 			_, err = w.c.Delete(ctx, key())
 		case 1:
-			_, err = w.c.Txn(ctx).Then(clientv3.OpPut("/t/a", fmt.Sprint(i)), clientv3.OpPut("/t/b", fmt.Sprint(i)), clientv3.OpDelete(key())).Commit()
+			_, err = w.c.Txn(ctx).Then(clientv3.OpPut("/t/a", strconv.Itoa(i)), clientv3.OpPut("/t/b", strconv.Itoa(i)), clientv3.OpDelete(key())).Commit()
 		case 2:
 			_, err = w.c.Delete(ctx, "/k/", clientv3.WithPrefix())
 		default:

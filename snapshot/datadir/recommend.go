@@ -30,7 +30,7 @@ func Recommend(survivors []*Survivor, replays map[*Survivor]*Replay) (Recommenda
 	replay := replays[best]
 	if best.Collected() == nil && replay == nil || best.DatabaseErr != nil { // Best takes such a dir only where there is no other
 		because("no dir can be read: restore a snapshot with lifeboat etcd restore")
-		return r, nil
+		return r, nil //nolint:nilerr // the reasons say it
 	}
 	r.Best = best
 	if c := best.Collected(); c != nil {

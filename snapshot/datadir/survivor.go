@@ -91,7 +91,7 @@ func (d *Dir) survey(ctx context.Context) (*Survivor, error) {
 // checkBelonging refuses a log that is not the database's.
 func (s *Survivor) checkBelonging(ctx context.Context) (err error) {
 	if s.DatabaseErr != nil || s.Log.Segments == 0 {
-		return nil
+		return nil //nolint:nilerr // the survivor holds it
 	}
 	if s.Belongs, err = s.belongs(ctx); err != nil {
 		return err

@@ -124,13 +124,13 @@ func (s *Survivor) writtenIn(ctx context.Context, seg segment, from, last uint64
 		err := decoder.next(&rec)
 		switch {
 		case errors.Is(err, io.EOF), err != nil:
-			return nil //nolint:nilerr // see above
+			return nil // see above
 		case rec.GetType() == wal.CrcType:
 			decoder.UpdateCRC(rec.GetCrc())
 		case rec.GetType() == wal.EntryType:
 			var e raftpb.Entry
 			if err := proto.Unmarshal(rec.Data, &e); err != nil {
-				return nil //nolint:nilerr // see above
+				return nil // see above
 			}
 			if e.GetIndex() >= from && e.GetIndex() <= last && s.holds(&e) {
 				w.add(&e)

@@ -19,7 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// runVerbs is a whole program: it parses args (args[0] is the program's name),
+// Run is a whole program: it parses args (args[0] is the program's name),
 // runs one of its verbs, prints its error, and returns the exit code.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, verbs func(*Environment) []*cli.Command) ExitCode {
 	env := NewEnvironment(stdin, stdout, stderr)

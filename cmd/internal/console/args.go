@@ -8,12 +8,12 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// invocation is a command line, understood: which command, and what it is
+// Invocation is a command line, understood: which command, and what it is
 // given. args is in the one order that urfave/cli v2 parses: the command, its
 // flags as --name=value, "--", the arguments. (By itself the library stops at
 // the first argument and drops the flags after it without a word, so that
 // `restore x --dry-run` would run for real: urfave/cli#976, #1177.)
-type invocation struct {
+type Invocation struct {
 	Path []*cli.Command // from the verb down; empty when there was none
 	Call []string
 	help bool // -h or --help stood somewhere
@@ -24,15 +24,15 @@ type invocation struct {
 // Short flags that take no value may be joined (-Ah), the last may carry its
 // value (-nprod). It refuses what it does not know, a flag given twice, and a
 // value that looks like a flag: `--to --dry-run` is a slip, not a folder.
-func Permute(app *cli.App, args []string) (invocation, error) {
+func Permute(app *cli.App, args []string) (Invocation, error) {
 	p := argParser{app: app, rest: args}
 	p.read()
 	switch {
 	case p.help || slices.ContainsFunc(p.rest, isHelp):
 		// Whoever asks for help gets it, whatever else is wrong with the line.
-		return invocation{Path: p.path, help: true}, nil
+		return Invocation{Path: p.path, help: true}, nil
 	case p.err != nil:
-		return invocation{}, p.err
+		return Invocation{}, p.err
 	}
 	return p.finish()
 }
@@ -90,19 +90,20 @@ func (p *argParser) verbatim() {
 	}
 }
 
-// arity says whether a flag takes a value.
-type arity int
+// Arity says whether a flag takes a value.
+type Arity int
 
+// What is known of a flag of a name.
 const (
-	unknown arity = iota
+	unknown Arity = iota
 	alone         // a switch
 	withValue
 	Either // one command's flag does, and another's of that name does not
 )
 
 // FlagArity collects the flags of commands, and of those below them.
-func FlagArity(cmds []*cli.Command) map[string]arity {
-	found := map[string]arity{"h": alone, "help": alone, "version": alone}
+func FlagArity(cmds []*cli.Command) map[string]Arity {
+	found := map[string]Arity{"h": alone, "help": alone, "version": alone}
 	var walk func([]*cli.Command)
 	walk = func(cmds []*cli.Command) {
 		for _, cmd := range cmds {
@@ -128,7 +129,7 @@ func FlagArity(cmds []*cli.Command) map[string]arity {
 // arity reads a flag as the command does that was named so far or, before a
 // verb was named, as all do that may come (TestFlagsAgree). A flag of other
 // commands is read as theirs, so that the error can name it.
-func (p *argParser) arity(name string) arity {
+func (p *argParser) arity(name string) Arity {
 	if len(p.path) > 0 {
 		if is := FlagArity(p.path[len(p.path)-1:])[name]; is != unknown {
 			return is
@@ -250,12 +251,12 @@ func (p *argParser) addNext(name, typed string) {
 }
 
 // finish checks the flags against the command that was found.
-func (p *argParser) finish() (invocation, error) {
+func (p *argParser) finish() (Invocation, error) {
 	if len(p.path) == 0 || (len(p.below()) > 0 && p.path[len(p.path)-1].Action == nil) {
-		return invocation{}, WithHint(Usagef("no command given"), "see "+CommandName(p.path)+" --help")
+		return Invocation{}, WithHint(Usagef("no command given"), "see "+CommandName(p.path)+" --help")
 	}
 	cmd := p.path[len(p.path)-1]
-	call := invocation{Path: p.path}
+	call := Invocation{Path: p.path}
 	for _, c := range p.path {
 		call.Call = append(call.Call, c.Name)
 	}
@@ -264,11 +265,11 @@ func (p *argParser) finish() (invocation, error) {
 		flag := flagNamed(cmd, given.typed)
 		if flag == nil {
 			p.unknownFlag(Dashed(given.typed))
-			return invocation{}, p.err
+			return Invocation{}, p.err
 		}
 		name := flag.Names()[0]
 		if slice, ok := flag.(cli.DocGenerationSliceFlag); seen[name] && (!ok || !slice.IsSliceFlag()) {
-			return invocation{}, Usagef("flag --%s is given twice", name)
+			return Invocation{}, Usagef("flag --%s is given twice", name)
 		}
 		seen[name] = true
 		call.Call = append(call.Call, "--"+name+"="+given.value)

@@ -23,6 +23,7 @@ var (
 
 func shells() []string { return []string{"bash", "zsh", "fish"} }
 
+// CompletionCommand prints the script that makes a shell complete the words.
 func CompletionCommand(env *Environment) *cli.Command {
 	scripts := map[string]string{"bash": completionBash, "zsh": completionZsh, "fish": completionFish}
 	return &cli.Command{

@@ -22,6 +22,7 @@ import (
 // interface: a number never changes its meaning.
 type ExitCode int
 
+// The exit codes; exitCodeTable says what they mean.
 const (
 	ExitDone        ExitCode = 0
 	ExitFailed      ExitCode = 1

@@ -202,6 +202,7 @@ func indented(lines string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\n  ") + "\n"
 }
 
+// ExitCodeText is the table of the exit codes, as it stands in every help text.
 func ExitCodeText() string {
 	var b strings.Builder
 	for _, row := range exitCodeTable() {

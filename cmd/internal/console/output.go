@@ -18,6 +18,7 @@ import (
 // format is a value of -o.
 type format string
 
+// The formats of -o.
 const (
 	FormatTable format = "table"
 	FormatWide  format = "wide"
@@ -79,13 +80,13 @@ func (e *Environment) PrintDocument(v any) error {
 	return nil
 }
 
-// table aligns columns as kubectl does: three blanks between them, none at the
+// Table aligns columns as kubectl does: three blanks between them, none at the
 // end of a line. Cells are made printable.
-type table struct{ w *tabwriter.Writer }
+type Table struct{ w *tabwriter.Writer }
 
 // NewTable starts a table on w; no header prints no header line.
-func NewTable(w io.Writer, header ...string) *table {
-	t := &table{tabwriter.NewWriter(w, 6, 4, 3, ' ', tabwriter.TabIndent)}
+func NewTable(w io.Writer, header ...string) *Table {
+	t := &Table{tabwriter.NewWriter(w, 6, 4, 3, ' ', tabwriter.TabIndent)}
 	if len(header) > 0 {
 		t.Row(header...)
 	}
@@ -93,7 +94,7 @@ func NewTable(w io.Writer, header ...string) *table {
 }
 
 // Row adds a line. Write errors wait for flush.
-func (t *table) Row(cells ...string) {
+func (t *Table) Row(cells ...string) {
 	for i, cell := range cells {
 		if i > 0 {
 			t.w.Write([]byte{'\t'})
@@ -104,7 +105,7 @@ func (t *table) Row(cells ...string) {
 }
 
 // Flush writes what is left; only then are the widths known.
-func (t *table) Flush() error {
+func (t *Table) Flush() error {
 	if err := t.w.Flush(); err != nil {
 		return fmt.Errorf("writing the table: %w", err)
 	}
@@ -122,6 +123,7 @@ func Printable(s string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
+// Number is n in decimal, empty for 0.
 func Number(n uint64) string {
 	if n == 0 {
 		return ""
@@ -129,6 +131,7 @@ func Number(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
+// OrDash is s, or a dash where there is nothing to show.
 func OrDash(s string) string {
 	if s == "" {
 		return "-"

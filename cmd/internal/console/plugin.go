@@ -85,6 +85,7 @@ func ReadIdentities(env *Environment, path string, ask crypto.Passphrase, plugin
 	return file, nil
 }
 
+// HintPlugins adds to an error about an age plugin how plugins are let run.
 func HintPlugins(err error) error {
 	if errors.Is(err, crypto.ErrPlugin) {
 		return WithHint(err, "--plugins lets it be run; whoever wrote the key chooses the program")

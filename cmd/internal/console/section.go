@@ -11,16 +11,20 @@ type Section struct {
 	Err error
 }
 
+// NewSection starts a report on standard output.
 func NewSection(env *Environment) *Section { return &Section{w: env.Stdout} }
 
+// Line prints one line.
 func (s *Section) Line(format string, args ...any) {
 	if s.Err == nil {
 		_, s.Err = fmt.Fprintf(s.w, format+"\n", args...)
 	}
 }
 
+// Heading begins a part.
 func (s *Section) Heading(text string) { s.Line("\n%s", text) }
 
+// Table prints rows of aligned cells.
 func (s *Section) Table(rows [][]string) {
 	t := NewTable(s.w)
 	for _, cells := range rows {

@@ -1,10 +1,11 @@
 package console
 
-// topic is a page of `lifeboat help TOPIC`.
-type topic struct{ Name, about, Text string }
+// Topic is a page of `lifeboat help TOPIC`.
+type Topic struct{ Name, about, Text string }
 
-func Topics() []topic {
-	return []topic{
+// Topics are the pages that help has beside the commands.
+func Topics() []Topic {
+	return []Topic{
 		{"sources", "what SRC may be", sourcesText},
 		{"keys", "encrypted archives, and Secrets encrypted at rest", keysText},
 		{"next-steps", "from a backup to objects that run again", nextStepsText},
@@ -14,13 +15,13 @@ func Topics() []topic {
 	}
 }
 
-func topicNamed(name string) (topic, bool) {
+func topicNamed(name string) (Topic, bool) {
 	for _, t := range Topics() {
 		if t.Name == name {
 			return t, true
 		}
 	}
-	return topic{}, false
+	return Topic{}, false
 }
 
 const sourcesText = `SRC is the first argument of every command that reads. It may be:

@@ -11,14 +11,15 @@ import (
 // linkedVersion is set by the Makefile's -ldflags; empty in other builds.
 var linkedVersion string
 
-// versionInfo is what `lifeboat version -o json` prints.
-type versionInfo struct {
+// VersionInfo is what `lifeboat version -o json` prints.
+type VersionInfo struct {
 	Version  string            `json:"version"`
 	Go       string            `json:"go"`
 	Platform string            `json:"platform"`
 	Modules  map[string]string `json:"modules"` // the libraries whose versions decide what can be read
 }
 
+// VersionCommand is `lifeboat version`.
 func VersionCommand(env *Environment) *cli.Command {
 	return &cli.Command{
 		Name:      "version",
@@ -51,8 +52,8 @@ func decidingModules() []string {
 	return []string{"go.etcd.io/etcd/server/v3", "go.etcd.io/bbolt", "k8s.io/kubernetes", "k8s.io/api", "filippo.io/age"}
 }
 
-func ReadVersion() versionInfo {
-	info := versionInfo{
+func ReadVersion() VersionInfo {
+	info := VersionInfo{
 		Version:  linkedVersion,
 		Go:       runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -69,8 +70,7 @@ func writeKubeconfig(path, url string, authority []byte, token string, contexts 
 		f.Close()
 	}
 	if err != nil {
-		os.Remove(path)
-		return fmt.Errorf("writing the kubeconfig: %w", err)
+		return fmt.Errorf("writing the kubeconfig: %w", errors.Join(err, os.Remove(path)))
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log"
+	"log" //nolint:depguard // http.Server takes nothing else to keep it from printing
 	"net"
 	"net/http"
 	"os"
@@ -87,7 +87,7 @@ func Listen(opts Options) (server *Server, err error) {
 	}
 	defer func() {
 		if err != nil {
-			folder.remove()
+			err = errors.Join(err, folder.remove())
 		}
 	}()
 	certificate, authority, err := newCertificate()
