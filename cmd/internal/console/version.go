@@ -52,6 +52,7 @@ func decidingModules() []string {
 	return []string{"go.etcd.io/etcd/server/v3", "go.etcd.io/bbolt", "k8s.io/kubernetes", "k8s.io/api", "filippo.io/age"}
 }
 
+// ReadVersion is what `lifeboat version` shows.
 func ReadVersion() VersionInfo {
 	info := VersionInfo{
 		Version:  linkedVersion,
