@@ -127,7 +127,7 @@ func encryptedInputs(t testing.TB, s *scene, sealed []byte) map[string]badArchiv
 		"a bit in the last byte":              {flipped(sealed, len(sealed)-1), open, console.ExitDamaged, "chunk", 0},
 		"two archives, one behind the other":  {append(bytes.Clone(sealed), sealed...), open, console.ExitDamaged, "age layer", 0},
 		"encrypted twice":                     {ageOf(t, sealed, recipientOf(t, s)), open, console.ExitDamaged, "an age file, still encrypted", 0},
-		"gpg file":                            {append([]byte("\x85\x02\x0c\x03"), make([]byte, 600)...), nil, console.ExitDamaged, "an OpenPGP file", 0},
+		"gpg file":                            {append([]byte("\x85\x02\x0c\x03"), make([]byte, 600)...), nil, console.ExitFailed, "an OpenPGP file", 0},
 	}
 }
 
@@ -152,13 +152,13 @@ func containerInputs(t testing.TB, s *scene) map[string]badArchive {
 	negative := patched(tarOf(t, entry{name: "x", data: []byte("x")}), 124, bytes.Repeat([]byte{0xff}, 12))
 	return map[string]badArchive{
 		"zstd under the name of gzip":           {zstdOf(t, b.tar), nil, console.ExitDone, "", 0},
-		"zip":                                   {[]byte("PK\x03\x04" + strings.Repeat("x", 600)), nil, console.ExitDamaged, "a zip file", 0},
+		"zip":                                   {[]byte("PK\x03\x04" + strings.Repeat("x", 600)), nil, console.ExitFailed, "a zip file", 0},
 		"gzip of two members":                   {append(gzipOf(t, b.tar[:half]), gzipOf(t, b.tar[half:])...), nil, console.ExitDone, "", 0},
 		"gzip with long names and comments":     {gzipWith(t, b.tar, strings.Repeat("n", 70_000)), nil, console.ExitDamaged, "gzip", 0},
 		"gzip with a wrong header sum":          {headerSum(b.archive, 1), nil, console.ExitDamaged, "gzip", 0},
 		"gzip with a right header sum":          {headerSum(b.archive, 0), nil, console.ExitDone, "", 0},
-		"gzip in gzip":                          {gzipOf(t, b.archive), nil, console.ExitDamaged, "a gzip file, and in it a gzip file", 0},
-		"bomb in a bomb":                        {gzipOf(t, gzipOf(t, make([]byte, 64<<20))), nil, console.ExitDamaged, "no tar", 0},
+		"gzip in gzip":                          {gzipOf(t, b.archive), nil, console.ExitFailed, "a gzip file, and in it a gzip file", 0},
+		"bomb in a bomb":                        {gzipOf(t, gzipOf(t, make([]byte, 64<<20))), nil, console.ExitFailed, "no tar", 0},
 		"tar without its end":                   {content, nil, console.ExitDamaged, "two zero blocks", 0},
 		"tar with half an end":                  {append(bytes.Clone(content), make([]byte, 512)...), nil, console.ExitDamaged, "tar layer", 0},
 		"tar with bytes behind its end":         {append(bytes.Clone(b.tar), []byte(strings.Repeat("x", 512))...), nil, console.ExitDamaged, "trailing data", 0},

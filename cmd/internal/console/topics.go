@@ -149,8 +149,8 @@ HOME=DIR               without XDG_STATE_HOME, and not root: in
 TMPDIR=DIR             where get, inspect, verify and other readers spool a
                        database, and SRC under --pubkey, that memory has no
                        room for, instead of /tmp: in a file without a name
-XDG_RUNTIME_DIR=DIR    serve puts its kubeconfig in a private folder in DIR, else in
-                       TMPDIR
+XDG_RUNTIME_DIR=DIR    serve puts its kubeconfig in a private folder in DIR,
+                       else in TMPDIR
 
 Nothing else is read from the environment: no keys, no passphrases, no default
 flags. The Go runtime has its own (GOMEMLIMIT, GOMAXPROCS, GODEBUG). What you
