@@ -20,7 +20,7 @@ func simLoseCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat sim scheduler lose kube-backup.tar.gz --node worker-1\n" +
 			"lifeboat sim scheduler lose kube-backup.tar.gz --zone zone-1\n" +
 			"lifeboat sim scheduler lose kube-backup.tar.gz --each\n" +
-			"lifeboat sim scheduler lose kube-backup.tar.gz --drain --node worker-1 --node worker-2",
+			"lifeboat sim scheduler lose kube-backup.tar.gz --drain --node node-1",
 		ArgsUsage: "SRC",
 		Description: "Everything that would be made again is placed again, the highest priority\n" +
 			"first. Pods of a StatefulSet count as deleted by hand: without that they\n" +
