@@ -23,10 +23,10 @@ func simPlaceCommand(env *console.Environment) *cli.Command {
 			"lifeboat sim scheduler place backup.tar.gz --pending --add-node n.yaml --count 3\n" +
 			"lifeboat sim scheduler place kube-backup.tar.gz --pending --seeds 1..50",
 		ArgsUsage: "SRC [NAME...]",
-		Description: "A Pod that has a node is taken off it and placed again; one that waits keeps its\n" +
-			"claims and its nomination. A manifest passes LimitRanger, RuntimeClass, Priority\n" +
-			"and the default tolerations; extenders, quotas and webhooks have no say. Several\n" +
-			"Pods are a line each: --explain, or -o wide, adds a row per node.",
+		Description: "A Pod that has a node is taken off it and placed again; one that waits keeps\n" +
+			"its claims and its nomination. A manifest passes LimitRanger, RuntimeClass,\n" +
+			"Priority and the default tolerations; extenders, quotas and webhooks have no\n" +
+			"say. Several Pods are a line each: --explain, or -o wide, adds a row per node.",
 		Flags: append(append(console.SourceFlags(), schedulerFlags()...),
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Value: "default", Usage: "NAME is in this `NAMESPACE`"},
 			&cli.BoolFlag{Name: "pending", Usage: "all Pods that have no node"},
