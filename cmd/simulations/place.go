@@ -20,7 +20,7 @@ func simPlaceCommand(env *console.Environment) *cli.Command {
 			"lifeboat sim scheduler place kube-backup.tar.gz web-0 -n infra-production\n" +
 			"lifeboat sim scheduler place kube-backup.tar.gz --pod pod.yaml --replicas 3\n" +
 			"lifeboat sim scheduler place kube-backup.tar.gz --pod pod.yaml --fit\n" +
-			"lifeboat sim scheduler place backup.tar.gz --pending --add-node n.yaml --count 3\n" +
+			"lifeboat sim scheduler place b.tar.gz --pending --add-node n.yaml --count 3\n" +
 			"lifeboat sim scheduler place kube-backup.tar.gz --pending --seeds 1..50",
 		ArgsUsage: "SRC [NAME...]",
 		Description: "A Pod that has a node is taken off it and placed again; one that waits keeps\n" +
