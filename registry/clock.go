@@ -143,11 +143,13 @@ func (r *Registry) Clock(ctx context.Context) (*Clock, error) {
 func newClock(points []point, names []string, windows []snapshot.Window) (*Clock, error) {
 	slices.SortStableFunc(points, comparePoints)
 	c := &Clock{windows: windows}
-	points = c.judge(points, names)
-	if len(points) == 0 {
+	points = withoutCopied(points, names)
+	kept := c.judge(points, names)
+	if len(kept) == 0 {
 		return nil, ErrNoClock
 	}
-	c.fit(points)
+	c.fit(kept)
+	c.measureWrong(points, names)
 	return c, nil
 }
 

@@ -13,22 +13,22 @@ const (
 	// wrong: NTP keeps machines far closer, and a slow write stays below.
 	apart = 2 * time.Second
 
-	// witnesses are how many other clocks are asked about a point, at most.
-	witnesses = 7
+	// witnesses are how many other clocks are asked about a point, at most: the
+	// nearest. Fewer than all of a small cluster's could be the wrong ones.
+	witnesses = 16
 )
 
 // judge takes out the points that most other clocks contradict, and all of a
 // clock of which most are. It names such clocks, and never takes one clock's
 // word against one other's.
 func (c *Clock) judge(points []point, names []string) []point {
-	points = withoutCopied(points, names)
 	before, after := askWitnesses(points, false), askWitnesses(points, true)
 	tallies := make([]sourceTally, len(names))
 	dropped := make([]bool, len(points))
 	for i, p := range points {
 		off := offBy(p, before[i], after[i])
-		dropped[i] = off.Abs() > apart && (len(before[i]) >= 2 || len(after[i]) >= 2)
-		tallies[p.source].add(off, dropped[i], slices.Concat(before[i], after[i]))
+		dropped[i] = off.Abs() > apart && max(before[i].asked, after[i].asked) >= 2
+		tallies[p.source].add(off, dropped[i], max(before[i].reach, after[i].reach))
 	}
 	kept := points[:0:0]
 	for i, p := range points {
@@ -54,14 +54,12 @@ type sourceTally struct {
 	reach  time.Duration   // the furthest from one of the others, the time between them included
 }
 
-func (t *sourceTally) add(off time.Duration, dropped bool, others []time.Duration) {
+func (t *sourceTally) add(off time.Duration, dropped bool, reach time.Duration) {
 	t.points++
 	t.apart = max(t.apart, off.Abs())
+	t.reach = max(t.reach, reach)
 	if dropped {
 		t.off = append(t.off, off)
-	}
-	for _, d := range others {
-		t.reach = max(t.reach, d.Abs())
 	}
 }
 
@@ -72,6 +70,25 @@ func (t *sourceTally) wrong() time.Duration {
 	}
 	slices.Sort(t.off)
 	return t.off[len(t.off)/2]
+}
+
+// measureWrong puts in place of the witnesses' word on a wrong clock, which is
+// as old as they are, how far it is from the fitted times.
+func (c *Clock) measureWrong(points []point, names []string) {
+	for i, s := range c.Clocks {
+		if !s.Wrong() {
+			continue
+		}
+		var off []time.Duration
+		for _, p := range points {
+			if m := c.Time(p.rev); names[p.source] == s.Name && m.Bound() > 0 {
+				off = append(off, p.low.Sub(m.Time()))
+			}
+		}
+		if slices.Sort(off); len(off) > 0 {
+			c.Clocks[i].Off = cmp.Or(off[len(off)/2], s.Off)
+		}
+	}
 }
 
 // weigh says what so few clocks cannot tell.
@@ -116,23 +133,39 @@ func withoutCopied(points []point, names []string) []point {
 	return slices.DeleteFunc(points, func(p point) bool { return p.source == source })
 }
 
-// askWitnesses gives for each point what other clocks said last before it, or
-// first after it, each once, sorted.
-func askWitnesses(points []point, after bool) [][]time.Duration {
-	said := make([][]time.Duration, len(points))
+// testimony is what other clocks say of a point: by how much it is later than
+// each of them, on one side of it.
+type testimony struct {
+	asked int
+	off   time.Duration // what most of them say; of an even number the milder half decides
+	reach time.Duration // the furthest from any of them
+}
+
+// askWitnesses asks for each point what other clocks said last before it, or
+// first after it, each once.
+func askWitnesses(points []point, after bool) []testimony {
+	said := make([]testimony, len(points))
 	var recent []point // of each clock one, the nearest first
+	later := make([]time.Duration, 0, witnesses)
 	for n := range points {
 		i := n
 		if after {
 			i = len(points) - 1 - n
 		}
 		p := points[i]
+		later = later[:0]
 		for _, w := range recent {
-			if w.source != p.source && len(said[i]) < witnesses {
-				said[i] = append(said[i], p.low.Sub(w.low))
+			if w.source != p.source && len(later) < witnesses {
+				later = append(later, p.low.Sub(w.low))
 			}
 		}
-		slices.Sort(said[i])
+		slices.Sort(later)
+		if k := len(later); k > 0 {
+			said[i] = testimony{k, later[k/2], max(later[0].Abs(), later[k-1].Abs())}
+			if after {
+				said[i].off = later[(k-1)/2]
+			}
+		}
 		if at := slices.IndexFunc(recent, func(w point) bool { return w.source == p.source }); at >= 0 {
 			recent = slices.Delete(recent, at, at+1)
 		}
@@ -142,15 +175,8 @@ func askWitnesses(points []point, after bool) [][]time.Duration {
 }
 
 // offBy is by how much a point lies outside what most witnesses leave for it:
-// not before those that came before, not after those that came after. Of an
-// even number of them the milder half decides.
-func offBy(p point, before, after []time.Duration) time.Duration {
-	ahead, behind := time.Duration(0), time.Duration(0)
-	if n := len(after); n > 0 {
-		ahead = max(0, after[(n-1)/2]) // p is this much later than what was written after it
-	}
-	if n := len(before); n > 0 {
-		behind = max(0, -before[n/2]-p.slack)
-	}
+// not before those that came before, not after those that came after.
+func offBy(p point, before, after testimony) time.Duration {
+	ahead, behind := max(0, after.off), max(0, -before.off-p.slack)
 	return cmp.Or(ahead, -behind)
 }

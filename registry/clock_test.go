@@ -158,7 +158,7 @@ func TestClockBounds(t *testing.T) {
 		for _, s := range clock.Clocks {
 			require.Equal(rt, off[s.Name] != 0, s.Wrong(), "%s is off by %s: %+v", s.Name, off[s.Name], s)
 			if s.Wrong() {
-				require.InDelta(rt, off[s.Name].Seconds(), s.Off.Seconds(), 10)
+				require.InDelta(rt, off[s.Name].Seconds(), s.Off.Seconds(), 3)
 			}
 		}
 	})
