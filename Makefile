@@ -16,13 +16,23 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -buildid= -X github.com/lifeboat-dr/lifeboat/cmd/internal/console.linkedVersion=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: report-shot report-shot-tools interop-tools help build demo test short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
+.PHONY: report-shot report-shot-tools interop-tools help build build-to release release-check demo test short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/lifeboat, static
 	go build -ldflags '$(LDFLAGS)' -o bin/lifeboat ./cmd/lifeboat
+
+build-to:
+	go build -ldflags '$(LDFLAGS)' -o $(TO) ./cmd/lifeboat
+
+release: ## archives, deb, rpm, bill of materials and checksums into dist/, the same bytes each time; KEY=FILE signs
+	cd release && go build -o ../bin/release .
+	bin/release -to dist -sign '$(KEY)'
+
+release-check: ## two releases of two copies on two paths are the same, byte for byte
+	cd release && LIFEBOAT_RELEASE=1 go test -count=1 -timeout 1h ./...
 
 demo: build ## one lost namespace out of the backup in testdata, into demo/restored
 	@rm -rf demo && mkdir demo
@@ -68,7 +78,7 @@ bench: ## whole commands beside the floor and the peers, then each package's ben
 # LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
 soak: interop-tools ## random tests 20 times as long, race, cross builds, interop, mutants; needs a C compiler
 	LIFEBOAT_SOAK=20 go test -timeout 3h ./...
-	$(MAKE) race cross interop mutate
+	$(MAKE) race cross interop mutate release-check
 
 mutate: ## break the code in small ways, one at a time: tests have to notice
 	go run ./testdata/mutants
@@ -121,4 +131,4 @@ cover: ## coverage of every package, as a total per function in coverage.out
 	go tool cover -func=coverage.out | tail -n 1
 
 clean: ## remove what make made, but not the tools it installed
-	rm -rf bin/lifeboat demo coverage.out
+	rm -rf bin/lifeboat bin/release dist demo coverage.out

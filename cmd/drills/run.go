@@ -14,6 +14,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/internal/words"
+	"github.com/lifeboat-dr/lifeboat/scenarios"
 	"github.com/lifeboat-dr/lifeboat/sim"
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	embedded "github.com/lifeboat-dr/lifeboat/sim/members"
@@ -29,7 +30,8 @@ func drillRunCommand(env *console.Environment) *cli.Command {
 			"lifeboat drill run ./my-drill.yaml --engine embedded\n" +
 			"lifeboat drill run lose-1-of-3 --seeds 1..1000 --shard 0/4 --to part-0\n" +
 			"lifeboat drill run lose-a-node lose-a-zone --backup kube-backup.tar.gz",
-		ArgsUsage: "FILE|NAME...",
+		ArgsUsage:    "FILE|NAME...",
+		BashComplete: console.CompletesWith(func([]string) []string { return scenarios.Names() }),
 		Flags: append(console.SourceFlags(),
 			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual, embedded or nodes (default: the first that the drill lists, and with a backup the first that can start from one)"},
 			&cli.StringFlag{Name: "seeds", Usage: "seeds `A..B` of the virtual engine (default: the drill's)"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/internal/words"
+	"github.com/lifeboat-dr/lifeboat/scenarios"
 	"github.com/lifeboat-dr/lifeboat/sim"
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 )
@@ -17,7 +18,8 @@ func drillSearchCommand(env *console.Environment) *cli.Command {
 		Name: "search", Usage: "run random drills until one deviates, and shrink that one",
 		UsageText: "lifeboat drill search lose-1-of-3 --seeds 1..1000 --to found\n" +
 			"lifeboat drill search ./my-drill.yaml --seeds 1..1000 --shard 0/4 --to part-0",
-		ArgsUsage: "FILE|NAME",
+		ArgsUsage:    "FILE|NAME",
+		BashComplete: console.CompletesWith(func([]string) []string { return scenarios.Names() }),
 		Description: "The drill gives the members, how a healthy cluster is told, and the invariants;\n" +
 			"its steps are not run. Each seed draws its own: kills, cuts, losses, pauses,\n" +
 			"elections in which somebody dies after its vote. What is found is shrunk.",

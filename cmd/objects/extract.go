@@ -30,7 +30,8 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 			"lifeboat extract kube-backup.tar.gz -n infra --at '20:50' --to restored/\n" +
 			"lifeboat extract kube-backup.tar.gz -n infra-staging --deleted --to restored/\n" +
 			"lifeboat extract /var/lib/etcd --cluster --to cluster/ --report report.json",
-		ArgsUsage: "SRC [KIND,KIND... | KIND NAME... | KIND/NAME...]",
+		ArgsUsage:    "SRC [KIND,KIND... | KIND NAME... | KIND/NAME...]",
+		BashComplete: console.CompletesWith(console.KindAfterSource),
 		Flags: append(append(console.SourceFlags(), console.WhenFlags()...),
 			&cli.StringSliceFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "objects of this `NAMESPACE`, and what belongs to it; repeatable"},
 			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "everything that the backup holds"},

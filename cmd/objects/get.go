@@ -28,7 +28,8 @@ func GetCommand(env *console.Environment) *cli.Command {
 			"lifeboat get kube-backup.tar.gz deploy/web -n infra --at '10m ago'\n" +
 			"lifeboat get kube-backup.tar.gz cm -n infra-production --deleted\n" +
 			"lifeboat get kube-backup.tar.gz all -n infra-production -l app=supercronic",
-		ArgsUsage: "SRC KIND [NAME...] | SRC KIND/NAME...",
+		ArgsUsage:    "SRC KIND [NAME...] | SRC KIND/NAME...",
+		BashComplete: console.CompletesWith(console.KindAfterSource),
 		Flags: append(append(console.SourceFlags(), console.WhenFlags()...),
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Value: "default", Usage: "of this `NAMESPACE`"},
 			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "of all namespaces"},

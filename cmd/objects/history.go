@@ -22,7 +22,8 @@ func HistoryCommand(env *console.Environment) *cli.Command {
 			"lifeboat history kube-backup.tar.gz cm settings -n infra -o diff\n" +
 			"lifeboat history kube-backup.tar.gz deploy -n infra --since '20:30'\n" +
 			"lifeboat history kube-backup.tar.gz -n infra --older yesterday.tar.gz -o json",
-		ArgsUsage: "SRC [KIND [NAME...] | KIND/NAME...]",
+		ArgsUsage:    "SRC [KIND [NAME...] | KIND/NAME...]",
+		BashComplete: console.CompletesWith(console.KindAfterSource),
 		Description: `The newest change comes first. A Secret's values are shown as digests, by which
 they can be told apart. Who deleted an object stands in the audit log alone.`,
 		Flags: append(console.SourceFlags(), console.OlderFlag(),

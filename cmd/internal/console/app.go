@@ -59,7 +59,7 @@ func NewApp(env *Environment, cmds []*cli.Command) *cli.App {
 		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return UsageError(err) },
 		Commands:                  cmds,
 	}
-	app.Commands = append(app.Commands, helpCommand(env, app), completeCommand(env, app))
+	app.Commands = append(app.Commands, helpCommand(env, app), completeCommand(env, app), manualCommand(app))
 	for _, cmd := range app.Commands {
 		prepare(env, cmd)
 	}

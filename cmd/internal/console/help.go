@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,10 +15,11 @@ const HelpWidth = 79
 
 func helpCommand(env *Environment, app *cli.App) *cli.Command {
 	return &cli.Command{
-		Name:      "help",
-		Usage:     "help for a command, or about a topic",
-		ArgsUsage: "[COMMAND|TOPIC]",
-		UsageText: "lifeboat help extract\nlifeboat help sources",
+		Name:         "help",
+		Usage:        "help for a command, or about a topic",
+		ArgsUsage:    "[COMMAND|TOPIC]",
+		UsageText:    "lifeboat help extract\nlifeboat help sources",
+		BashComplete: CompletesWith(func([]string) []string { return helpWords(app) }),
 		Action: func(c *cli.Context) error {
 			words := c.Args().Slice()
 			if len(words) == 1 {
@@ -123,13 +125,32 @@ func commandHelp(b *strings.Builder, path []*cli.Command) {
 		b.WriteString("\nCOMMANDS\n")
 		writeCommands(b, cmd.Subcommands)
 	}
-	b.WriteString("\nFLAGS (before or after the arguments)\n")
-	for _, flag := range cmd.Flags {
-		if visible, ok := flag.(cli.VisibleFlag); !ok || visible.IsVisible() {
-			b.WriteString(flagText(flag))
+	own, shared := splitFlags(cmd.Flags)
+	b.WriteString("\nFLAGS (before or after the arguments)\n" + own)
+	b.WriteString(hanging("-h, --help", "this text", flagColumn))
+	if shared != "" {
+		b.WriteString("\nFLAGS OF EVERY SRC\n" + shared)
+	}
+}
+
+// splitFlags writes a verb's own flags, and those that it has because it opens
+// SRC.
+func splitFlags(flags []cli.Flag) (own, shared string) {
+	var opening []string
+	for _, flag := range SourceFlags() {
+		opening = append(opening, flag.Names()[0])
+	}
+	for _, flag := range flags {
+		if visible, ok := flag.(cli.VisibleFlag); ok && !visible.IsVisible() {
+			continue
+		}
+		if slices.Contains(opening, flag.Names()[0]) {
+			shared += flagText(flag)
+		} else {
+			own += flagText(flag)
 		}
 	}
-	b.WriteString(hanging("-h, --help", "this text", flagColumn))
+	return own, shared
 }
 
 func writeCommands(b *strings.Builder, cmds []*cli.Command) {

@@ -35,7 +35,7 @@ func OutputFlag(env *Environment, formats ...format) cli.Flag {
 	for i, f := range formats {
 		names[i] = string(f)
 	}
-	return &cli.StringFlag{
+	return &choiceFlag{values: names, StringFlag: &cli.StringFlag{
 		Name: "output", Aliases: []string{"o"},
 		Usage: "`FORMAT` of the result: " + strings.Join(names, ", "),
 		Action: func(_ *cli.Context, value string) error {
@@ -45,7 +45,7 @@ func OutputFlag(env *Environment, formats ...format) cli.Flag {
 			env.Format = format(value)
 			return nil
 		},
-	}
+	}}
 }
 
 // formatWanted looks for `-o json` before the arguments are understood, so

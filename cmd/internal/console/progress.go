@@ -43,7 +43,7 @@ func newProgress(out io.Writer, terminal bool) *progress {
 
 // ProgressFlag chooses what progress looks like.
 func ProgressFlag(env *Environment) cli.Flag {
-	return &cli.StringFlag{
+	return &choiceFlag{values: []string{"auto", "json", "off"}, StringFlag: &cli.StringFlag{
 		Name: "progress", Value: "auto", Usage: "`HOW` progress is told on stderr: auto, json or off",
 		Action: func(_ *cli.Context, mode string) error {
 			switch mode {
@@ -53,7 +53,7 @@ func ProgressFlag(env *Environment) cli.Flag {
 			}
 			return Usagef("unknown --progress %q: it is auto, json or off", mode)
 		},
-	}
+	}}
 }
 
 // phase is one stretch of work, measured in bytes. Its methods may be called
