@@ -97,16 +97,52 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		}
 		add(c)
 	}
+	return suite.write(w)
+}
+
+func (s junitSuite) write(w io.Writer) error {
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}
 	encoder := xml.NewEncoder(w)
 	encoder.Indent("", "  ")
-	if err := encoder.Encode(junitSuites{Suites: []junitSuite{suite}}); err != nil {
+	if err := encoder.Encode(junitSuites{Suites: []junitSuite{s}}); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, "\n")
 	return err
+}
+
+// Case is one thing that was judged, for WriteCases. Of the three texts at most
+// one is set.
+type Case struct {
+	Name    string
+	Took    Duration
+	Failed  string // it is not as it should be
+	Broken  string // what it needs did not work
+	Skipped string // nobody could judge it
+}
+
+// WriteCases writes what others than drills have judged in the XML of a drill's
+// junit.xml.
+func WriteCases(w io.Writer, name, class string, took Duration, cases []Case) error {
+	suite := junitSuite{Name: name, Tests: len(cases), Time: junitTime(took)}
+	for _, c := range cases {
+		out := junitCase{Name: c.Name, Class: class, Time: junitTime(c.Took)}
+		switch {
+		case c.Failed != "":
+			suite.Failures++
+			out.Failure = &junitFault{Message: c.Failed, Type: "failed"}
+		case c.Broken != "":
+			suite.Errors++
+			out.Error = &junitFault{Message: c.Broken, Type: "broken"}
+		case c.Skipped != "":
+			suite.Skipped++
+			out.Skipped = &junitSkip{Message: c.Skipped}
+		}
+		suite.Cases = append(suite.Cases, out)
+	}
+	return suite.write(w)
 }
 
 func junitTime(d Duration) string { return strconv.FormatFloat(d.D().Seconds(), 'f', 3, 64) }

@@ -57,6 +57,7 @@ type volume struct {
 	Name     string `json:"name"`
 	HostPath *struct {
 		Path string `json:"path"`
+		Type string `json:"type"`
 	} `json:"hostPath"`
 }
 

@@ -35,6 +35,9 @@ func packageOrder() []string {
 		"cmd/keys",
 		"cmd/internal/console",
 		"archive/host",
+		"sim/proof",
+		"sim/proof/programs",
+		"sim/proof/sandbox",
 		"sim/drill",
 		"sim/backup",
 		"sim/nodes",
@@ -93,7 +96,7 @@ func bans() []ban {
 			why: "it is huge, promises no stable API, and registers types in init: two packages are enough to mend at an upgrade",
 		},
 		{
-			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/backup", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", root, "cmd/..."},
+			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/proof", "sim/backup", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", root, "cmd/..."},
 			why: "an etcd database, an archive and a key know nothing of Kubernetes, so they can be read when its types cannot",
 		},
 		{
@@ -109,7 +112,7 @@ func bans() []ban {
 			why: "databases are read through package snapshot, data dirs through snapshot/datadir",
 		},
 		{
-			imported: module + "/archive", only: []string{root, "cmd/...", "archive/...", "sim/backup"},
+			imported: module + "/archive", only: []string{root, "cmd/...", "archive/...", "sim/backup", "sim/proof"},
 			why: "layers meet as io.Readers, in the root package and nowhere else",
 		},
 		{
@@ -117,11 +120,11 @@ func bans() []ban {
 			why: "layers meet as io.Readers, in the root package and nowhere else",
 		},
 		{
-			imported: module + "/registry", only: []string{"archive/host", root, "cmd/...", "registry/...", "sim/backup"},
+			imported: module + "/registry", only: []string{"archive/host", root, "cmd/...", "registry/...", "sim/backup", "sim/proof"},
 			why: "the simulations and the database know nodes, Pods and keys as plain values",
 		},
 		{
-			imported: module + "/registry/printer", only: []string{root, "cmd/...", "registry/apiserver", "sim/backup"},
+			imported: module + "/registry/printer", only: []string{root, "cmd/...", "registry/apiserver", "sim/backup", "sim/proof"},
 			testsOf: "registry", // cleaning is tested on what the API server would answer
 			why:     "whoever needs objects must not have to link k8s.io/kubernetes",
 		},
@@ -138,8 +141,8 @@ func bans() []ban {
 			why: "whoever links it opens a netlink socket before main runs; etcdproc starts the server itself",
 		},
 		{
-			imported: "net/http", only: []string{"snapshot/etcdproc", "registry/apiserver", "registry/apiserver/local"}, tests: true,
-			why: "no network: nothing here may call out, and nothing listens but what serve opens on loopback; members of a drill speak it to each other, on unix sockets",
+			imported: "net/http", only: []string{"snapshot/etcdproc", "registry/apiserver", "registry/apiserver/local", "sim/proof"}, tests: true,
+			why: "no network: nothing here may call out, and nothing listens but what serve opens on loopback, and a proof in its sandbox; members of a drill speak it to each other, on unix sockets",
 		},
 	}
 }

@@ -21,11 +21,13 @@ import (
 	"syscall"
 
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
+	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 func main() {
+	sandbox.Main()                    // does not return in a process that was started as the first of a sandbox
 	drill.Main()                      // does not return in a process that was started as a drill's worker
 	etcdproc.Main(datadir.Tasks()...) // does not return in a process that was started as the etcd child
 	ctx, stop := untilSignal(context.Background())

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
+	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
@@ -30,6 +31,7 @@ var soak = 1
 // the name lifeboat, as the scripts do.
 func TestMain(m *testing.M) {
 	sayChildHeap()                    // nothing, unless a benchmark asks
+	sandbox.Main()                    // the first process of a sandbox is this binary, too
 	drill.Main()                      // as is a drill's worker
 	etcdproc.Main(datadir.Tasks()...) // the etcd child is this binary, too, under its own name
 	if factor := os.Getenv("LIFEBOAT_SOAK"); factor != "" {

@@ -31,6 +31,7 @@ func verbs(env *console.Environment) []*cli.Command {
 		simulations.SimCommand(env),
 		drills.DrillCommand(env),
 		archives.ArchiveCommand(env),
+		archives.ProveCommand(env),
 		keys.KeyCommand(env),
 		console.CompletionCommand(env),
 		console.VersionCommand(env),

@@ -40,6 +40,8 @@ func Main(tasks ...Task) {
 		os.Exit(runChild())
 	case memberTask:
 		os.Exit(runMember())
+	case archivedTask:
+		os.Exit(runArchived())
 	case wakerTask:
 		os.Exit(runWaker())
 	default:

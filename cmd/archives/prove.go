@@ -1,0 +1,251 @@
+package archives
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/sim/proof"
+	"github.com/lifeboat-dr/lifeboat/sim/proof/programs"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+// ProveCommand is `lifeboat prove`.
+func ProveCommand(env *console.Environment) *cli.Command {
+	return &cli.Command{
+		Name:  "prove",
+		Usage: "start a real API server from a backup, in a sandbox, and compare what it serves",
+		UsageText: "lifeboat prove kube-backup.tar.gz.age -i recovery.key\n" +
+			"lifeboat prove kube-backup.tar.gz --kube-apiserver ./apiserver --to proof\n" +
+			"lifeboat prove kube-backup.tar.gz --image image.tar --sign b.key --to proof",
+		ArgsUsage: "SRC",
+		Description: `A data dir is restored from SRC, and the archived commands of etcd and
+kube-apiserver run on it as they stand: on the archived addresses, with the
+archived certificates and keys, in namespaces that see nothing of this host
+and of which nothing is left. When the server is ready, every resource that it
+serves is listed and compared with what SRC holds.
+
+kube-apiserver is this host's own: a running one, one that the container
+runtime has unpacked, one in PATH; or that of --kube-apiserver or --image. etcd
+is the one that is linked in, unless --etcd names one. No root is needed where
+users may make namespaces. docs/prove.md says what a proof proves.
+
+Exit code 0: proven. 3: proven, but for what is listed. 5: the backup cannot
+start. 1: this host could not try.`,
+		Flags: append(console.SourceFlags(),
+			&cli.StringFlag{Name: "kube-apiserver", Value: "auto", Usage: "`PATH` of the binary, or auto"},
+			&cli.StringFlag{Name: "etcd", Value: "linked", Usage: "`PATH` of the binary, auto, or linked"},
+			&cli.StringFlag{Name: "image", Usage: "take kube-apiserver out of an image's tar `FILE` (docker save, OCI)"},
+			&cli.StringFlag{Name: "work-dir", Usage: "`DIR` for the restored copy, plaintext, removed at the end (default: where --to goes)"},
+			&cli.BoolFlag{Name: "all", Usage: "compare all objects in whole, not 25 of each resource"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`N` picks the objects that are compared in whole"},
+			&cli.DurationFlag{Name: "timeout", Value: proof.DefaultTimeout, Usage: "how `LONG` the server may take to become ready"},
+			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html and junit.xml; it must not exist"},
+			&cli.StringFlag{Name: "sign", Usage: "sign report.json with the minisign secret key in `FILE`"},
+			&cli.StringFlag{Name: "sign-passphrase-file", Usage: "`FILE` with the passphrase of the signing key"},
+			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
+		),
+		Action: func(c *cli.Context) error {
+			path, err := console.OneArgument(c, "SRC")
+			if err != nil {
+				return err
+			}
+			return prove(c, env, path)
+		},
+	}
+}
+
+func prove(c *cli.Context, env *console.Environment, path string) (err error) {
+	signer, err := proofSigner(c, env)
+	if err != nil {
+		return err
+	}
+	opts, err := console.SourceOptionsOf(c)
+	if err != nil {
+		return err
+	}
+	to := c.String("to")
+	if to != "" {
+		if err := console.RefuseExisting(to); err != nil {
+			return err
+		}
+	}
+	src, err := console.OpenSource(c.Context, env, opts, path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	work := c.String("work-dir")
+	if work == "" {
+		work = filepath.Dir(filepath.Clean(to))
+	}
+	lab, err := proofFolder(env, work)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lab.Close()) }()
+	options, err := proofOptions(c, src, lab.Dir())
+	if err != nil {
+		return err
+	}
+	phase := env.Progress.Start("proving "+path, 0)
+	report, err := proof.Run(c.Context, src, options)
+	phase.Done()
+	if err != nil {
+		return err
+	}
+	if to != "" {
+		if err := writeProof(env, to, report, signer); err != nil {
+			return err
+		}
+	}
+	if err := printProof(env, report); err != nil {
+		return err
+	}
+	return report.Err()
+}
+
+func proofSigner(c *cli.Context, env *console.Environment) (*crypto.Signer, error) {
+	path := c.String("sign")
+	switch {
+	case path == "":
+		return nil, nil
+	case c.String("to") == "":
+		return nil, console.Usagef("--sign needs a report to sign: --to DIR")
+	}
+	signer, warnings, err := crypto.ReadSigner(path, console.PassphraseIn(env, c.String("sign-passphrase-file")))
+	for _, warning := range warnings {
+		env.Warn("%s", warning)
+	}
+	return signer, err
+}
+
+// proofFolder makes the folder for everything that a proof writes. What killed
+// runs have left there is removed first.
+func proofFolder(env *console.Environment, dir string) (*etcdproc.Lab, error) {
+	stale, err := etcdproc.Sweep(dir)
+	for _, name := range stale {
+		env.Warn("removed %q, which a killed run had left", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return etcdproc.NewLab(dir)
+}
+
+func proofOptions(c *cli.Context, src *lifeboat.Backup, dir string) (proof.Options, error) {
+	version := console.ReadVersion()
+	o := proof.Options{
+		Seed: c.Uint64("seed"), All: c.Bool("all"), Timeout: c.Duration("timeout"),
+		Versions: map[string]string{
+			"lifeboat": version.Version, "etcd": version.Modules["go.etcd.io/etcd/server/v3"], "kubernetes": version.Modules["k8s.io/kubernetes"],
+		},
+	}
+	found := filepath.Join(dir, "found")
+	o.Dir = filepath.Join(dir, "proof")
+	for _, folder := range []string{found, o.Dir} {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			return o, err
+		}
+	}
+	var err error
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return o, err
+	}
+	wanted := programs.Wanted{Name: controlplane.APIServer, Image: c.String("image"), Dir: found}
+	if control := src.ControlPlane(); control != nil {
+		wanted.Version, _ = control.KubernetesVersion()
+	}
+	if o.APIServer, err = proofProgram(c, c.String("kube-apiserver"), wanted); err != nil {
+		return o, console.WithHint(err, "--kube-apiserver PATH or --image FILE gives it, such as: ctr -n k8s.io image export kube-apiserver.tar IMAGE")
+	}
+	if c.String("etcd") != "linked" {
+		o.Etcd, err = proofProgram(c, c.String("etcd"), programs.Wanted{Name: controlplane.Etcd, Dir: found})
+	}
+	return o, err
+}
+
+func proofProgram(c *cli.Context, path string, wanted programs.Wanted) (proof.Binary, error) {
+	if path == "auto" {
+		p, err := programs.Find(c.Context, wanted)
+		return proof.Binary{Path: p.Path, Found: p.Found}, err
+	}
+	if wanted.Image != "" {
+		return proof.Binary{}, console.Usagef("--kube-apiserver and --image: one of them")
+	}
+	absolute, err := filepath.Abs(path)
+	if err == nil {
+		_, err = os.Stat(absolute)
+	}
+	return proof.Binary{Path: absolute, Found: "given: " + path}, err
+}
+
+func writeProof(env *console.Environment, to string, r *proof.Report, signer *crypto.Signer) error {
+	folder, err := console.CreateFolder(env, to)
+	if err != nil {
+		return err
+	}
+	if err := fillProof(folder.Root, r, signer); err != nil {
+		return errors.Join(fmt.Errorf("writing the report: %w", err), folder.Discard())
+	}
+	return folder.Commit()
+}
+
+func fillProof(root *os.Root, r *proof.Report, signer *crypto.Signer) error {
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{{"report.json", r.WriteJSON}, {"report.md", r.WriteMarkdown}, {"report.html", r.WriteHTML}, {"junit.xml", r.WriteJUnit}} {
+		var content bytes.Buffer
+		if err := file.write(&content); err != nil {
+			return fmt.Errorf("%s: %w", file.name, err)
+		}
+		if err := root.WriteFile(file.name, content.Bytes(), 0o600); err != nil {
+			return err
+		}
+		if signer == nil || file.name != "report.json" {
+			continue
+		}
+		signature, err := signer.Sign(bytes.NewReader(content.Bytes()), "proof of sha256 "+r.Source.SHA256+": "+string(r.Verdict))
+		if err != nil {
+			return err
+		}
+		if err := root.WriteFile(file.name+".minisig", signature, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printProof(env *console.Environment, r *proof.Report) error {
+	for _, weaker := range r.Weaker {
+		env.Note("a weaker proof: %s", weaker)
+	}
+	if env.Format == console.FormatJSON {
+		return env.PrintDocument(r)
+	}
+	out := console.NewSection(env)
+	out.Line("%s: %s", console.Printable(r.Source.Path), r.Verdict)
+	var rows [][]string
+	for _, s := range r.Steps {
+		rows = append(rows, []string{"  " + s.Name, s.Took.Round(10 * time.Millisecond).String(), s.Detail})
+	}
+	out.Table(rows)
+	rows = nil
+	for _, check := range r.Checks {
+		rows = append(rows, []string{"  " + check.Name, string(check.State()), check.Detail})
+	}
+	out.Heading("Checked")
+	out.Table(rows)
+	return out.Err
+}

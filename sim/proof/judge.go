@@ -1,0 +1,235 @@
+package proof
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/registry/apiserver/spec"
+	"github.com/lifeboat-dr/lifeboat/registry/printer"
+)
+
+// settling is how long the definitions of custom resources may take until the
+// server serves what they define: it is ready before.
+const settling = 15 * time.Second
+
+// compare asks the server for everything, and holds it against the backup.
+func (r *runner) compare(ctx context.Context) (string, error) {
+	a, err := r.api()
+	if err != nil {
+		return "", err
+	}
+	defer a.close()
+	reg, elsewhere, err := r.b.ObjectsWherever()
+	if err != nil {
+		return "", err
+	}
+	c := &comparer{api: a, registry: reg, report: r.report, restored: r.restored, all: r.opts.All}
+	if c.minor = minorOf(spec.Version()); !strings.Contains(r.version, c.minor+".") {
+		c.minor = ""
+	}
+	if err := c.gather(ctx); err != nil {
+		return "", err
+	}
+	if err := c.define(ctx); err != nil {
+		return "", err
+	}
+	total := 0
+	for _, of := range c.stored {
+		total += len(of)
+	}
+	found, err := c.discoverAll(ctx)
+	if err != nil {
+		return "", r.answered(err)
+	}
+	for _, s := range found.found {
+		if err := c.resource(ctx, s); err != nil {
+			return "", r.answered(err)
+		}
+	}
+	c.notServed()
+	r.judge(c, total, elsewhere)
+	for _, gv := range found.stale {
+		r.report.NotProvable = append(r.report.NotProvable, fmt.Sprintf("%s is served by another server of the cluster, which is not here", gv))
+	}
+	if err := a.servingError(); err != nil {
+		r.say(lifeboat.Bad("serving certificate", "kube-apiserver answers, and none of its clients would trust it: %v", err))
+	} else {
+		r.say(lifeboat.Good("serving certificate", 1, "certificates", "it is the archived CA's, and names the address"))
+	}
+	return fmt.Sprintf("%d stored objects, %d resources", total, len(found.found)), nil
+}
+
+// answered is an error on the way to the server: one that has died is told from
+// one that does not answer.
+func (r *runner) answered(err error) error {
+	select {
+	case <-r.server.Done():
+		return r.ended("kube-apiserver", r.server)
+	default:
+		return r.fail("kube-apiserver", "it was ready, and does not answer: %s; %s", clip(err.Error()), r.words(r.server))
+	}
+}
+
+// define reads the definitions of custom resources, by which objects become
+// what a client sees.
+func (c *comparer) define(ctx context.Context) error {
+	var customs []registry.CustomResource
+	for _, of := range c.stored {
+		for _, e := range of {
+			if !registry.IsDefinition(e.Key) {
+				break
+			}
+			if custom, err := registry.ParseDefinition(c.registry.Decode(ctx, e.Entry)); err == nil {
+				customs = append(customs, custom)
+			}
+		}
+	}
+	c.defs = registry.NewResources(customs)
+	c.printer = printer.New(c.defs, c.report.Started)
+	return ctx.Err()
+}
+
+// discoverAll asks until all custom resources that have objects are served, or
+// a while has passed.
+func (c *comparer) discoverAll(ctx context.Context) (*catalog, error) {
+	for begun := time.Now(); ; {
+		found, err := c.api.discover(ctx)
+		if denied(err) && c.api.next() {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		waiting := false
+		for gr := range c.stored {
+			_, custom := c.defs.Custom(gr)
+			waiting = waiting || custom && !slices.ContainsFunc(found.found, func(s served) bool { return s.stored == gr })
+		}
+		if !waiting || time.Since(begun) > settling {
+			return found, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(4 * poll):
+		}
+	}
+}
+
+// notServed is what is stored and not offered.
+func (c *comparer) notServed() {
+	var rest []schema.GroupResource
+	for gr := range c.stored {
+		rest = append(rest, gr)
+	}
+	slices.SortFunc(rest, func(a, b schema.GroupResource) int { return strings.Compare(a.String(), b.String()) })
+	for _, gr := range rest {
+		c.report.NotServed = append(c.report.NotServed, ResourceCount{Resource: gr.String(), Stored: len(c.stored[gr])})
+	}
+	for _, r := range c.defs.All() {
+		if custom, ok := c.defs.Custom(r.GroupResource()); ok && custom.Conversion == "Webhook" {
+			c.report.NotProvable = append(c.report.NotProvable, fmt.Sprintf("%s is converted by a webhook, which is not here: objects in another version than the one asked for cannot be read", r))
+		}
+	}
+}
+
+// judge makes checks of what was found.
+func (r *runner) judge(c *comparer, total int, elsewhere *lifeboat.PrefixError) {
+	var same, compared int
+	for _, count := range r.report.Resources {
+		same += count.Same
+		compared += count.Compared
+	}
+	switch {
+	case total > 0 && same == 0 && elsewhere != nil:
+		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, as an empty cluster: none of %d objects is there. They stand under %q, and the manifest's --etcd-prefix is another", total, elsewhere.Guess))
+		return
+	case total > 0 && same == 0:
+		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, as an empty cluster: none of %d objects is there", total))
+		return
+	case total == 0:
+		r.say(lifeboat.NotChecked("objects", "the backup holds none"))
+	default:
+		r.say(lifeboat.Good("objects", int64(same), "objects", "%d of %d stored objects are served under their names and at their revisions", same, total))
+	}
+	r.list("missing objects", "%d stored objects are not served: %s", r.report.Missing)
+	r.list("unreadable objects", "%d objects cannot be read by the server: %s", r.report.Unreadable)
+	r.list("unexpected objects", "%d objects are served that are not in the backup, and that the server has not written: %s", r.report.Unexpected)
+	r.whole(c, compared)
+	var unserved []string
+	objects := 0
+	for _, n := range r.report.NotServed {
+		unserved = append(unserved, fmt.Sprintf("%s (%d)", n.Resource, n.Stored))
+		objects += n.Stored
+	}
+	if objects > 0 {
+		r.say(lifeboat.Note("stored but not served", "%d objects are of APIs that the archived flags do not serve: %s", objects, few(unserved)))
+	}
+	r.ownWrites()
+}
+
+func (r *runner) whole(c *comparer, compared int) {
+	const name = "whole objects"
+	var differ []string
+	for _, d := range r.report.Differing {
+		differ = append(differ, d.Object+" ("+strings.Join(d.Paths, ", ")+")")
+	}
+	r.list(name, "%d objects differ from what the backup holds: %s", differ)
+	if len(differ) == 0 && compared > 0 && len(c.foreign) == 0 {
+		r.say(lifeboat.Good(name, int64(compared), "objects", "%d objects were compared field by field, and are the same (seed %d)", compared, r.report.Seed))
+	}
+	if len(c.foreign) > 0 {
+		r.say(lifeboat.Note(name, "%d of %d objects have fields that %s shows in another way than Kubernetes %s, which is linked: %s", len(c.foreign), compared, r.version, spec.Version(), few(c.foreign)))
+	}
+	if c.locked > 0 {
+		r.say(lifeboat.NotChecked(name, "%d objects could not be read out of the backup or turned into the version that is served", c.locked))
+	}
+}
+
+func (r *runner) ownWrites() {
+	strange := 0
+	for _, w := range r.report.OwnWrites {
+		if strings.HasPrefix(w.Why, "not known") {
+			strange++
+		}
+	}
+	if n := len(r.report.OwnWrites); n > 0 {
+		r.say(lifeboat.Note("the server's own writes", "%d since its start, each is named in the report", n))
+	}
+	if strange > 0 {
+		r.say(lifeboat.Mismatch("the server's own writes", "%d of them are none that an API server is known to make", strange))
+	}
+}
+
+// list is a mismatch where something is listed.
+func (r *runner) list(name, format string, items []string) {
+	if len(items) > 0 {
+		slices.Sort(items)
+		r.say(lifeboat.Mismatch(name, format, len(items), few(items)))
+	}
+}
+
+// few names a few of many.
+func few(items []string) string {
+	const most = 5
+	if more := len(items) - most; more > 0 {
+		return strings.Join(items[:most], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(items, ", ")
+}
+
+// minorOf is "1.37" of "v1.37.1".
+func minorOf(version string) string {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	if len(parts) < 2 {
+		return version
+	}
+	return parts[0] + "." + parts[1]
+}

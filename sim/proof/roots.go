@@ -1,0 +1,94 @@
+package proof
+
+import (
+	"debug/elf"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
+)
+
+// roots are what the two components see as their file systems: the archived
+// /etc/kubernetes and data dir, what their Pods mount elsewhere, and the binary.
+func (l *layout) roots(server, etcd string) ([]sandbox.Root, error) {
+	var all []sandbox.Root
+	for _, p := range []struct {
+		component
+		binary string
+	}{{l.server, server}, {l.etcd, etcd}} {
+		root := sandbox.Root{Name: p.name, Mounts: l.mounts(p.component)}
+		if p.binary != "" {
+			root.Mounts = append(root.Mounts, sandbox.Mount{From: p.binary, To: "/usr/local/bin/" + p.name, ReadOnly: true})
+			root.Mounts = append(root.Mounts, libraries(p.binary)...)
+		}
+		all = append(all, root)
+		if err := l.furnish(p.component); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// mounts are those of a component's container. /etc/kubernetes is there as a
+// whole: a manifest with a mount too few is told by archive verify, and one that
+// has it at another place finds it there, too.
+func (l *layout) mounts(c component) []sandbox.Mount {
+	mounts := []sandbox.Mount{{From: l.onHost("/etc/kubernetes"), To: "/etc/kubernetes"}}
+	if c.name == l.etcd.name {
+		mounts = append(mounts, sandbox.Mount{From: l.onHost(l.dataDir), To: path.Clean(c.flags["data-dir"])})
+	}
+	for _, m := range c.Mounts {
+		taken := slices.ContainsFunc(mounts, func(have sandbox.Mount) bool { return have.To == m.Inside })
+		if m.Inside != m.Host && !taken {
+			mounts = append(mounts, sandbox.Mount{From: l.onHost(m.Host), To: m.Inside})
+		}
+	}
+	return mounts
+}
+
+// furnish makes the folders that kubelet would make, and the names of the
+// archived hosts.
+func (l *layout) furnish(c component) error {
+	root := filepath.Join(l.dir, "roots", c.name)
+	for _, m := range c.Mounts {
+		_, missing := os.Stat(l.onHost(m.Host))
+		if m.File || missing == nil || m.Inside == "/" {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Join(root, path.Join("/", m.Inside)), 0o700); err != nil {
+			return err
+		}
+	}
+	_, names := l.addresses()
+	hosts := "127.0.0.1 localhost\n::1 localhost\n"
+	if len(names) > 0 {
+		hosts += "127.0.0.1 " + strings.Join(names, " ") + "\n"
+	}
+	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(root, "etc", "hosts"), []byte(hosts), 0o600)
+}
+
+// libraries are the host's, for a program that is not static.
+func libraries(binary string) []sandbox.Mount {
+	f, err := elf.Open(binary)
+	if err != nil {
+		return nil // a script, or what the kernel will refuse
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type != elf.PT_INTERP {
+			continue
+		}
+		var mounts []sandbox.Mount
+		for _, dir := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64"} {
+			mounts = append(mounts, sandbox.Mount{From: dir, To: dir, ReadOnly: true})
+		}
+		return mounts
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package proof
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
+)
+
+// Options say with what a backup is proven.
+type Options struct {
+	// Dir is an empty folder of the caller's own, 0700, with room for the
+	// restored data dir: everything that the proof writes, plaintext, stands in
+	// it. The caller removes it.
+	Dir string
+
+	APIServer Binary // kube-apiserver
+	Etcd      Binary // etcd; without a path the one that is linked serves, in a child process
+
+	Seed    uint64        // of the sample of objects that are compared in whole
+	All     bool          // all of them are
+	Timeout time.Duration // until the API server is ready; 0 is DefaultTimeout
+	Ways    []sandbox.Way // as sandbox.Spec has them; nil: namespaces, and Loopback where the host forbids them
+
+	Versions map[string]string // of the program, for the report
+	Progress func(step string) // told what begins; nil for nobody
+}
+
+// Binary is a program and where it was found, in words.
+type Binary struct {
+	Path  string // absolute
+	Found string
+}
+
+// DefaultTimeout is how long an API server may take to become ready. A real one
+// takes five seconds; etcd's own start probe gives four minutes.
+const DefaultTimeout = 3 * time.Minute
+
+// The steps of a proof.
+const (
+	stepRestore = "restoring the data dir"
+	stepSandbox = "making the sandbox"
+	stepLook    = "asking the programs for their versions"
+	stepEtcd    = "starting etcd"
+	stepServer  = "starting kube-apiserver"
+	stepCompare = "comparing what it serves"
+)
+
+// errStopped ends a proof whose report says why.
+var errStopped = errors.New("the proof has ended")
+
+// Run proves a backup. An error says that this host could not try, or that the
+// proof was interrupted; what is wrong with the backup stands in the report.
+func Run(ctx context.Context, b *lifeboat.Backup, opts Options) (*Report, error) {
+	r := &runner{b: b, opts: opts, report: &Report{Started: time.Now().UTC(), Seed: opts.Seed, Versions: opts.Versions}}
+	err := r.run(ctx)
+	if r.sandbox != nil {
+		err = errors.Join(err, r.sandbox.Close())
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if err != nil && !errors.Is(err, errStopped) {
+		return nil, fmt.Errorf("proving %q: %w", b.Path(), err)
+	}
+	r.report.conclude()
+	return r.report, nil
+}
+
+// runner is a proof under way.
+type runner struct {
+	b        *lifeboat.Backup
+	opts     Options
+	report   *Report
+	layout   *layout
+	sandbox  *sandbox.Sandbox
+	etcd     *sandbox.Process
+	server   *sandbox.Process
+	restored int64 // revision of the restored data
+	version  string
+}
+
+func (r *runner) run(ctx context.Context) (err error) {
+	if r.opts.Timeout == 0 {
+		r.opts.Timeout = DefaultTimeout
+	}
+	if r.layout, err = newLayout(r.opts.Dir, r.b.ControlPlane()); err != nil {
+		return err
+	}
+	if err := r.source(ctx); err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name string
+		do   func(context.Context) (string, error)
+	}{
+		{stepRestore, r.restore}, {stepSandbox, r.isolate}, {stepLook, r.look},
+		{stepEtcd, r.startEtcd}, {stepServer, r.startServer}, {stepCompare, r.compare},
+	} {
+		if r.opts.Progress != nil {
+			r.opts.Progress(s.name)
+		}
+		begun := time.Now()
+		detail, err := s.do(ctx)
+		step := Step{Name: s.name, Took: time.Since(begun).Round(time.Millisecond), Detail: detail, Failed: err != nil}
+		r.report.Steps = append(r.report.Steps, step)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runner) say(c ...lifeboat.Check) { r.report.Checks = append(r.report.Checks, c...) }
+
+func (r *runner) weaker(format string, args ...any) {
+	r.report.Weaker = append(r.report.Weaker, fmt.Sprintf(format, args...))
+}
+
+// source says what is proven.
+func (r *runner) source(ctx context.Context) error {
+	r.report.Source = Source{Path: r.b.Path(), Kind: string(r.b.Kind()), Revision: r.b.DB().Revision()}
+	if uid, err := r.b.ClusterUID(ctx); err == nil { // else another check says what is wrong
+		r.report.Source.Cluster = uid
+	}
+	info, err := os.Stat(r.b.Path())
+	if err != nil || !info.Mode().IsRegular() {
+		return nil //nolint:nilerr // a pipe has no digest
+	}
+	r.report.Source.SHA256, err = digest(r.b.Path())
+	return err
+}
+
+func digest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func (r *runner) restore(ctx context.Context) (string, error) {
+	if err := r.layout.write(); err != nil {
+		return "", err
+	}
+	result, err := r.layout.restore(ctx, r.b)
+	if err != nil {
+		return "", err
+	}
+	r.restored = result.NewRevision
+	return fmt.Sprintf("%d keys, revision %d, raised to %d", result.Keys, result.Revision, result.NewRevision), nil
+}
+
+// isolate makes the sandbox, and takes a weaker one where the host allows no
+// other.
+func (r *runner) isolate(ctx context.Context) (string, error) {
+	roots, err := r.layout.roots(r.opts.APIServer.Path, r.opts.Etcd.Path)
+	if err != nil {
+		return "", err
+	}
+	ips, _ := r.layout.addresses()
+	spec := sandbox.Spec{Dir: r.opts.Dir, Addresses: ips, Roots: roots, Ways: r.opts.Ways}
+	r.sandbox, err = sandbox.Start(ctx, spec)
+	if forbidden := (*sandbox.ForbiddenError)(nil); errors.As(err, &forbidden) && r.opts.Ways == nil {
+		r.weaker("%v: it ran on this host's loopback, with other paths, addresses and ports than the archived ones", forbidden)
+		spec.Ways = []sandbox.Way{sandbox.Loopback}
+		r.sandbox, err = sandbox.Start(ctx, spec)
+	}
+	if err != nil {
+		return "", err
+	}
+	r.report.Way = string(r.sandbox.Way())
+	for _, note := range r.sandbox.Notes() {
+		r.weaker("%s", note)
+	}
+	if r.sandbox.Way() == sandbox.Loopback {
+		return r.report.Way, r.layout.toLoopback()
+	}
+	if len(ips) == 0 {
+		return "no address beside the loopback's own", nil
+	}
+	words := make([]string, len(ips))
+	for i, ip := range ips {
+		words[i] = ip.String()
+	}
+	return "with " + strings.Join(words, ", ") + " on its loopback device", nil
+}
+
+// look asks the programs for their versions, in the sandbox: they may come out
+// of somebody's image.
+func (r *runner) look(ctx context.Context) (string, error) {
+	server, err := r.used(ctx, r.layout.server, r.opts.APIServer)
+	if err != nil {
+		return "", err
+	}
+	r.version = server.Version
+	etcd := ProgramUsed{Name: r.layout.etcd.name, Found: "linked into lifeboat", Version: r.opts.Versions["etcd"], Image: r.layout.etcd.Image}
+	if r.opts.Etcd.Path == "" {
+		r.weaker("etcd is the one that is linked into lifeboat (%s), not the one of the manifest's image %s", etcd.Version, etcd.Image)
+	} else if etcd, err = r.used(ctx, r.layout.etcd, r.opts.Etcd); err != nil {
+		return "", err
+	}
+	r.report.Programs = []ProgramUsed{etcd, server}
+	return etcd.Version + ", " + server.Version, nil
+}
+
+// used runs a program with --version and holds it against the manifest's image.
+func (r *runner) used(ctx context.Context, c component, binary Binary) (ProgramUsed, error) {
+	p := ProgramUsed{Name: c.name, Found: binary.Found, Image: c.Image}
+	var err error
+	if p.SHA256, err = digest(binary.Path); err != nil {
+		return p, err
+	}
+	process, err := r.sandbox.Run(sandbox.Program{Name: c.name + "-version", Root: c.name, Path: r.pathOf(c, binary), Args: []string{"--version"}})
+	if err != nil {
+		return p, fmt.Errorf("running %q: %w", binary.Path, err)
+	}
+	select {
+	case <-process.Done():
+	case <-time.After(30 * time.Second):
+		return p, errors.Join(fmt.Errorf("%q --version gave no answer in 30 s", binary.Path), process.Kill())
+	case <-ctx.Done():
+		return p, context.Cause(ctx)
+	}
+	said, err := os.ReadFile(process.Log())
+	if err != nil {
+		return p, err
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
+	if process.ExitCode() != 0 {
+		return p, fmt.Errorf("%q --version: %s: %q", binary.Path, process.State(), clip(first))
+	}
+	p.Version = clip(first)
+	if tag := tagOf(c.Image); tag != "" && !strings.Contains(p.Version, strings.TrimPrefix(tag, "v")) {
+		r.weaker("%s is %q, and the manifest's image is %q", c.name, p.Version, c.Image)
+	}
+	return p, nil
+}
+
+// pathOf is where a program stands for the sandbox.
+func (r *runner) pathOf(c component, binary Binary) string {
+	if r.sandbox.Way() == sandbox.Loopback {
+		return binary.Path
+	}
+	return "/usr/local/bin/" + c.name
+}
+
+// tagOf is the version in an image's tag: "3.7.0" of etcd:3.7.0-0.
+func tagOf(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	_, tag, ok := strings.Cut(filepath.Base(image), ":")
+	if !ok {
+		return ""
+	}
+	tag, _, _ = strings.Cut(tag, "-")
+	return tag
+}

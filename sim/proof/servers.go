@@ -1,0 +1,197 @@
+package proof
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
+
+// poll is how often a server is asked whether it is there.
+const poll = 50 * time.Millisecond
+
+// etcdPatience is how long etcd may take to answer. It reads its whole log, and
+// nothing else: half of what the API server has.
+func (r *runner) etcdPatience() time.Duration { return r.opts.Timeout / 2 }
+
+func (r *runner) startEtcd(ctx context.Context) (string, error) {
+	program, err := r.etcdProgram()
+	if err != nil {
+		return "", r.fail("etcd", "its flags: %v", err)
+	}
+	if r.etcd, err = r.sandbox.Run(program); err != nil {
+		return "", err
+	}
+	r.report.Programs[0].Command = append([]string{program.Path}, program.Args...)
+	address, err := r.layout.etcdAddress()
+	if err != nil {
+		return "", r.fail("etcd", "%v", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.etcdPatience(), fmt.Errorf("no answer on %s after %s", address, r.etcdPatience()))
+	defer cancel()
+	for {
+		conn, err := r.sandbox.Dial(ctx, address)
+		if err == nil {
+			_ = conn.Close()
+			r.say(lifeboat.Good("etcd", 1, "servers", "it serves on %s", address))
+			return "it serves on " + address, nil
+		}
+		select {
+		case <-r.etcd.Done():
+			return "", r.ended("etcd", r.etcd)
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), context.Canceled) {
+				return "", context.Cause(ctx)
+			}
+			return "", r.fail("etcd", "%v; %s", context.Cause(ctx), r.words(r.etcd))
+		case <-time.After(poll):
+		}
+	}
+}
+
+// etcdProgram is the archived command with the binary that was given, or this
+// program itself with the same flags.
+func (r *runner) etcdProgram() (sandbox.Program, error) {
+	c := r.layout.etcd
+	p := sandbox.Program{Name: c.name, Root: c.name, Args: c.Command[1:], Env: append(environment(), c.Env...)}
+	if r.opts.Etcd.Path != "" {
+		p.Path = r.pathOf(c, r.opts.Etcd)
+		return p, nil
+	}
+	args, env, dropped, err := etcdproc.ArchivedServer(c.flags)
+	if len(dropped) > 0 {
+		r.weaker("flags of etcd's manifest that the linked etcd is started without: --%s", strings.Join(dropped, ", --"))
+	}
+	p.Path, p.Args, p.Env = sandbox.SelfPath, args, append(environment(), env...)
+	if r.sandbox.Way() == sandbox.Loopback {
+		p.Path = "/proc/self/exe"
+	}
+	return p, err
+}
+
+// environment is what every container has.
+func environment() []string { return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/"} }
+
+func (r *runner) startServer(ctx context.Context) (string, error) {
+	c := r.layout.server
+	for _, name := range c.Unset {
+		r.weaker("$(%s) of the manifest has its value from elsewhere, and none here", name)
+	}
+	program := sandbox.Program{
+		Name: c.name, Root: c.name, Path: r.pathOf(c, r.opts.APIServer), Args: c.Command[1:], Env: append(environment(), c.Env...),
+	}
+	var err error
+	if r.server, err = r.sandbox.Run(program); err != nil {
+		return "", err
+	}
+	r.report.Programs[1].Command = append([]string{program.Path}, program.Args...)
+	return r.ready(ctx)
+}
+
+// ready waits for the server to say so.
+func (r *runner) ready(ctx context.Context) (string, error) {
+	a, err := r.api()
+	if err != nil {
+		return "", err
+	}
+	defer a.close()
+	begun := time.Now()
+	last, body := errors.New("it was not asked"), []byte(nil)
+	for {
+		body, last = a.get(ctx, "/readyz?verbose", "text/plain")
+		if last == nil {
+			took := time.Since(begun).Round(10 * time.Millisecond)
+			r.say(lifeboat.Good("kube-apiserver", 1, "servers", "it is ready, after %s", took))
+			return fmt.Sprintf("ready after %s, asked as %s", took, a.who()), nil
+		}
+		if denied(last) {
+			a.next()
+		}
+		select {
+		case <-r.server.Done():
+			return "", r.ended("kube-apiserver", r.server)
+		case <-r.etcd.Done():
+			return "", r.ended("etcd", r.etcd)
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		case <-time.After(poll):
+		}
+		if time.Since(begun) > r.opts.Timeout {
+			return "", r.neverReady(last, body)
+		}
+	}
+}
+
+func (r *runner) api() (*api, error) {
+	address, name := r.layout.serverAddress()
+	return newAPI(r.sandbox, r.layout.control, address, name)
+}
+
+// neverReady says which of the server's own checks hold it back.
+func (r *runner) neverReady(last error, body []byte) error {
+	var failing []string
+	for line := range strings.Lines(string(body)) {
+		if name, ok := strings.CutPrefix(line, "[-]"); ok {
+			name, _, _ = strings.Cut(strings.TrimSpace(name), " ")
+			failing = append(failing, name)
+		}
+	}
+	words := r.words(r.server)
+	if len(failing) > 0 {
+		return r.fail("kube-apiserver", "it is not ready after %s: %s; %s", r.opts.Timeout, strings.Join(failing, ", "), words)
+	}
+	return r.fail("kube-apiserver", "it is not ready after %s: %v; %s", r.opts.Timeout, clip(last.Error()), words)
+}
+
+// ended says why a server is gone.
+func (r *runner) ended(name string, p *sandbox.Process) error {
+	return r.fail(name, "it ended with %q: %s", p.State(), r.words(p))
+}
+
+// words are what a server's log says, and what that means.
+func (r *runner) words(p *sandbox.Process) string {
+	log, err := tailOf(p.Log())
+	if err != nil {
+		return err.Error()
+	}
+	cause := Diagnose(log)
+	switch {
+	case cause.Line == "":
+		return "its log is empty"
+	case cause.Meaning == "":
+		return fmt.Sprintf("the last that it said: %q", cause.Line)
+	}
+	return fmt.Sprintf("%s (%q)", cause.Meaning, cause.Line)
+}
+
+// logTail is how much of a log is looked at. A server that waits for ever says
+// the same again and again.
+const logTail = 1 << 20
+
+func tailOf(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	from := max(0, info.Size()-logTail)
+	data := make([]byte, info.Size()-from)
+	n, _ := f.ReadAt(data, from) // it may grow and be cut meanwhile
+	return data[:n], nil
+}
+
+// fail says that the backup cannot start, and ends the proof.
+func (r *runner) fail(name, format string, args ...any) error {
+	r.say(lifeboat.Bad(name, format, args...))
+	return errStopped
+}
