@@ -155,26 +155,37 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 		return nil, fmt.Errorf("cleaning: profile %q is neither %q nor %q", plan.Profile, Recreate, Raw)
 	}
 	group := newGroup(objects, opts)
-	for _, m := range group.members {
+	for _, c := range inOrder(slices.Values(group.members), func(m *member) cleaned {
 		asBytes := !m.readable || hasProblem(m.object, InvalidText)
 		if asBytes && plan.Profile == Raw && !opts.Stream {
-			plan.Manifests = append(plan.Manifests, rawManifest(m))
-			continue
+			return cleaned{manifest: rawManifest(m)}
 		}
 		e, err := group.clean(m, rules)
 		if err != nil {
-			return nil, err
+			return cleaned{err: err}
 		}
-		if e.leftOut != nil {
-			plan.LeftOut = append(plan.LeftOut, *e.leftOut)
-			continue
-		}
-		plan.Manifests = append(plan.Manifests, &Manifest{
+		return cleaned{leftOut: e.leftOut, manifest: &Manifest{
 			Object: m.object, Exists: e.exists, Changes: e.changes, Notes: e.notes, behind: e.behind, group: group, rules: rules,
-		})
+		}}
+	}) {
+		switch {
+		case c.err != nil:
+			return nil, c.err
+		case c.leftOut != nil:
+			plan.LeftOut = append(plan.LeftOut, *c.leftOut)
+		default:
+			plan.Manifests = append(plan.Manifests, c.manifest)
+		}
 	}
 	arrange(plan)
 	return plan, nil
+}
+
+// cleaned is what became of one member.
+type cleaned struct {
+	manifest *Manifest
+	leftOut  *LeftOut
+	err      error
 }
 
 // rawManifest keeps the bytes of an object that cannot be read.

@@ -2,7 +2,9 @@ package registry
 
 import (
 	"fmt"
+	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -51,8 +53,8 @@ func newGroup(objects []*Object, opts CleanOptions) *group {
 		definitions: map[schema.GroupKind]CustomResource{},
 		embedded:    map[schema.GroupKind]map[string][][]string{}, converters: map[schema.GroupKind]identity{},
 	}
-	for _, o := range objects {
-		m, stored := newMember(o, opts.Convert)
+	for o, read := range inOrder(slices.Values(objects), func(o *Object) memberRead { return readMember(o, opts.Convert) }) {
+		m, stored := read.member, read.stored
 		g.members = append(g.members, m)
 		g.by[o], g.byID[m.id] = m, m
 		if m.uid != "" {
@@ -65,8 +67,8 @@ func newGroup(objects []*Object, opts CleanOptions) *group {
 			g.define(o, stored)
 		}
 	}
-	for _, o := range opts.Beside {
-		m, _ := newMember(o, nil)
+	for _, read := range inOrder(slices.Values(opts.Beside), func(o *Object) memberRead { return readMember(o, nil) }) {
+		m := read.member
 		m.other = true
 		g.beside[m.id] = m
 		if m.uid != "" {
@@ -121,6 +123,20 @@ func essence(o *Object, stored map[string]any) *Object {
 	return &Object{Key: o.Key, GVK: o.GVK, content: map[string]any{"spec": spec}}
 }
 
+// memberRead is a member, with its content where that is a definition's.
+type memberRead struct {
+	member *member
+	stored map[string]any
+}
+
+func readMember(o *Object, convert func(*Object)) memberRead {
+	m, stored := newMember(o, convert)
+	if !IsDefinition(o.Key) {
+		stored = nil // there may be a million others
+	}
+	return memberRead{m, stored}
+}
+
 // newMember reads of an object what others may ask about it. stored is its
 // content, not to be written to; nil when it is not readable.
 func newMember(o *Object, convert func(*Object)) (m *member, stored map[string]any) {
@@ -129,6 +145,9 @@ func newMember(o *Object, convert func(*Object)) (m *member, stored map[string]a
 		o.GVK, o.Problems = loaded.GVK, loaded.Problems
 	}
 	m = &member{object: o, id: identity{o.GVK.GroupKind(), o.Namespace, o.Name}}
+	if m.quick(loaded) {
+		return m, nil
+	}
 	stored, err := loaded.Content()
 	switch {
 	case err != nil:
@@ -150,6 +169,20 @@ func newMember(o *Object, convert func(*Object)) (m *member, stored map[string]a
 		m.taken = hasHandle(stored) || takenSource(m.id.kind, stored) != nil
 	}
 	return m, stored
+}
+
+// quick reads what most kinds are asked for from the Go type, without making its
+// content, which is most of the work. It reports false where that does not do.
+func (m *member) quick(loaded *Object) bool {
+	if loaded.Typed == nil || loaded.content != nil || len(m.object.Problems) > 0 || IsDefinition(m.object.Key) || m.id.kind == kindService {
+		return false
+	}
+	accessor, err := meta.Accessor(loaded.Typed)
+	if err != nil {
+		return false
+	}
+	m.readable, m.uid, m.deleting = true, string(accessor.GetUID()), !accessor.GetDeletionTimestamp().IsZero()
+	return true
 }
 
 // load is the object in the version that is wanted: the object itself, or a

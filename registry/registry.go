@@ -83,19 +83,26 @@ func (r *Registry) Entries(ctx context.Context, want func(Key) bool) iter.Seq2[E
 }
 
 // Objects yields the decoded objects whose key want takes, in the engine's
-// order. Keys that hold no API object (allocations, leases of API servers) are
+// order; they are decoded on all cores, some of them ahead of the loop. Keys that hold no API object (allocations, leases of API servers) are
 // passed over. The error is the Reader's; an object that cannot be decrypted
 // or decoded is yielded with a Problem.
 func (r *Registry) Objects(ctx context.Context, want func(Key) bool) iter.Seq2[*Object, error] {
 	return func(yield func(*Object, error) bool) {
-		for entry, err := range r.Entries(ctx, func(k Key) bool { return !k.System && (want == nil || want(k)) }) {
-			if err != nil {
-				yield(nil, err)
+		var failed error
+		entries := func(yield func(Entry) bool) {
+			for entry, err := range r.Entries(ctx, func(k Key) bool { return !k.System && (want == nil || want(k)) }) {
+				if failed = err; err != nil || !yield(entry) {
+					return
+				}
+			}
+		}
+		for _, o := range inOrder(entries, func(e Entry) *Object { return r.Decode(ctx, e) }) {
+			if !yield(o, nil) {
 				return
 			}
-			if !yield(r.Decode(ctx, entry), nil) {
-				return
-			}
+		}
+		if failed != nil {
+			yield(nil, failed)
 		}
 	}
 }

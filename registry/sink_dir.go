@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/lifeboat-dr/lifeboat/internal/whole"
 )
@@ -65,13 +66,12 @@ func writeDir(ctx context.Context, target string, plan *Plan, written *Written) 
 // fill writes all manifests and reads them back.
 func fill(ctx context.Context, root *os.Root, plan *Plan, written *Written) error {
 	folders := map[string]bool{}
-	for _, m := range plan.Manifests {
+	for m, text := range inOrder(slices.Values(plan.Manifests), (*Manifest).text) {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		text, err := m.bytes()
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.Object, err)
+		if text.err != nil {
+			return fmt.Errorf("%s: %w", m.Object, text.err)
 		}
 		if folder := path.Dir(m.File); !folders[folder] {
 			if err := root.Mkdir(folder, 0o700); err != nil {
@@ -79,13 +79,24 @@ func fill(ctx context.Context, root *os.Root, plan *Plan, written *Written) erro
 			}
 			folders[folder] = true
 		}
-		if err := writeFile(root, m.File, text); err != nil {
+		if err := writeFile(root, m.File, text.yaml); err != nil {
 			return fmt.Errorf("file %q: %w", m.File, err)
 		}
 		written.Files++
-		written.Bytes += int64(len(text))
+		written.Bytes += int64(len(text.yaml))
 	}
 	return nil
+}
+
+// manifestText is what a manifest's file holds.
+type manifestText struct {
+	yaml []byte
+	err  error
+}
+
+func (m *Manifest) text() manifestText {
+	yaml, err := m.bytes()
+	return manifestText{yaml, err}
 }
 
 // bytes is what the manifest's file holds.

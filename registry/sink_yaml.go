@@ -8,7 +8,11 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
+	goyaml "go.yaml.in/yaml/v2"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 )
@@ -61,7 +65,7 @@ func marshalField(key string, value any) ([]byte, error) {
 		return nil, err
 	}
 	if !misread(map[string]any{key: value}) {
-		if block, err := yaml.JSONToYAML(asJSON); err == nil && sameValue(block, asJSON) {
+		if block, err := blockStyle(key, value, asJSON); err == nil && sameValue(block, asJSON) {
 			return block, nil
 		}
 	}
@@ -82,6 +86,38 @@ func marshalField(key string, value any) ([]byte, error) {
 		return nil, errors.New("YAML does not carry the value")
 	}
 	return line, nil
+}
+
+// blockStyle is what the library makes of a field. It reads the field's JSON for
+// that, which is half of the work and makes a difference to few values.
+func blockStyle(key string, value any, asJSON []byte) ([]byte, error) {
+	if throughJSON(value) {
+		return yaml.JSONToYAML(asJSON)
+	}
+	return goyaml.Marshal(map[string]any{key: value})
+}
+
+// throughJSON tells a value that reading its JSON changes: a float that is whole
+// becomes an integer, and characters that end a line become a space, which the
+// caller notices.
+func throughJSON(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, child := range v {
+			if throughJSON(child) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, throughJSON)
+	case string:
+		return strings.ContainsAny(v, "\u0085\u2028\u2029\ufeff") || !utf8.ValidString(v)
+	case bool, int64, nil:
+		return false
+	default: // float64, and what is none of JSON's
+		return true
+	}
+	return false
 }
 
 // escapeNonASCII replaces what JSON has in its strings beyond ASCII by YAML's
@@ -107,6 +143,9 @@ func sameValue(text, asJSON []byte) bool {
 	if err != nil {
 		return false
 	}
+	if bytes.Equal(back, asJSON) { // nearly always: both sort their keys
+		return true
+	}
 	var a, b map[string]any
 	return utiljson.Unmarshal(back, &a) == nil && utiljson.Unmarshal(asJSON, &b) == nil && reflect.DeepEqual(a, b)
 }
@@ -117,13 +156,12 @@ func sameValue(text, asJSON []byte) bool {
 func WriteStream(w io.Writer, plan *Plan) error {
 	out := bufio.NewWriter(w)
 	for _, exists := range []bool{false, true} {
-		for _, m := range plan.Manifests {
-			if m.Exists != exists || m.Raw != nil { // see CleanOptions.Stream
-				continue
-			}
-			text, err := m.bytes()
-			if err != nil {
-				return fmt.Errorf("writing %s: %w", m.Object, err)
+		part := slices.Values(slices.DeleteFunc(slices.Clone(plan.Manifests), func(m *Manifest) bool {
+			return m.Exists != exists || m.Raw != nil // see CleanOptions.Stream
+		}))
+		for m, text := range inOrder(part, (*Manifest).text) {
+			if text.err != nil {
+				return fmt.Errorf("writing %s: %w", m.Object, text.err)
 			}
 			separator := "---\n"
 			if exists {
@@ -132,7 +170,7 @@ func WriteStream(w io.Writer, plan *Plan) error {
 			if _, err := out.WriteString(separator); err != nil {
 				return err
 			}
-			if _, err := out.Write(text); err != nil {
+			if _, err := out.Write(text.yaml); err != nil {
 				return err
 			}
 		}
