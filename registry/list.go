@@ -165,17 +165,15 @@ func (l *Listing) sort() {
 	})
 }
 
-// Objects decodes what was found, one object at a time, and yields what has
-// the labels asked for. An object that cannot be read is always yielded: its
+// Objects decodes what was found, on all cores and a few objects ahead of the
+// loop, and yields what has the labels asked for. An object that cannot be read is always yielded: its
 // labels are not known.
 func (l *Listing) Objects(ctx context.Context) iter.Seq[*Object] {
 	return func(yield func(*Object) bool) {
-		for _, e := range l.entries {
-			if ctx.Err() != nil {
-				return
-			}
-			o := l.registry.Decode(ctx, Entry{Key: l.key(e), KV: e.kv})
-			if matches(l.query.Labels, o) && !yield(o) {
+		for _, o := range inOrder(slices.Values(l.entries), func(e listed) *Object {
+			return l.registry.Decode(ctx, Entry{Key: l.key(e), KV: e.kv})
+		}) {
+			if ctx.Err() != nil || matches(l.query.Labels, o) && !yield(o) {
 				return
 			}
 		}
