@@ -32,10 +32,9 @@ func drillRunCommand(env *console.Environment) *cli.Command {
 			"lifeboat drill run lose-a-node lose-a-zone --backup kube-backup.tar.gz",
 		ArgsUsage:    "FILE|NAME...",
 		BashComplete: console.CompletesWith(func([]string) []string { return scenarios.Names() }),
-		Flags: append(console.SourceFlags(),
+		Flags: append(append(console.SourceFlags(), console.ShardFlags("the seeds")...),
 			&cli.StringFlag{Name: "engine", Usage: "`ENGINE` to run on: virtual, embedded or nodes (default: the first that the drill lists, and with a backup the first that can start from one)"},
 			&cli.StringFlag{Name: "seeds", Usage: "seeds `A..B` of the virtual engine (default: the drill's)"},
-			shardFlag(),
 			&cli.StringFlag{Name: "backup", Usage: "the `SRC` whose data the members start from, or whose nodes are lost (default: the drill's own; not for the virtual engine)"},
 			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html, junit.xml and, of a drill that deviated, shrunk.yaml, one below it per drill; it must not exist"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)),
@@ -138,17 +137,9 @@ func drillOptions(c *cli.Context) (drill.Options, error) {
 	return o, shardOf(c, &o)
 }
 
-func shardFlag() cli.Flag {
-	return &cli.StringFlag{Name: "shard", Usage: "run every N-th seed alone, from the I-th on: `I/N`, I from 0; `drill merge` joins the reports"}
-}
-
 func shardOf(c *cli.Context, o *drill.Options) (err error) {
-	if text := c.String("shard"); text != "" {
-		if o.Shard, err = drill.ParseShard(text); err != nil {
-			return console.Usagef("--shard: %w", err)
-		}
-	}
-	return nil
+	o.Shard, err = console.ShardOf(c)
+	return err
 }
 
 // drillsOf loads all drills before the first is run, so that a mistake in the

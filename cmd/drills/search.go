@@ -23,13 +23,12 @@ func drillSearchCommand(env *console.Environment) *cli.Command {
 		Description: "The drill gives the members, how a healthy cluster is told, and the invariants;\n" +
 			"its steps are not run. Each seed draws its own: kills, cuts, losses, pauses,\n" +
 			"elections in which somebody dies after its vote. What is found is shrunk.",
-		Flags: []cli.Flag{
+		Flags: append(console.ShardFlags("the seeds"),
 			&cli.StringFlag{Name: "seeds", Value: "1..100", Usage: "seeds `A..B`, a drill each"},
 			&cli.IntFlag{Name: "steps", Value: 20, Usage: "`N` faults in each drill"},
-			shardFlag(),
 			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html, junit.xml and shrunk.yaml; it must not exist"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML),
-		},
+		),
 		Action: func(c *cli.Context) error { return drillSearch(c, env) },
 	}
 }

@@ -94,7 +94,7 @@ func Run(ctx context.Context, s *sim.Scenario, data []byte, o Options) (*sim.Rep
 
 // onVirtual runs a drill in virtual time, with all seeds or a shard of them.
 func onVirtual(ctx context.Context, s *sim.Scenario, data []byte, seeds sim.Range, o Options) (*sim.Report, error) {
-	mine, err := o.Shard.of(seeds)
+	mine, err := seedsOf(o.Shard, seeds)
 	if err != nil {
 		return nil, fmt.Errorf("running %q: %w", s.Name, err)
 	}
@@ -103,7 +103,7 @@ func onVirtual(ctx context.Context, s *sim.Scenario, data []byte, seeds sim.Rang
 		return nil, fmt.Errorf("running %q: %w", s.Name, err)
 	}
 	report := sim.NewReport(s, sim.Virtual, versions(sim.Virtual), runs)
-	report.Part = o.Shard.part(seeds)
+	report.Part = partOf(o.Shard, seeds)
 	report.Replay = fmt.Sprintf("lifeboat drill run %s --engine virtual --seeds %d", cmp.Or(o.Source, s.Name), report.Run.Seed)
 	if o.Shrink && report.Verdict == sim.Deviated {
 		report.Shrunk, err = shrunk(ctx, s, report.Run)

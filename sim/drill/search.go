@@ -27,7 +27,7 @@ func Search(ctx context.Context, s *sim.Scenario, seeds sim.Range, steps int, o 
 	case steps < 1 || steps > 1000:
 		return nil, fmt.Errorf("searching with %q: %w: a drill of %d faults", s.Name, ErrSearch, steps)
 	}
-	mine, err := o.Shard.of(seeds)
+	mine, err := seedsOf(o.Shard, seeds)
 	if err != nil {
 		return nil, fmt.Errorf("searching with %q: %w", s.Name, err)
 	}
@@ -41,7 +41,7 @@ func Search(ctx context.Context, s *sim.Scenario, seeds sim.Range, steps int, o 
 		return nil, fmt.Errorf("searching with %q: %w", s.Name, err)
 	}
 	report := sim.NewReport(s, sim.Virtual, versions(sim.Virtual), runs)
-	report.Part, report.Search = o.Shard.part(seeds), &sim.Search{Steps: steps, Seeds: seeds}
+	report.Part, report.Search = partOf(o.Shard, seeds), &sim.Search{Steps: steps, Seeds: seeds}
 	report.Replay = fmt.Sprintf("lifeboat drill search %s --steps %d --seeds %d", cmp.Or(o.Source, s.Name), steps, report.Run.Seed)
 	if report.Verdict == sim.Deviated {
 		found := drillOf(report.Run.Seed)
