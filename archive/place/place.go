@@ -1,5 +1,5 @@
-// Package place is where archives are kept: a folder full of them, of one
-// cluster or of forty.
+// Package place is where archives are kept: a folder full of them, or a bucket
+// (package bucket), of one cluster or of forty.
 //
 //	folder, err := place.OpenFolder("/mnt/backups")
 //	archives, err := folder.List(ctx)                 // by name
@@ -8,101 +8,148 @@
 // Archives stay what they are, files that age and tar open. The package knows
 // their names, sizes and places, and decides by plain facts (a cluster, a
 // revision, a time) that somebody else has read out of them.
+//
+// What a place says of itself is not believed: names that could lead out of it
+// are not listed, and what is opened has to be what was listed.
 package place
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"io"
+	"path"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ErrEmpty is wrapped by errors about a place without an archive in it.
 var ErrEmpty = errors.New("there is no archive in it")
 
+// ErrReplaced says that an archive is not the one that was listed any more.
+var ErrReplaced = errors.New("it was replaced between the listing and the reading")
+
 // Entry is one archive of a place.
 type Entry struct {
-	Name   string // within the place, with slashes
-	Path   string // to open it
-	Size   int64  // bytes
-	Signed bool   // a signature stands beside it
+	Name    string    // within the place, with slashes
+	Path    string    // to name it, and to open it by itself
+	Size    int64     // bytes
+	ModTime time.Time // when it came there, as the place says
+	Version string    // tells this content from another under the same name
+	Signed  bool      // a signature stands beside it
+}
+
+// Store is a place. Its methods may be called side by side.
+type Store interface {
+	// Root is the place as an operator names it.
+	Root() string
+	// List gives the archives by name, those in folders below among them, and
+	// none of folders whose names begin with a dot.
+	List(ctx context.Context) ([]Entry, error)
+	// Open opens an archive that was listed, or gives ErrReplaced.
+	Open(ctx context.Context, e Entry) (File, error)
+	// Read gives a small file of the place; fs.ErrNotExist where there is none.
+	Read(ctx context.Context, name string, limit int64) ([]byte, error)
+	// Below gives the names of all files in a folder of the place, none where
+	// there is no folder.
+	Below(ctx context.Context, folder string) ([]string, error)
+	// Put writes a file whole or not at all; fs.ErrExist where there is one.
+	Put(ctx context.Context, name string, content io.Reader) error
+	// Locked says why an archive cannot be removed yet, "" when it can.
+	Locked(ctx context.Context, e Entry) (string, error)
+	// Remove deletes an archive and the signature beside it.
+	Remove(ctx context.Context, e Entry) error
+}
+
+// File is an archive, open.
+type File interface {
+	io.Reader
+	io.ReaderAt
+	io.Closer
+}
+
+// From gives what an archive holds from an offset on, before anything is read of
+// it.
+func From(f File, offset int64) (io.Reader, error) {
+	if s, ok := f.(io.Seeker); ok {
+		_, err := s.Seek(offset, io.SeekStart)
+		return f, err
+	}
+	return io.NewSectionReader(f, offset, 1<<62-offset), nil
 }
 
 // suffixes are the endings of archives' names. A place holds other things, too;
 // what they are is told by their bytes when they are opened.
 var suffixes = []string{".tar", ".tar.gz", ".tgz", ".tar.zst"}
 
-// signature is what minisign appends to a file's name.
-const signature = ".minisig"
+// SignatureSuffix is what minisign appends to a file's name.
+const SignatureSuffix = ".minisig"
 
 // IsArchive reports whether a name is one of an archive.
 func IsArchive(name string) bool {
-	base := strings.TrimSuffix(filepath.Base(name), ".age")
+	base := strings.TrimSuffix(path.Base(name), ".age")
 	return !strings.HasPrefix(base, ".") && slices.ContainsFunc(suffixes, func(s string) bool { return len(base) > len(s) && strings.HasSuffix(base, s) })
 }
 
-// Folder is a place in a file system, which may be mounted read-only.
-type Folder struct{ root string }
-
-// OpenFolder opens a folder of archives. An error wraps fs.ErrInvalid when the
-// path is no folder.
-func OpenFolder(path string) (*Folder, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+// CheckName rejects names that lead out of a place, or would steer a terminal.
+func CheckName(name string) error {
+	bad := func(r rune) bool { return !unicode.IsPrint(r) || r == '\\' }
+	if name == "" || len(name) > 1024 || path.Clean("/"+name) != "/"+name || !utf8.ValidString(name) || strings.ContainsFunc(name, bad) {
+		return fmt.Errorf("%q is no name for a file of a place", name)
 	}
-	if !info.IsDir() {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrInvalid}
-	}
-	return &Folder{root: path}, nil
+	return nil
 }
 
-// Root is the folder's path.
-func (f *Folder) Root() string { return f.root }
-
-// List gives the archives by name, those in folders below among them. A link
-// that leads to another archive of the same place, such as latest, is no second
-// archive. Folders that cannot be read are an error: what is pruned or verified
-// must not depend on what somebody may not see.
-func (f *Folder) List(ctx context.Context) ([]Entry, error) {
-	var entries []Entry
-	signed := map[string]bool{}
-	err := filepath.WalkDir(f.root, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case d.IsDir() && path != f.root && strings.HasPrefix(d.Name(), "."):
-			return fs.SkipDir // of a file system or a tool: .snapshot, .Trash
-		case !d.Type().IsRegular():
-			return nil
+// hidden reports whether a name is in a folder that is not the operator's: of a
+// file system (.snapshot, .Trash), or the ledger.
+func hidden(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") && part != "." && part != ".." {
+			return true
 		}
-		if name, ok := strings.CutSuffix(path, signature); ok {
-			signed[name] = true
-			return nil
-		}
-		if !IsArchive(path) {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(f.root, path)
-		entries = append(entries, Entry{Name: filepath.ToSlash(name), Path: path, Size: info.Size()})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing %q: %w", f.root, err)
 	}
-	for i, e := range entries {
-		entries[i].Signed = signed[e.Path]
+	return false
+}
+
+// listed makes a list of what a place holds: archives alone, by name, each
+// knowing whether it is signed.
+func listed(all []Entry) []Entry {
+	signed := map[string]bool{}
+	for _, e := range all {
+		if name, ok := strings.CutSuffix(e.Name, SignatureSuffix); ok {
+			signed[name] = true
+		}
+	}
+	var entries []Entry
+	for _, e := range all {
+		if !hidden(e.Name) && IsArchive(e.Name) {
+			e.Signed = signed[e.Name]
+			entries = append(entries, e)
+		}
 	}
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-	return entries, nil
+	return entries
+}
+
+// Listed is List's answer from all files that a place says it holds. A listing
+// that lies, with names that lead elsewhere, names twice or sizes that cannot be,
+// is an error.
+func Listed(all []Entry) ([]Entry, error) {
+	seen := map[string]bool{}
+	for _, e := range all {
+		if hidden(e.Name) || !IsArchive(strings.TrimSuffix(e.Name, SignatureSuffix)) {
+			continue
+		}
+		if err := CheckName(e.Name); err != nil {
+			return nil, err
+		}
+		if seen[e.Name] || e.Size < 0 {
+			return nil, fmt.Errorf("%q is listed twice, or with a size that cannot be", e.Name)
+		}
+		seen[e.Name] = true
+	}
+	return listed(all), nil
 }

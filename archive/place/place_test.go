@@ -52,14 +52,14 @@ func TestList(t *testing.T) {
 func TestRemove(t *testing.T) {
 	t.Parallel()
 	f := folder(t, "a.tar.gz", "a.tar.gz.minisig", "b.tar.gz", "notes.txt")
-	require.NoError(t, f.Remove(place.Entry{Name: "a.tar.gz"}))
+	require.NoError(t, f.Remove(t.Context(), place.Entry{Name: "a.tar.gz"}))
 	require.Equal(t, []string{"b.tar.gz"}, names(t, f))
 	require.NoFileExists(t, filepath.Join(f.Root(), "a.tar.gz.minisig"))
 	for _, name := range []string{"notes.txt", "../x.tar.gz", "/etc/x.tar.gz", "gone.tar.gz"} {
-		require.Error(t, f.Remove(place.Entry{Name: name}), name)
+		require.Error(t, f.Remove(t.Context(), place.Entry{Name: name}), name)
 	}
 	require.NoError(t, os.Symlink("b.tar.gz", filepath.Join(f.Root(), "l.tar.gz")))
-	require.Error(t, f.Remove(place.Entry{Name: "l.tar.gz"}), "a link is not what was listed")
+	require.Error(t, f.Remove(t.Context(), place.Entry{Name: "l.tar.gz"}), "a link is not what was listed")
 	require.FileExists(t, filepath.Join(f.Root(), "notes.txt"))
 }
 

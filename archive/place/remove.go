@@ -1,6 +1,7 @@
 package place
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,7 @@ import (
 
 // Remove deletes an archive and the signature beside it, the archive first: a
 // signature without a file misleads nobody.
-func (f *Folder) Remove(e Entry) error {
+func (f *Folder) Remove(_ context.Context, e Entry) error {
 	path, err := f.within(e.Name)
 	if err != nil {
 		return err
@@ -18,7 +19,7 @@ func (f *Folder) Remove(e Entry) error {
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("removing %q: %w", e.Name, err)
 	}
-	if err := os.Remove(path + signature); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(path + SignatureSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing the signature of %q: %w", e.Name, err)
 	}
 	return syncFolder(filepath.Dir(path))
@@ -29,7 +30,7 @@ func (f *Folder) Remove(e Entry) error {
 func (f *Folder) within(name string) (string, error) {
 	local := filepath.FromSlash(name)
 	if !filepath.IsLocal(local) || !IsArchive(name) {
-		return "", fmt.Errorf("removing %q: %w", name, fs.ErrInvalid)
+		return "", fmt.Errorf("%q: %w", name, fs.ErrInvalid)
 	}
 	path := filepath.Join(f.root, local)
 	info, err := os.Lstat(path)
@@ -37,7 +38,7 @@ func (f *Folder) within(name string) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("removing %q: %w: it is no regular file any more", name, fs.ErrInvalid)
+		return "", fmt.Errorf("%q: %w: it is no regular file any more", name, fs.ErrInvalid)
 	}
 	return path, nil
 }

@@ -33,6 +33,8 @@ type Spec struct {
 	// deleted again, 5 (two records each). A negative number stands for none.
 	Updates, Deletions int
 
+	Cluster string // UID of the namespace kube-system, which the last one is then; "" for none
+
 	Trailer bool // append the sha256 trailer, as `etcdctl snapshot save` does
 }
 

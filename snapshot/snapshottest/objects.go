@@ -23,6 +23,7 @@ import (
 // nothing but the seed and the two numbers.
 type objects struct {
 	seed       uint64
+	cluster    string
 	namespaces []string
 	encoder    *protobuf.Serializer
 	text       string // random text to cut values from
@@ -38,12 +39,14 @@ const leaseCount = 8
 const textSize = 1 << 16
 
 func newObjects(spec Spec) objects {
-	o := objects{seed: spec.Seed, encoder: protobuf.NewSerializer(nil, nil)}
+	o := objects{seed: spec.Seed, cluster: spec.Cluster, encoder: protobuf.NewSerializer(nil, nil)}
 	for i := range spec.Namespaces {
-		switch i {
-		case 0:
+		switch {
+		case i == spec.Namespaces-1 && spec.Cluster != "":
+			o.namespaces = append(o.namespaces, system)
+		case i == 0:
 			o.namespaces = append(o.namespaces, "infra-production")
-		case 1:
+		case i == 1:
 			o.namespaces = append(o.namespaces, "infra-production-2")
 		default:
 			o.namespaces = append(o.namespaces, fmt.Sprintf("team-%05d", i))
@@ -165,12 +168,19 @@ func typed(group, kind string) metav1.TypeMeta {
 	return metav1.TypeMeta{APIVersion: gv.String(), Kind: kind}
 }
 
+// system is the namespace by whose UID clusters are told apart.
+const system = "kube-system"
+
 func (d draft) namespace(name string) runtime.Object {
-	return &corev1.Namespace{
+	ns := &corev1.Namespace{
 		TypeMeta: typed("", "Namespace"), ObjectMeta: d.meta("", name, `{"f:metadata":{"f:labels":{"f:app.kubernetes.io/name":{}}}}`),
 		Spec:   corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{corev1.FinalizerKubernetes}},
 		Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive},
 	}
+	if name == system {
+		ns.UID = types.UID(d.o.cluster)
+	}
+	return ns
 }
 
 func (d draft) secret(ns, name string) runtime.Object {

@@ -1,0 +1,103 @@
+package place
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ledgerFolder is where a place keeps its ledger. Its name begins with a dot, so
+// it is no part of any listing.
+const ledgerFolder = ".lifeboat/verified"
+
+// maxRecord bounds one record of a ledger.
+const maxRecord = 1 << 20
+
+var runName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// Ledger keeps what a run found out about the archives of a place: one file for
+// each, written once. Runs are told apart by their names; the processes of one run
+// share its name.
+//
+// It is no proof against those who may write to it.
+type Ledger struct {
+	store Store
+	run   string
+}
+
+// OpenLedger opens the ledger of a run in a store.
+func OpenLedger(store Store, run string) (*Ledger, error) {
+	if !runName.MatchString(run) {
+		return nil, fmt.Errorf("%q is no name for a run: letters, digits, dots, dashes and underscores", run)
+	}
+	return &Ledger{store, run}, nil
+}
+
+// Run is the run's name.
+func (l *Ledger) Run() string { return l.run }
+
+// recordName holds the archive's version: one that was replaced is another one.
+func (l *Ledger) recordName(e Entry) string {
+	sum := sha256.Sum256([]byte(e.Name + "\x00" + e.Version))
+	return path.Join(ledgerFolder, l.run, hex.EncodeToString(sum[:16])+".json")
+}
+
+// Get gives the record of an archive, nil when there is none.
+func (l *Ledger) Get(ctx context.Context, e Entry) ([]byte, error) {
+	record, err := l.store.Read(ctx, l.recordName(e), maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return record, err
+}
+
+// Put writes the record of an archive. One that is there stays: another process
+// of the run was quicker.
+func (l *Ledger) Put(ctx context.Context, e Entry, record []byte) error {
+	err := l.store.Put(ctx, l.recordName(e), bytes.NewReader(record))
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("writing the ledger: %w", err)
+	}
+	return nil
+}
+
+// Records gives all records of a run, "" for those of all runs, in the order of
+// their names.
+func Records(ctx context.Context, store Store, run string) ([][]byte, error) {
+	folder := ledgerFolder
+	if run != "" {
+		l, err := OpenLedger(store, run)
+		if err != nil {
+			return nil, err
+		}
+		folder = path.Join(ledgerFolder, l.run)
+	}
+	names, err := store.Below(ctx, folder)
+	if err != nil {
+		return nil, fmt.Errorf("reading the ledger: %w", err)
+	}
+	slices.Sort(names)
+	var records [][]byte
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".json") {
+			continue
+		}
+		record, err := store.Read(ctx, name, maxRecord)
+		if err != nil {
+			return nil, fmt.Errorf("reading the ledger: %w", err)
+		}
+		records = append(records, record)
+	}
+	return records, nil
+}
