@@ -58,12 +58,14 @@ func packageOrder() []string {
 		"snapshot/etcdproc",
 		"snapshot",
 		"archive/controlplane",
+		"archive/place/bucket",
 		"archive/place",
 		"archive",
 		"crypto",
 		"scenarios",
 		"internal/whole",
 		"internal/words",
+		"internal/shard",
 		"internal/ctxio",
 	}
 }
@@ -141,8 +143,12 @@ func bans() []ban {
 			why: "whoever links it opens a netlink socket before main runs; etcdproc starts the server itself",
 		},
 		{
-			imported: "net/http", only: []string{"snapshot/etcdproc", "registry/apiserver", "registry/apiserver/local", "sim/proof"}, tests: true,
-			why: "no network: nothing here may call out, and nothing listens but what serve opens on loopback, and a proof in its sandbox; members of a drill speak it to each other, on unix sockets",
+			imported: "github.com/minio", only: []string{"archive/place/bucket"}, tests: true,
+			why: "who reads a folder must not have to link a client of the network",
+		},
+		{
+			imported: "net/http", only: []string{"snapshot/etcdproc", "registry/apiserver", "registry/apiserver/local", "sim/proof", "archive/place/bucket"}, tests: true,
+			why: "no network: nothing here may call out but a bucket that was asked for, and nothing listens but what serve opens on loopback, and a proof in its sandbox; members of a drill speak it to each other, on unix sockets",
 		},
 	}
 }

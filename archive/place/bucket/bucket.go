@@ -1,0 +1,261 @@
+// Package bucket is a place of archives in a store that speaks S3.
+//
+//	b, err := bucket.Open(ctx, "s3://backups/lifeboat")
+//	archives, err := b.List(ctx)
+//
+// Nothing is sent before a method is called. Endpoint, region and credentials
+// come from where every S3 client looks for them: see Config.
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/lifeboat-dr/lifeboat/archive/place"
+)
+
+const scheme = "s3://"
+
+// Is reports whether a path names a bucket.
+func Is(path string) bool { return strings.HasPrefix(path, scheme) }
+
+// Bucket is a bucket, or the part of one below a prefix.
+type Bucket struct {
+	core   *minio.Core
+	name   string
+	prefix string // ends with a slash, or is empty
+}
+
+var _ place.Store = (*Bucket)(nil)
+
+// Open gives the bucket of s3://BUCKET/PREFIX, with the configuration of this
+// host. It does not ask the store whether there is one.
+func Open(_ context.Context, url string) (*Bucket, error) {
+	config, err := ReadConfig()
+	if err != nil {
+		return nil, err
+	}
+	return config.Open(url)
+}
+
+// Open gives the bucket of s3://BUCKET/PREFIX.
+func (c Config) Open(url string) (*Bucket, error) {
+	name, prefix, err := split(url)
+	if err != nil {
+		return nil, err
+	}
+	core, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	if prefix != "" {
+		prefix = strings.TrimSuffix(prefix, "/") + "/"
+	}
+	return &Bucket{core, name, prefix}, nil
+}
+
+func split(url string) (name, prefix string, err error) {
+	rest := strings.TrimPrefix(url, scheme)
+	name, prefix, _ = strings.Cut(rest, "/")
+	switch {
+	case strings.Contains(name, "@"), strings.Contains(name, ":"):
+		return "", "", errors.New("opening a bucket: write s3://BUCKET/PREFIX; endpoint and credentials come from the environment")
+	case name == "" || prefix != "" && place.CheckName(strings.TrimSuffix(prefix, "/")) != nil:
+		return "", "", fmt.Errorf("opening %q: write s3://BUCKET/PREFIX", url)
+	}
+	return name, prefix, nil
+}
+
+// Root is the bucket's URL.
+func (b *Bucket) Root() string { return scheme + b.name + "/" + strings.TrimSuffix(b.prefix, "/") }
+
+// Find gives an object by its URL, with the folder that it is in.
+func Find(ctx context.Context, url string) (*Bucket, place.Entry, error) {
+	b, err := Open(ctx, strings.TrimSuffix(url, path.Base(url)))
+	if err != nil {
+		return nil, place.Entry{}, err
+	}
+	e, err := b.Entry(ctx, path.Base(url))
+	return b, e, err
+}
+
+// Entry gives what the store says of an object; fs.ErrNotExist where there is
+// none.
+func (b *Bucket) Entry(ctx context.Context, name string) (place.Entry, error) {
+	if err := place.CheckName(name); err != nil {
+		return place.Entry{}, err
+	}
+	info, err := b.core.StatObject(ctx, b.name, b.prefix+name, minio.StatObjectOptions{})
+	if err != nil {
+		return place.Entry{}, explain(err)
+	}
+	e := b.entry(info)
+	if _, err := b.core.StatObject(ctx, b.name, b.prefix+name+place.SignatureSuffix, minio.StatObjectOptions{}); err == nil {
+		e.Signed = true
+	}
+	return e, nil
+}
+
+func (b *Bucket) entry(info minio.ObjectInfo) place.Entry {
+	name := strings.TrimPrefix(info.Key, b.prefix)
+	return place.Entry{
+		Name: name, Path: scheme + b.name + "/" + info.Key, Size: info.Size,
+		ModTime: info.LastModified.UTC().Truncate(time.Second), Version: strings.Trim(info.ETag, `"`),
+	}
+}
+
+// List gives the archives.
+func (b *Bucket) List(ctx context.Context) ([]place.Entry, error) {
+	var all []place.Entry
+	err := b.each(ctx, b.prefix, func(info minio.ObjectInfo) {
+		if !strings.HasSuffix(info.Key, "/") {
+			all = append(all, b.entry(info))
+		}
+	})
+	if err == nil {
+		all, err = place.Listed(all)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing %q: %w", b.Root(), err)
+	}
+	return all, nil
+}
+
+// most bounds a listing: one that never ends is no listing.
+const most = 10_000_000
+
+func (b *Bucket) each(ctx context.Context, prefix string, do func(minio.ObjectInfo)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the listing
+	last, n := "", 0
+	for info := range b.core.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
+		n++
+		switch {
+		case info.Err != nil:
+			return explain(info.Err)
+		case !strings.HasPrefix(info.Key, prefix) || n > most:
+			return fmt.Errorf("the store lists %q, which was not asked for", info.Key)
+		case info.Key == last:
+			return fmt.Errorf("the store lists %q twice", info.Key)
+		}
+		last = info.Key
+		do(info)
+	}
+	return ctx.Err()
+}
+
+// Below gives the names of all objects below a folder.
+func (b *Bucket) Below(ctx context.Context, folder string) ([]string, error) {
+	var names []string
+	err := b.each(ctx, b.prefix+folder+"/", func(info minio.ObjectInfo) {
+		if name := strings.TrimPrefix(info.Key, b.prefix); place.CheckName(name) == nil {
+			names = append(names, name)
+		}
+	})
+	return names, err
+}
+
+// Read gives a small object.
+func (b *Bucket) Read(ctx context.Context, name string, limit int64) ([]byte, error) {
+	r, _, _, err := b.core.GetObject(ctx, b.name, b.prefix+name, minio.GetObjectOptions{})
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer r.Close()
+	data, err := place.ReadSmall(r, name, limit)
+	return data, explain(err)
+}
+
+// Open opens an archive for reading. Interrupted reads go on where they were.
+func (b *Bucket) Open(ctx context.Context, e place.Entry) (place.File, error) {
+	if err := place.CheckName(e.Name); err != nil {
+		return nil, err
+	}
+	return &object{ctx: ctx, b: b, e: e}, nil
+}
+
+// Locked says until when a retention or a legal hold keeps an object.
+func (b *Bucket) Locked(ctx context.Context, e place.Entry) (string, error) {
+	mode, until, err := b.core.GetObjectRetention(ctx, b.name, b.prefix+e.Name, "")
+	if err = unlocked(err); err != nil {
+		return "", err
+	}
+	if mode != nil && until != nil && until.After(time.Now()) {
+		return fmt.Sprintf("locked until %s (%s)", until.UTC().Format(time.RFC3339), strings.ToLower(string(*mode))), nil
+	}
+	hold, err := b.core.GetObjectLegalHold(ctx, b.name, b.prefix+e.Name, minio.GetObjectLegalHoldOptions{})
+	if err = unlocked(err); err != nil {
+		return "", err
+	}
+	if hold != nil && *hold == minio.LegalHoldEnabled {
+		return "on legal hold", nil
+	}
+	return "", nil
+}
+
+// unlocked is nil for what stores answer of objects and buckets without locks.
+func unlocked(err error) error {
+	response := minio.ErrorResponse{}
+	if err == nil || !errors.As(err, &response) {
+		return explain(err)
+	}
+	switch response.Code {
+	case "NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "InvalidRequest", "NotImplemented", "MethodNotAllowed":
+		return nil
+	}
+	if response.StatusCode == http.StatusNotImplemented {
+		return nil
+	}
+	return explain(err)
+}
+
+// Remove deletes an archive, and the signature beside it after that.
+func (b *Bucket) Remove(ctx context.Context, e place.Entry) error {
+	if err := place.CheckName(e.Name); err != nil || !place.IsArchive(e.Name) {
+		return fmt.Errorf("removing %q: %w", e.Name, fs.ErrInvalid)
+	}
+	now, err := b.Entry(ctx, e.Name)
+	if err == nil && now.Version != e.Version {
+		err = place.ErrReplaced
+	}
+	for _, name := range []string{e.Name, e.Name + place.SignatureSuffix} {
+		if err == nil {
+			err = explain(b.core.RemoveObject(ctx, b.name, b.prefix+name, minio.RemoveObjectOptions{}))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("removing %q: %w", e.Name, err)
+	}
+	return nil
+}
+
+// explain gives errors of a store the classes that errors of files have. What it
+// says is quoted: it is somebody else's text.
+func explain(err error) error {
+	response := minio.ErrorResponse{}
+	if err == nil || err == io.EOF || !errors.As(err, &response) || response.Code == "" {
+		return err
+	}
+	said := fmt.Sprintf("the store says %s: %q", response.Code, response.Message)
+	switch {
+	case response.StatusCode == http.StatusNotFound || response.Code == minio.NoSuchKey:
+		if response.Code == minio.NoSuchKey || response.Code == "NotFound" {
+			return fs.ErrNotExist
+		}
+		return fmt.Errorf("%w: %s", fs.ErrNotExist, said)
+	case response.StatusCode == http.StatusPreconditionFailed:
+		return fmt.Errorf("%w: %s", fs.ErrExist, said)
+	case response.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("%w: %s", fs.ErrPermission, said)
+	}
+	return errors.New(said)
+}

@@ -1,0 +1,273 @@
+package bucket_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/archive/place"
+	"github.com/lifeboat-dr/lifeboat/archive/place/bucket"
+)
+
+func random(n int, seed uint64) []byte {
+	data, r := make([]byte, n), rand.NewChaCha8([32]byte{byte(seed)})
+	_, _ = r.Read(data) // it never fails
+	return data
+}
+
+func push(t *testing.T, b *bucket.Bucket, name string, data []byte) (bool, error) {
+	t.Helper()
+	sum := sha256.Sum256(data)
+	return b.Push(t.Context(), name, bytes.NewReader(data), int64(len(data)), hex.EncodeToString(sum[:]), bucket.PushOptions{})
+}
+
+func content(t *testing.T, b *bucket.Bucket, name string) ([]byte, error) {
+	t.Helper()
+	e, err := b.Entry(t.Context(), name)
+	require.NoError(t, err)
+	file, err := b.Open(t.Context(), e)
+	require.NoError(t, err)
+	defer file.Close()
+	return io.ReadAll(file)
+}
+
+// What is pushed comes back, small or in parts, and is not sent twice or
+// overwritten.
+func TestPushAndRead(t *testing.T) {
+	t.Parallel()
+	f, b := newFaulty(t, nil)
+	for name, size := range map[string]int{"empty.tar": 0, "small.tar.gz": 1000, "large.tar.gz": 33<<20 + 7} {
+		data := random(size, 1)
+		sent, err := push(t, b, name, data)
+		require.NoError(t, err)
+		require.True(t, sent)
+		got, err := content(t, b, name)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data, got))
+		sent, err = push(t, b, name, data)
+		require.NoError(t, err)
+		require.False(t, sent)
+		_, err = push(t, b, name, append(data, 'x'))
+		require.ErrorIs(t, err, fs.ErrExist)
+	}
+	entries, err := b.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, entries, 3)
+	require.Empty(t, f.uploads)
+	for key := range f.objects {
+		require.NotContains(t, key, "uploads", "the note of an upload goes with it")
+	}
+	e, err := b.Entry(t.Context(), "large.tar.gz")
+	require.NoError(t, err)
+	require.NoError(t, b.Remove(t.Context(), e))
+	_, err = b.Entry(t.Context(), "large.tar.gz")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// A push that was cut off goes on: what is there is not sent again.
+func TestPushGoesOn(t *testing.T) {
+	t.Parallel()
+	down := true
+	f, b := newFaulty(t, func(r *http.Request) fault {
+		if down && r.URL.Query().Get("partNumber") == "3" {
+			return fault{status: http.StatusForbidden}
+		}
+		return fault{}
+	})
+	data := random(70<<20, 2)
+	_, err := push(t, b, "a.tar.gz", data)
+	require.ErrorIs(t, err, fs.ErrPermission)
+	_, err = b.Entry(t.Context(), "a.tar.gz")
+	require.ErrorIs(t, err, fs.ErrNotExist, "half of it has no name")
+	f.mu.Lock()
+	down, f.heard = false, nil
+	f.mu.Unlock()
+	_, err = push(t, b, "a.tar.gz", data)
+	require.NoError(t, err)
+	got, err := content(t, b, "a.tar.gz")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, got))
+	sent := strings.Count(strings.Join(f.heard, "\n"), "partNumber=")
+	require.Less(t, sent, 5, "of five parts the first two were there")
+}
+
+// Stores that throttle, break off or say nothing are asked again; the bytes are
+// the same.
+func TestReadsGoOn(t *testing.T) {
+	t.Parallel()
+	n := 0
+	f, b := newFaulty(t, nil)
+	data := random(3<<20, 3)
+	_, err := push(t, b, "a.tar", data)
+	require.NoError(t, err)
+	f.fault = func(r *http.Request) fault {
+		if r.Method != http.MethodGet {
+			return fault{}
+		}
+		n++
+		switch n % 3 {
+		case 0:
+			return fault{status: http.StatusServiceUnavailable}
+		case 1:
+			return fault{cut: 200_000}
+		}
+		return fault{}
+	}
+	got, err := content(t, b, "a.tar")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, got))
+	require.Greater(t, n, 3)
+}
+
+// A store that ends early for good has failed: it has not shown a damaged file.
+func TestBrokenOffIsNoEnd(t *testing.T) {
+	t.Parallel()
+	f, b := newFaulty(t, nil)
+	_, err := push(t, b, "a.tar", random(1000, 4))
+	require.NoError(t, err)
+	f.fault = func(r *http.Request) fault {
+		if r.Method == http.MethodGet && !strings.Contains(r.Header.Get("Range"), "bytes=0-") {
+			return fault{status: http.StatusForbidden}
+		}
+		return fault{cut: 500}
+	}
+	_, err = content(t, b, "a.tar")
+	require.Error(t, err)
+	require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+// What was replaced after the listing is not read as what was listed.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	f, b := newFaulty(t, nil)
+	_, err := push(t, b, "a.tar", random(1000, 5))
+	require.NoError(t, err)
+	entries, err := b.List(t.Context())
+	require.NoError(t, err)
+	delete(f.objects, "prod/a.tar")
+	_, err = push(t, b, "a.tar", random(1000, 6))
+	require.NoError(t, err)
+	file, err := b.Open(t.Context(), entries[0])
+	require.NoError(t, err)
+	_, err = file.Read(make([]byte, 10))
+	require.ErrorIs(t, err, place.ErrReplaced)
+	_, err = file.ReadAt(make([]byte, 10), 5)
+	require.ErrorIs(t, err, place.ErrReplaced)
+	require.ErrorIs(t, b.Remove(t.Context(), entries[0]), place.ErrReplaced)
+}
+
+// A store that loses a part, or keeps half, is found out before anybody relies on
+// it.
+func TestStoresThatLose(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]func(r *http.Request) fault{
+		"a part": func(r *http.Request) fault { return fault{lose: r.URL.Query().Get("partNumber") == "2"} },
+		"the half": func(r *http.Request) fault {
+			return fault{halve: r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".tar")}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, b := newFaulty(t, do)
+			size := 40 << 20
+			if name == "the half" {
+				size = 5000
+			}
+			_, err := push(t, b, "a.tar", random(size, 7))
+			require.ErrorContains(t, err, "bytes of the")
+		})
+	}
+}
+
+// Whether a store overwrites is asked, not hoped.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	for _, overwrites := range []bool{false, true} {
+		f, b := newFaulty(t, func(*http.Request) fault { return fault{overwrite: overwrites} })
+		kept, err := b.KeepsFirst(t.Context(), "abc")
+		require.NoError(t, err)
+		require.Equal(t, !overwrites, kept)
+		require.Empty(t, f.objects)
+	}
+}
+
+// A listing that lies is an error.
+func TestHostileBucket(t *testing.T) {
+	t.Parallel()
+	for _, lie := range [][]string{
+		{"prod/../../etc/x.tar"}, {"other/x.tar"}, {"prod/a\x7f.tar.gz"}, {"prod/x.tar", "prod/x.tar"}, {"prod//x.tar"},
+	} {
+		_, b := newFaulty(t, func(*http.Request) fault { return fault{lie: lie} })
+		_, err := b.List(t.Context())
+		require.Error(t, err, "%q", lie)
+	}
+}
+
+// Nothing about who asks stands in an error, and a URL holds no key.
+func TestNoSecretInErrors(t *testing.T) {
+	t.Parallel()
+	_, b := newFaulty(t, func(*http.Request) fault { return fault{status: http.StatusForbidden} })
+	_, err := b.List(t.Context())
+	require.ErrorIs(t, err, fs.ErrPermission)
+	require.NotContains(t, err.Error(), "hunter2")
+	_, err = bucket.Config{}.Open("s3://key:hunter2@host/x")
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "hunter2")
+	for _, url := range []string{"s3://", "s3:///x", "s3://b/../x", "s3://b//x", "s3://b/\x1b"} {
+		_, err := bucket.Config{}.Open(url)
+		require.Error(t, err, "%q", url)
+	}
+	_, err = bucket.Config{Endpoint: "https://user:hunter2@host"}.Open("s3://b/x")
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+// A certificate that nobody vouches for is refused; with its CA it is taken.
+func TestBadTLS(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(&faulty{objects: map[string]stored{}})
+	t.Cleanup(server.Close)
+	b, err := bucket.Config{Endpoint: server.URL, AccessKey: "a", SecretKey: "b"}.Open("s3://backups")
+	require.NoError(t, err)
+	_, err = b.Entry(t.Context(), "x.tar")
+	require.ErrorContains(t, err, "certificate")
+	require.NotErrorIs(t, err, fs.ErrNotExist)
+}
+
+// The files of the trade are read; one with a secret that others can read is
+// refused without a word of what is in it.
+func TestConfigFiles(t *testing.T) {
+	home := t.TempDir()
+	for _, name := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("HOME", home)
+	require.NoError(t, os.Mkdir(filepath.Join(home, ".aws"), 0o700))
+	secret := filepath.Join(home, ".aws", "credentials")
+	require.NoError(t, os.WriteFile(secret, []byte("[default]\naws_access_key_id = me\naws_secret_access_key = hunter2\n[other]\naws_access_key_id = you\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(home, ".aws", "config"), []byte("[default]\nregion = eu-central-1\nendpoint_url = https://s3.example\n[profile other]\nregion = us-west-2\n"), 0o644))
+	c, err := bucket.ReadConfig()
+	require.NoError(t, err)
+	require.Equal(t, bucket.Config{Endpoint: "https://s3.example", Region: "eu-central-1", AccessKey: "me", SecretKey: "hunter2"}, c)
+	t.Setenv("AWS_PROFILE", "other")
+	t.Setenv("AWS_ENDPOINT_URL", "https://elsewhere")
+	c, err = bucket.ReadConfig()
+	require.NoError(t, err)
+	require.Equal(t, bucket.Config{Endpoint: "https://elsewhere", Region: "us-west-2", AccessKey: "you"}, c)
+	t.Setenv("AWS_PROFILE", "")
+	require.NoError(t, os.Chmod(secret, 0o644))
+	_, err = bucket.ReadConfig()
+	require.ErrorContains(t, err, "chmod 600")
+	require.NotContains(t, err.Error(), "hunter2")
+}
