@@ -3,7 +3,6 @@ package lifeboat
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -23,6 +22,7 @@ type Listing struct {
 	Cluster    string    // UID of the namespace kube-system, "" when nobody tells
 	Revision   int64     // of etcd, 0 when nobody tells
 	Time       time.Time // of the snapshot
+	Clock      bool      // Time is by the snapshot's own Leases, not the file's time stamp
 	Node       string
 	Kubernetes string   // version
 	Etcd       string   // version
@@ -48,42 +48,76 @@ const (
 //
 // A comment is proven by the signature; that the file is the one that was
 // signed is Verify's to say.
-func Catalog(ctx context.Context, folder *place.Folder, opts Options) ([]Listing, error) {
-	entries, err := folder.List(ctx)
+func Catalog(ctx context.Context, store place.Store, opts Options) ([]Listing, error) {
+	entries, err := listPlace(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) == 0 {
-		return nil, &Error{Class: Failed, Err: fmt.Errorf("reading %q: %w", folder.Root(), place.ErrEmpty)}
+	t, err := newTellers(store, opts)
+	if err != nil {
+		return nil, err
 	}
-	var verifier *crypto.Verifier
+	list := make([]Listing, len(entries))
+	err = sideBySide(ctx, len(entries), tellersAtOnce, func(i int) error {
+		list[i] = t.tell(ctx, entries[i])
+		return ctx.Err()
+	})
+	return list, err
+}
+
+// tellersAtOnce is how many archives are asked side by side: what takes time is
+// the way to the store.
+const tellersAtOnce = 16
+
+// listPlace gives the archives of a place, one at least.
+func listPlace(ctx context.Context, store place.Store) ([]place.Entry, error) {
+	entries, err := store.List(ctx)
+	if err == nil && len(entries) == 0 {
+		err = &Error{Class: Failed, Err: fmt.Errorf("reading %q: %w", store.Root(), place.ErrEmpty)}
+	}
+	return entries, err
+}
+
+// tellers ask archives of a place what they are.
+type tellers struct {
+	store    place.Store
+	opts     Options // without an Observer: forty warnings that nothing is signed help nobody
+	verifier *crypto.Verifier
+}
+
+func newTellers(store place.Store, opts Options) (*tellers, error) {
+	var err error
+	t := &tellers{store: store}
+	if t.opts, err = opts.withKeys(); err != nil {
+		return nil, err
+	}
+	t.opts.Observer = Observer{}
 	if opts.PubKey != "" {
-		if verifier, err = crypto.ReadVerifier(opts.PubKey); err != nil {
+		if t.verifier, err = crypto.ReadVerifier(opts.PubKey); err != nil {
 			return nil, &Error{Class: Misused, Err: err}
 		}
 	}
-	list := make([]Listing, len(entries))
-	for i, e := range entries {
-		list[i] = Listing{Entry: e}
-		if verifier != nil {
-			err = list[i].readComment(verifier)
-		} else {
-			err = list[i].readBeginning(ctx, opts)
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			list[i].Problem = err.Error()
-		}
+	return t, nil
+}
+
+func (t *tellers) tell(ctx context.Context, e place.Entry) Listing {
+	l := Listing{Entry: e}
+	var err error
+	if t.verifier != nil {
+		err = l.readComment(ctx, t.store, t.verifier)
+	} else {
+		err = l.readBeginning(ctx, t.store, t.opts)
 	}
-	return list, nil
+	if err != nil {
+		l.Problem = err.Error()
+	}
+	return l
 }
 
 // readComment takes the facts out of the trusted comment: "lifeboat archive
 // cluster=UID revision=N time=RFC3339 recipients=a,b".
-func (l *Listing) readComment(verifier *crypto.Verifier) error {
-	signature, err := readSignature(l.Path + SignatureSuffix)
+func (l *Listing) readComment(ctx context.Context, store place.Store, verifier *crypto.Verifier) error {
+	signature, err := signatureIn(ctx, store, l.Entry)
 	if err != nil {
 		return err
 	}
@@ -104,18 +138,20 @@ func (l *Listing) readComment(verifier *crypto.Verifier) error {
 	if recipients := fields["recipients"]; recipients != "" && recipients != "none" {
 		l.Recipients = strings.Split(recipients, ",")
 	}
-	return l.tell(ToldBySignature, fields["revision"], fields["time"])
+	return l.tell(ToldBySignature, fields["revision"], fields["time"], fields["clock"])
 }
 
 // readBeginning takes the facts out of RECOVERY.txt, which stands first.
-func (l *Listing) readBeginning(ctx context.Context, opts Options) error {
-	opts.Observer = Observer{} // forty warnings that nothing is signed help nobody
-	in, err := Decrypt(ctx, l.Path, opts)
+func (l *Listing) readBeginning(ctx context.Context, store place.Store, opts Options) error {
+	o := newOpenerIn(store, l.Entry, opts)
+	o.opts.PubKey = "" // nothing is checked but what a key opens
+	in, err := o.decrypt(ctx)
 	if err != nil {
-		return errors.Unwrap(err)
+		return err
 	}
 	defer in.Close()
-	reader, err := archive.NewReader(in, opts.limits())
+	// Bounded, so that nobody unpacks ahead of what is wanted.
+	reader, err := archive.NewReader(io.LimitReader(in, maxBeginning), opts.limits())
 	if err != nil {
 		return err
 	}
@@ -140,17 +176,24 @@ func (l *Listing) readBeginning(ctx context.Context, opts Options) error {
 		}
 	}
 	l.Node, l.Cluster, l.Kubernetes, l.Etcd = fields["node"], fields["cluster"], fields["Kubernetes"], fields["etcd"]
-	return l.tell(ToldByArchive, fields["revision"], fields["time"])
+	return l.tell(ToldByArchive, fields["revision"], fields["time"], fields["clock"])
 }
+
+// maxBeginning is how much of an archive's content is read for its first entry.
+const maxBeginning = 64 << 10
 
 // maxRecovery bounds what is read of RECOVERY.txt.
 const maxRecovery = 64 << 10
 
-// tell ends the reading: a teller without revision or time is none.
-func (l *Listing) tell(by Teller, revision, at string) error {
+// tell ends the reading: a teller without revision or time is none. The
+// snapshot's own clock counts before the time stamp of its file.
+func (l *Listing) tell(by Teller, revision, at, clock string) error {
 	n, err := strconv.ParseInt(revision, 10, 64)
 	if err != nil || n <= 0 {
 		return fmt.Errorf("%s tells no revision of etcd", by)
+	}
+	if clock, _, _ = strings.Cut(clock, ","); clock != "" {
+		at, l.Clock = clock, true
 	}
 	t, err := time.Parse(time.RFC3339, at)
 	if err != nil {
@@ -158,6 +201,18 @@ func (l *Listing) tell(by Teller, revision, at string) error {
 	}
 	l.Revision, l.Time, l.Told = n, t.UTC(), by
 	return nil
+}
+
+// comment is the trusted comment that tells of an archive what is listed here.
+func (l *Listing) comment(recipients string) string {
+	at, clock := "-", "-"
+	if l.Told != ToldByNobody {
+		at = l.Time.Format(time.RFC3339)
+	}
+	if l.Clock {
+		clock = at
+	}
+	return fmt.Sprintf("lifeboat archive cluster=%s revision=%d time=%s clock=%s recipients=%s", orDash(l.Cluster), l.Revision, at, clock, recipients)
 }
 
 // undash is a value of which "-" says that there is none.
@@ -170,7 +225,8 @@ func undash(s string) string {
 
 // PlanPrune decides what of a catalog may go. Nothing goes from a place in which
 // something could not be read: what is unread may be what the rest stands for.
-func PlanPrune(list []Listing, policy place.Policy) ([]place.Decision, error) {
+// What the place itself holds, under a retention or a legal hold, stays.
+func PlanPrune(ctx context.Context, store place.Store, list []Listing, policy place.Policy) ([]place.Decision, error) {
 	if err := policy.Validate(); err != nil {
 		return nil, &Error{Class: Misused, Err: err}
 	}
@@ -184,7 +240,20 @@ func PlanPrune(list []Listing, policy place.Policy) ([]place.Decision, error) {
 		}
 		facts[i] = place.Facts{Entry: l.Entry, Cluster: l.Cluster, Revision: l.Revision, Time: l.Time}
 	}
-	return policy.Apply(facts), nil
+	decisions := policy.Apply(facts)
+	for i, d := range decisions {
+		if d.Keep() {
+			continue
+		}
+		lock, err := store.Locked(ctx, d.Entry)
+		if err != nil {
+			return nil, &Error{Class: Incomplete, Err: fmt.Errorf("pruning: whether %q is locked cannot be told, so nothing is removed: %w", d.Name, err)}
+		}
+		if lock != "" {
+			decisions[i].Locked, decisions[i].Reasons = lock, []string{lock}
+		}
+	}
+	return decisions, nil
 }
 
 // Unread counts the archives of a catalog of which nobody tells anything.

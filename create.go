@@ -22,7 +22,7 @@ import (
 
 // PackOptions say what goes into a new archive.
 type PackOptions struct {
-	Snapshot    string             // an etcd snapshot, or the data dir of a stopped member
+	Snapshot    string             // an etcd snapshot, or the data dir of a stopped member; "-" for a snapshot from Options.Stdin
 	Kubernetes  string             // the folder to pack as kubernetes/, "" for none
 	Previous    string             // the archive made before this one, "" for none; its digest is noted
 	Node        string             // the name of this node
@@ -37,6 +37,8 @@ type Packing struct {
 	Missing []string          // of manifests and pki, what the folder has not
 
 	manifest archive.Manifest
+	time     time.Time // of the snapshot: by its Leases, else of its file
+	clock    bool      // time is by its Leases
 	opts     PackOptions
 	src      *Backup
 	folder   *os.Root // of opts.Kubernetes; nil without it
@@ -47,6 +49,9 @@ type Packing struct {
 // nothing is written. Of open only what concerns opening opts.Snapshot counts:
 // Spool, ScratchDir, Observer and what is said of data dirs.
 func Pack(ctx context.Context, opts PackOptions, open Options) (*Packing, error) {
+	if opts.Snapshot == "-" {
+		open.RequireHash = true // of a pipe that was cut nothing else tells
+	}
 	src, err := Open(ctx, opts.Snapshot, open)
 	if err != nil {
 		return nil, err
@@ -108,6 +113,9 @@ func (x *Packing) addSnapshot(ctx context.Context) error {
 		return err
 	}
 	size, at := status.FileSize, x.src.modTime
+	if at.IsZero() { // it came through a pipe
+		at = time.Now().UTC().Truncate(time.Second)
+	}
 	if x.src.kind == DataDir {
 		size = status.Size
 		if info, err := os.Stat(x.src.replay.Survivor.Dir.Database()); err == nil {
@@ -237,6 +245,9 @@ func (x *Packing) describe(ctx context.Context) error {
 	if x.manifest.Cluster, err = x.src.ClusterUID(ctx); err != nil {
 		x.src.opts.Observer.warn("no namespace kube-system can be read in the snapshot (%v): is it one of Kubernetes?", err)
 	}
+	if x.time, x.clock = x.src.snapshotTime(ctx); !x.clock {
+		x.time = x.manifest.Time
+	}
 	return nil
 }
 
@@ -253,8 +264,17 @@ func (x *Packing) Comment() string {
 	if len(names) == 0 {
 		names = []string{"none"}
 	}
-	return fmt.Sprintf("lifeboat archive cluster=%s revision=%d time=%s recipients=%s",
-		orDash(x.manifest.Cluster), x.manifest.Etcd.Revision, x.manifest.Time.UTC().Format(time.RFC3339), strings.Join(names, ","))
+	return fmt.Sprintf("lifeboat archive cluster=%s revision=%d time=%s clock=%s recipients=%s",
+		orDash(x.manifest.Cluster), x.manifest.Etcd.Revision, x.manifest.Time.UTC().Format(time.RFC3339), x.clockTime(), strings.Join(names, ","))
+}
+
+// clockTime is when the snapshot's newest revision was written, by its Leases;
+// a dash where it has none.
+func (x *Packing) clockTime() string {
+	if !x.clock {
+		return "-"
+	}
+	return x.time.UTC().Format(time.RFC3339)
 }
 
 func orDash(s string) string {

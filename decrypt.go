@@ -35,6 +35,9 @@ func Decrypt(ctx context.Context, path string, opts Options) (*Stream, error) {
 }
 
 func (o *opener) decrypt(ctx context.Context) (*Stream, error) {
+	if err := o.locate(ctx); err != nil {
+		return nil, err
+	}
 	if err := o.checkSignature(ctx); err != nil {
 		return nil, err
 	}
@@ -44,19 +47,12 @@ func (o *opener) decrypt(ctx context.Context) (*Stream, error) {
 	}
 	in, done := o.stdin(), func() error { return nil }
 	if o.src.path != "-" {
-		file, err := o.file()
+		file, err := o.file(ctx)
 		if err != nil {
 			return nil, plainCause(err)
 		}
-		info, err := file.Stat()
-		if err == nil && info.IsDir() {
-			err = errors.New("it is a folder")
-		}
-		if err != nil {
-			return nil, errors.Join(plainCause(err), file.Close())
-		}
-		if info.Mode().IsRegular() {
-			o.src.size = info.Size()
+		if file.regular {
+			o.src.size = file.size
 		}
 		in, done = file, file.Close
 	}
@@ -108,30 +104,33 @@ type Sealed struct {
 
 // OpenSealed opens a file, "-" for Options.Stdin, without a look at what it is.
 func OpenSealed(ctx context.Context, path string, opts Options) (*Sealed, error) {
-	o := newOpener(path, opts)
+	return newOpener(path, opts).sealed(ctx)
+}
+
+func (o *opener) sealed(ctx context.Context) (*Sealed, error) {
 	defer o.release()
-	if err := o.checkSignature(ctx); err != nil {
-		return nil, fmt.Errorf("opening %q: %w", path, err)
+	err := o.locate(ctx)
+	if err == nil {
+		err = o.checkSignature(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", o.src.path, err)
 	}
 	keys, err := o.keys()
 	if err != nil {
 		return nil, err
 	}
-	if path == "-" {
+	if o.src.path == "-" {
 		return &Sealed{ReadCloser: io.NopCloser(o.stdin()), Keys: keys}, nil
 	}
-	file, err := o.file()
+	file, err := o.file(ctx)
+	if errors.Is(err, errIsFolder) {
+		err = &Error{Class: Failed, Err: fmt.Errorf("%q is a folder", o.src.path)}
+	}
 	if err != nil {
 		return nil, err
 	}
-	info, err := file.Stat()
-	if err == nil && info.IsDir() {
-		err = &Error{Class: Failed, Err: fmt.Errorf("%q is a folder", path)}
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return &Sealed{file, info.Size(), keys}, nil
+	return &Sealed{file, file.size, keys}, nil
 }
 
 // Unpack unpacks an archive below root. It is whole when there is no error: all

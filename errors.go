@@ -1,6 +1,17 @@
 package lifeboat
 
-import "fmt"
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/internal/whole"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
+	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
+)
 
 // Class says what kind of answer an error is. The command has an exit code for
 // each.
@@ -43,4 +54,92 @@ func withHint(err error, hint string) error {
 		return err
 	}
 	return &Error{Err: err, Hint: hint}
+}
+
+// KnownError is an error of a package below that is more than "failed".
+type KnownError struct {
+	Err   error
+	Class Class
+}
+
+// KnownErrors is the one table of them.
+func KnownErrors() []KnownError {
+	return []KnownError{
+		{crypto.ErrDamaged, Damaged},
+		{archive.ErrDamaged, Damaged},
+		{snapshot.ErrDamaged, Damaged},
+		{archive.ErrOtherFormat, Failed},
+		// What was meant to be a backup and is none is worth as little as a damaged one.
+		{archive.ErrNotArchive, Damaged},
+		{archive.ErrNoSnapshot, Damaged},
+		{snapshot.ErrNotDatabase, Damaged},
+		{snapshot.ErrNotEtcd, Damaged},
+		{crypto.ErrPolicy, Refused},
+		{archive.ErrPolicy, Refused},
+		{archive.ErrManySnapshots, Refused}, // which one is the cluster's is not ours to guess
+		{snapshot.ErrInUse, Refused},
+		{etcdproc.ErrNewer, Refused},
+		{whole.ErrExists, Refused},
+		{whole.ErrInUse, Refused},
+		{whole.ErrSource, Refused},
+		{fs.ErrExist, Refused},
+		{crypto.ErrSignature, Damaged},
+		{crypto.ErrRecipients, Misused},
+		{datadir.ErrRequest, Misused},
+		{archive.ErrNewer, Refused},
+		{crypto.ErrNoKey, NoKey},
+	}
+}
+
+// ClassOf is the class of an error, "" for none. Where one error holds several,
+// the strongest counts: damage beats a missing key, because a damaged file makes
+// good keys look wrong.
+func ClassOf(err error) Class {
+	if err == nil {
+		return ""
+	}
+	if class := classIn(err); class != "" {
+		return class
+	}
+	return Failed
+}
+
+// classIn is the strongest class in the tree of err, "" when nothing in it has
+// one.
+func classIn(err error) Class {
+	switch e := err.(type) { //nolint:errorlint // each node of the tree is looked at by itself
+	case *Error:
+		if e.Class != "" {
+			return e.Class
+		}
+		return classIn(e.Err)
+	case interface{ Unwrap() error }:
+		return strongest(classAt(err), classIn(e.Unwrap()))
+	case interface{ Unwrap() []error }:
+		classes := []Class{classAt(err)}
+		for _, each := range e.Unwrap() {
+			classes = append(classes, ClassOf(each)) // a branch that has none has failed
+		}
+		return strongest(classes...)
+	}
+	return classAt(err)
+}
+
+func classAt(err error) Class {
+	is, asks := err.(interface{ Is(error) bool })
+	for _, known := range KnownErrors() {
+		if err == known.Err || asks && is.Is(known.Err) { //nolint:errorlint // as above
+			return known.Class
+		}
+	}
+	return ""
+}
+
+func strongest(classes ...Class) Class {
+	for _, class := range []Class{Damaged, Refused, Misused, NoKey, Failed, Incomplete} {
+		if slices.Contains(classes, class) {
+			return class
+		}
+	}
+	return ""
 }

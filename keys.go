@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+
+	"filippo.io/age"
 
 	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/registry"
@@ -12,6 +15,9 @@ import (
 
 // keys are what Options give to open an age file with.
 func (o *opener) keys() (crypto.Keys, error) {
+	if o.opts.shared != nil {
+		return *o.opts.shared, nil
+	}
 	ask := o.passphrase()
 	keys := crypto.Keys{Passphrase: ask}
 	for _, path := range o.opts.Identities {
@@ -31,6 +37,36 @@ func (o *opener) keys() (crypto.Keys, error) {
 		keys.Identities = append(keys.Identities, file.Identities...)
 	}
 	return keys, nil
+}
+
+// withKeys reads the keys once for many sources, which may be opened side by
+// side: a passphrase is asked for once, and a locked file unlocked once.
+func (o Options) withKeys() (Options, error) {
+	first := newOpener("the archives", o)
+	keys, err := first.keys()
+	if err != nil {
+		return o, err
+	}
+	for i, id := range keys.Identities {
+		keys.Identities[i] = &oneByOne{id: id}
+	}
+	if ask := keys.Passphrase; ask != nil {
+		keys.Passphrase = sync.OnceValues(ask)
+	}
+	o.shared = &keys
+	return o, nil
+}
+
+// oneByOne is an identity that several readers share.
+type oneByOne struct {
+	mu sync.Mutex
+	id age.Identity
+}
+
+func (s *oneByOne) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id.Unwrap(stanzas)
 }
 
 // passphrase is where a passphrase comes from: the file, else a person.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/archive/place"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
@@ -21,6 +22,10 @@ type opener struct {
 	opts   Options
 	src    *Backup
 	signed *os.File // the source as its signature was checked, under PubKey
+
+	// Of an archive in a place; both nil for a path of this host.
+	store  place.Store
+	listed *place.Entry
 
 	// Of an archive.
 	files   []string // those of kubernetes/
@@ -33,8 +38,14 @@ func newOpener(path string, opts Options) *opener {
 }
 
 func (o *opener) open(ctx context.Context) error {
+	if err := o.locate(ctx); err != nil {
+		return err
+	}
 	if err := o.checkSignature(ctx); err != nil {
 		return err
+	}
+	if o.listed != nil {
+		return o.inPlace(ctx)
 	}
 	info, err := os.Stat(o.src.path)
 	if o.src.path != "-" && err == nil && o.isMember(info) {
@@ -56,18 +67,32 @@ func (o *opener) open(ctx context.Context) error {
 	if info.IsDir() && o.signed == nil {
 		return o.dataDir(ctx)
 	}
-	file, err := o.file()
-	if err == nil {
-		info, err = file.Stat()
-	}
+	file, err := o.file(ctx)
 	if err != nil {
 		return plainCause(err)
 	}
-	if !info.Mode().IsRegular() {
+	if !file.regular {
 		defer file.Close()
 		return o.stream(ctx, file)
 	}
-	return o.regular(ctx, file, info.Size())
+	return o.regular(ctx, file.disk, file.size)
+}
+
+// inPlace opens an archive of a place. A database in a bucket is spooled first.
+func (o *opener) inPlace(ctx context.Context) error {
+	if err := o.opts.refuseDirOptions(); err != nil {
+		return err
+	}
+	file, err := o.file(ctx)
+	if err != nil {
+		return plainCause(err)
+	}
+	o.src.modTime, o.src.size = o.listed.ModTime, file.size
+	if file.disk != nil {
+		return o.regular(ctx, file.disk, file.size)
+	}
+	defer file.Close()
+	return o.stream(ctx, file)
 }
 
 func (o *opener) stdin() io.Reader {

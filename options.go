@@ -6,6 +6,7 @@ import (
 	"filippo.io/age/plugin"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
@@ -41,6 +42,8 @@ type Options struct {
 	StateDir string
 
 	Observer Observer
+
+	shared *crypto.Keys // read once for the archives of a place; nil for one source
 }
 
 // TrailerCheck says when the sha256 trailer of a snapshot file is checked. Of

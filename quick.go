@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"filippo.io/age"
 
@@ -20,7 +19,11 @@ func VerifyQuick(ctx context.Context, path string, opts Options) ([]Check, error
 	o := newOpener(path, opts)
 	defer o.release()
 	v := &verification{b: o.src}
-	if err := o.checkSignature(ctx); err != nil {
+	err := o.locate(ctx)
+	if err == nil {
+		err = o.checkSignature(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
 	if opts.PubKey != "" {
@@ -28,19 +31,15 @@ func VerifyQuick(ctx context.Context, path string, opts Options) ([]Check, error
 	} else {
 		v.say(NotChecked("signature", "no --pubkey was given"))
 	}
-	file, err := o.file()
+	file, err := o.file(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return v.quick(o, file, info.Size())
+	return v.quick(o, file, file.size)
 }
 
-func (v *verification) quick(o *opener, file *os.File, size int64) ([]Check, error) {
+func (v *verification) quick(o *opener, file io.ReaderAt, size int64) ([]Check, error) {
 	keys, err := o.keys()
 	if err != nil {
 		return nil, err

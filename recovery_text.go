@@ -50,6 +50,7 @@ cluster. It was made by lifeboat and opens without it.
   Kubernetes   %s
   etcd         %s, revision %d
   time         %s
+  clock        %s   (of the newest revision, by the Leases in it)
 
 1. Open it. Needed: %s.
 
@@ -79,5 +80,5 @@ cluster. It was made by lifeboat and opens without it.
 
 Delete what you unpacked when you are done: it is all in plain text.
 `, orDash(m.Node), orDash(m.Cluster), orDash(m.KubernetesVersion), orDash(m.Etcd.Version), m.Etcd.Revision,
-		m.Time.UTC().Format(time.RFC3339), tool, open, skip)
+		m.Time.UTC().Format(time.RFC3339), x.clockTime(), tool, open, skip)
 }

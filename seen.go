@@ -61,23 +61,36 @@ func (v *verification) remember(found *examined) {
 		v.say(NotChecked(olderCheck, "no state folder is known"))
 		return
 	}
-	now := sighting{
+	now := v.sighting(found)
+	check, err := now.compare(b.opts.StateDir, Sound(v.checks))
+	v.say(check)
+	if err != nil {
+		b.opts.Observer.warn("the archive is not remembered: %v", err)
+	}
+}
+
+func (v *verification) sighting(found *examined) sighting {
+	b := v.b
+	return sighting{
 		Cluster: found.cluster, Revision: b.db.Revision(), CompactRevision: b.db.CompactRevision(), Hash: found.hash.Hash,
 		Key: b.signedBy, Archive: b.path, Verified: time.Now().UTC(),
 	}
-	path := filepath.Join(b.opts.StateDir, sightingName(found.cluster, b.signedBy))
+}
+
+// compare holds a sighting against the one that a folder remembers, whose place
+// it takes when it is sound: a bad archive is no mark to hold others against. An
+// error says that it is not remembered.
+func (s sighting) compare(stateDir string, sound bool) (Check, error) {
+	path := filepath.Join(stateDir, sightingName(s.Cluster, s.Key))
 	before, err := readSighting(path)
 	if err != nil { // what is wrong with this host is no verdict on the archive
-		v.say(NotChecked(olderCheck, "%v", err))
-		return
+		return NotChecked(olderCheck, "%v", err), nil
 	}
-	v.say(now.against(before))
-	if !Sound(v.checks) { // a bad archive is no mark to hold others against
-		return
+	check := s.against(before)
+	if !sound || check.State() == StateMismatch {
+		return check, nil
 	}
-	if err := writeSighting(path, now); err != nil {
-		b.opts.Observer.warn("the archive is not remembered: %v", err)
-	}
+	return check, writeSighting(path, s)
 }
 
 // against holds a sighting against the one before, nil for none.

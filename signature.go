@@ -8,11 +8,12 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/lifeboat-dr/lifeboat/archive/place"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 )
 
 // SignatureSuffix is what minisign appends to a file's name.
-const SignatureSuffix = ".minisig"
+const SignatureSuffix = place.SignatureSuffix
 
 // checkSignature holds the source against its .minisig before a byte of it is
 // parsed, and keeps what it has checked for file: storage that somebody else
@@ -29,27 +30,27 @@ func (o *opener) checkSignature(ctx context.Context) error {
 	if o.src.path == "-" {
 		return withHint(misusef("--pubkey cannot check standard input: it would have to be read before it is checked"), "save it to a file first")
 	}
-	file, err := os.Open(o.src.path)
+	unsignable := &Error{Class: Damaged, Err: errors.New("it carries no signature: only a file can, and --pubkey asks for one")}
+	file, err := o.raw(ctx)
+	if errors.Is(err, errIsFolder) {
+		return unsignable
+	}
 	if err != nil {
 		return plainCause(err)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return plainCause(err)
+	if !file.regular {
+		return unsignable
 	}
-	if !info.Mode().IsRegular() {
-		return &Error{Class: Damaged, Err: errors.New("it carries no signature: only a file can, and --pubkey asks for one")}
-	}
-	signature, err := readSignature(o.src.path + SignatureSuffix)
+	signature, err := o.signature(ctx)
 	if err != nil {
 		return err
 	}
-	return o.verifyCopy(ctx, file, info.Size(), verifier, signature)
+	return o.verifyCopy(ctx, file, file.size, verifier, signature)
 }
 
 // verifyCopy takes a copy of file, and checks that.
-func (o *opener) verifyCopy(ctx context.Context, file *os.File, size int64, verifier *crypto.Verifier, signature []byte) error {
+func (o *opener) verifyCopy(ctx context.Context, file io.Reader, size int64, verifier *crypto.Verifier, signature []byte) error {
 	phase := o.opts.Observer.start("checking the signature", size)
 	defer phase.Done()
 	copied, _, err := o.opts.spool().Take(ctx, o.opts.bounded(phase.reader(ctx, file)))
@@ -72,13 +73,13 @@ func (o *opener) verifyCopy(ctx context.Context, file *os.File, size int64, veri
 
 // file opens the source: under PubKey the copy whose signature was checked.
 // The caller closes it.
-func (o *opener) file() (*os.File, error) {
+func (o *opener) file(ctx context.Context) (*source, error) {
 	if o.signed == nil {
-		return os.Open(o.src.path)
+		return o.raw(ctx)
 	}
 	file := o.signed
 	o.signed = nil
-	return file, nil
+	return sourceOf(file)
 }
 
 // release gives up the copy that nobody came to read.
@@ -88,10 +89,15 @@ func (o *opener) release() {
 	}
 }
 
-func readSignature(path string) ([]byte, error) {
+// signature is the content of the file beside the source.
+func (o *opener) signature(ctx context.Context) ([]byte, error) {
+	if o.listed != nil {
+		return signatureIn(ctx, o.store, *o.listed)
+	}
+	path := o.src.path + SignatureSuffix
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, withHint(&crypto.SignatureError{Reason: fmt.Sprintf("there is no %q", path)}, "take the signature file along with the archive")
+		return nil, noSignature(path)
 	}
 	if err != nil {
 		return nil, err
@@ -104,12 +110,30 @@ func readSignature(path string) ([]byte, error) {
 	return data, err
 }
 
+// signatureIn is the signature beside an archive of a place.
+func signatureIn(ctx context.Context, store place.Store, e place.Entry) ([]byte, error) {
+	data, err := store.Read(ctx, e.Name+SignatureSuffix, crypto.MaxSignature)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noSignature(e.Path + SignatureSuffix)
+	}
+	return data, err
+}
+
+func noSignature(path string) error {
+	return withHint(&crypto.SignatureError{Reason: fmt.Sprintf("there is no %q", path)}, "take the signature file along with the archive")
+}
+
 // noteUnsigned says what encryption does not: who made the file.
 func (o *opener) noteUnsigned() {
 	if o.opts.PubKey != "" {
 		return
 	}
-	if _, err := os.Stat(o.src.path + SignatureSuffix); o.src.path != "-" && err == nil {
+	signed := o.listed != nil && o.listed.Signed
+	if o.listed == nil && o.src.path != "-" {
+		_, err := os.Stat(o.src.path + SignatureSuffix)
+		signed = err == nil
+	}
+	if signed {
 		o.opts.Observer.warn("the signature of %q was not checked: give --pubkey FILE", o.src.path)
 		return
 	}

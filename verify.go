@@ -30,11 +30,21 @@ func (v *verification) say(c ...Check) { v.checks = append(v.checks, c...) }
 // could not look at is "not checked"; an error says that it was cut short, or
 // that the manifest cannot be read.
 func (b *Backup) Verify(ctx context.Context) ([]Check, error) {
+	v, found, err := b.verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v.remember(found)
+	return v.checks, nil
+}
+
+// verify is Verify without what other archives say of this one.
+func (b *Backup) verify(ctx context.Context) (*verification, *examined, error) {
 	if b.unread != nil {
-		return nil, fmt.Errorf("opening %q: %w", b.path, b.unread)
+		return nil, nil, fmt.Errorf("opening %q: %w", b.path, b.unread)
 	}
 	if err := b.Prove(); err != nil {
-		return nil, fmt.Errorf("opening %q: %w", b.path, err)
+		return nil, nil, fmt.Errorf("opening %q: %w", b.path, err)
 	}
 	v := &verification{b: b}
 	v.layers()
@@ -46,14 +56,13 @@ func (b *Backup) Verify(ctx context.Context) ([]Check, error) {
 	defer phase.Done()
 	found, err := v.examine(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v.records(found.Examination)
 	v.hash(found.hash)
 	v.pki(time.Now())
 	v.belongs(found.belongings)
-	v.remember(found)
-	return v.checks, nil
+	return v, found, nil
 }
 
 func (v *verification) layers() {

@@ -34,6 +34,9 @@ func ArchiveCommand(env *console.Environment) *cli.Command {
 			archiveRekeyCommand(env),
 			archiveCatalogCommand(env),
 			archivePruneCommand(env),
+			archiveLedgerCommand(env),
+			archivePushCommand(env),
+			archivePullCommand(env),
 		},
 	}
 }

@@ -16,11 +16,12 @@ import (
 func archiveCatalogCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "catalog",
-		Usage: "the archives in a folder: of which cluster, revision and time",
+		Usage: "the archives in a place: of which cluster, revision and time",
 		UsageText: "lifeboat archive catalog /mnt/backups --pubkey backup.pub\n" +
 			"lifeboat archive catalog /mnt/backups -i recovery.key -o wide",
 		ArgsUsage: "PLACE",
-		Description: `With --pubkey from the comments of the signatures beside the archives, which
+		Description: `PLACE is a folder, or s3://BUCKET/PREFIX (lifeboat help places).
+With --pubkey from the comments of the signatures beside the archives, which
 needs no other key; else from RECOVERY.txt, which stands first in each. Neither
 has looked at the snapshot: archive verify does. An archive of which nobody
 tells anything is listed with the reason, and is exit code 3.`,
@@ -42,7 +43,7 @@ tells anything is listed with the reason, and is exit code 3.`,
 }
 
 // catalogOf opens the PLACE of a command.
-func catalogOf(c *cli.Context, env *console.Environment) ([]lifeboat.Listing, *place.Folder, error) {
+func catalogOf(c *cli.Context, env *console.Environment) ([]lifeboat.Listing, place.Store, error) {
 	path, err := console.OneArgument(c, "PLACE")
 	if err != nil {
 		return nil, nil, err
@@ -51,12 +52,12 @@ func catalogOf(c *cli.Context, env *console.Environment) ([]lifeboat.Listing, *p
 	if err != nil {
 		return nil, nil, err
 	}
-	folder, err := place.OpenFolder(path)
+	store, err := lifeboat.OpenPlace(c.Context, path)
 	if err != nil {
 		return nil, nil, err
 	}
-	list, err := lifeboat.Catalog(c.Context, folder, opts.For(env, path))
-	return list, folder, err
+	list, err := lifeboat.Catalog(c.Context, store, opts.For(env, path))
+	return list, store, err
 }
 
 // listing is a line of the catalog in JSON.

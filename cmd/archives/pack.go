@@ -26,6 +26,7 @@ type created struct {
 	SHA256     string            `json:"sha256"`
 	Recipients []string          `json:"recipients"` // fingerprints; none: it is not encrypted
 	Signature  string            `json:"signature,omitempty"`
+	Latest     string            `json:"latest,omitempty"` // the link that points at it
 	ReadBack   bool              `json:"readBack"`
 	Skipped    []archive.Skipped `json:"skipped,omitempty"`
 	Missing    []string          `json:"missing,omitempty"` // of manifests and pki

@@ -13,14 +13,15 @@ import (
 func archivePruneCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "prune",
-		Usage: "remove archives from a folder, and say why each of the others stays",
+		Usage: "remove archives from a place, and say why each of the others stays",
 		UsageText: "lifeboat archive prune /mnt/backups --pubkey k.pub --keep-daily 7 --dry-run\n" +
 			"lifeboat archive prune /mnt/backups --pubkey k.pub --keep-within 30d",
 		ArgsUsage: "PLACE",
 		Description: `Each cluster's archives are counted by themselves, in the order of etcd's
 revisions: clocks and names that somebody chose push nothing out. The newest of
 a cluster always stays, and so does an archive of which nobody tells the
-cluster. Where an archive cannot be read nothing is removed: exit code 3.
+cluster, and one that the bucket holds (object lock, legal hold). Where an
+archive cannot be read nothing is removed: exit code 3.
 
 Words are restic's. Durations are 1y6mo7d12h; months are mo, minutes are min.`,
 		Flags: append([]cli.Flag{
@@ -39,11 +40,11 @@ Words are restic's. Durations are 1y6mo7d12h; months are mo, minutes are min.`,
 			if err != nil {
 				return err
 			}
-			list, folder, err := catalogOf(c, env)
+			list, store, err := catalogOf(c, env)
 			if err != nil {
 				return err
 			}
-			decisions, err := lifeboat.PlanPrune(list, policy)
+			decisions, err := lifeboat.PlanPrune(c.Context, store, list, policy)
 			if err != nil {
 				return err
 			}
@@ -55,7 +56,7 @@ Words are restic's. Durations are 1y6mo7d12h; months are mo, minutes are min.`,
 					if d.Keep() {
 						continue
 					}
-					if err := folder.Remove(d.Entry); err != nil {
+					if err := store.Remove(c.Context, d.Entry); err != nil {
 						return err
 					}
 				}

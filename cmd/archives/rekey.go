@@ -19,8 +19,9 @@ func archiveRekeyCommand(env *console.Environment) *cli.Command {
 		Usage: "other recipients for an encrypted file, at the speed of a copy",
 		UsageText: "lifeboat archive rekey old.age -i my.key --add age1... --to new.age\n" +
 			"lifeboat archive rekey old.age -i my.key --recipients team.txt --to new.age\n" +
-			"lifeboat archive rekey old.age -i my.key --drop-identity ex.key --to new.age",
-		ArgsUsage: "SRC",
+			"lifeboat archive rekey /mnt/backups -i my.key --drop-identity ex.key \\\n" +
+			"  --sign backup.key --to /mnt/re-keyed",
+		ArgsUsage: "SRC|PLACE",
 		Description: `THIS DOES NOT REVOKE. The file keeps its key; only the list of those who are
 given it changes. Whoever could open the old file may have kept that key, and
 it opens the new file, too. And whoever read the archive has the cluster's CA
@@ -29,13 +30,17 @@ and Secrets: those have to be replaced in the cluster.
 --rotate encrypts anew with a fresh key (the whole list has to be given). It
 keeps a former recipient out of the new file, not out of copies of the old one.
 
-The new file is not signed: sign it again (minisign -Sm FILE -s KEY).`,
-		Flags: append(console.KeyFlags(),
+The new file is not signed: sign it again (minisign -Sm FILE -s KEY).
+Of a PLACE every archive is copied to another PLACE, and signed with --sign;
+the same command goes on where it was killed.`,
+		Flags: append(append(console.KeyFlags(), console.ShardFlags("the archives of a PLACE")...),
 			&cli.StringSliceFlag{Name: "add", Usage: "`RECIPIENT` to add to those of the file; repeatable"},
 			&cli.StringSliceFlag{Name: "recipients", Aliases: []string{"R"}, Usage: "the whole new list, from `FILE`, one a line; repeatable"},
 			&cli.StringSliceFlag{Name: "drop-identity", Usage: "drop the recipient that the private key in `FILE` opens; repeatable"},
 			&cli.BoolFlag{Name: "rotate", Usage: "encrypt anew with a fresh key; needs --recipients"},
-			&cli.StringFlag{Name: "to", Usage: "the new `FILE` to write, - for standard output"},
+			&cli.StringFlag{Name: "to", Usage: "the new `FILE` or PLACE to write, - for standard output"},
+			&cli.StringFlag{Name: "sign", Usage: "sign with the minisign secret key in `FILE`"},
+			&cli.StringFlag{Name: "sign-passphrase-file", Usage: "`FILE` with the passphrase of the signing key"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
 		),
 		Action: func(c *cli.Context) error { return runRekey(c, env) },
@@ -54,6 +59,16 @@ func runRekey(c *cli.Context, env *console.Environment) error {
 	change, err := changeOf(c, env)
 	if err != nil {
 		return err
+	}
+	signer, err := signerOf(c, env)
+	if err != nil {
+		return err
+	}
+	if lifeboat.IsPlace(path) {
+		return rekeyPlace(c, env, opts, path, lifeboat.RekeyOptions{Change: change, Rotate: c.Bool("rotate"), Signer: signer})
+	}
+	if signer != nil || c.IsSet("shard") || c.IsSet("shards") {
+		return console.WithHint(console.Usagef("--sign, --shard and --shards go with a PLACE"), "sign a file by itself: minisign -Sm FILE -s KEY")
 	}
 	if to := c.String("to"); to != "" && to != "-" {
 		if err := console.RefuseExisting(to); err != nil {

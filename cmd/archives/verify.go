@@ -15,8 +15,9 @@ func archiveVerifyCommand(env *console.Environment) *cli.Command {
 		Name:  "verify",
 		Usage: "is it whole, do its parts belong together, can it be restored from",
 		UsageText: "lifeboat archive verify backup.tar.gz.age -i recovery.key --pubkey backup.pub\n" +
-			"lifeboat archive verify kube-backup.tar.gz",
-		ArgsUsage: "SRC",
+			"lifeboat archive verify /mnt/backups -i recovery.key --pubkey backup.pub \\\n" +
+			"  --max-age 26h --sample 5%",
+		ArgsUsage: "SRC|PLACE",
 		Description: `Every layer to its end; the manifest against the content; the snapshot's sum,
 pages and records; every certificate against its key, its CA and the clock; and
 that all of it is of one cluster: CA, encryption keys, etcd member, tokens.
@@ -24,8 +25,14 @@ Archives that others made are verified too; what could not be checked is said.
 
 A good archive with a good signature is remembered, in $XDG_STATE_HOME/lifeboat
 or, for root, in /var/lib/lifeboat. An older one of the same cluster is exit
-code 3 from then on. Damage is exit code 5, parts that do not fit are 3.`,
-		Flags: append(console.SourceFlags(),
+code 3 from then on. Damage is exit code 5, parts that do not fit are 3.
+
+Of a PLACE, a folder of archives or s3://BUCKET/PREFIX, every archive is looked
+at, a line each, and those of a cluster are compared. --sample takes a part of
+them, another one every day, until all had their turn. The exit code speaks of
+the archives when each has a verdict; else it is 1. With --run, verdicts are
+kept in the PLACE (or --ledger), and the same command goes on after a kill.`,
+		Flags: append(append(append(console.SourceFlags(), placeFlags()...), console.ShardFlags("the archives")...),
 			&cli.BoolFlag{Name: "read-data", Value: true, Usage: "read all of it (the default)"},
 			&cli.BoolFlag{Name: "quick", Usage: "signature, keys and end of the encryption alone; says what was skipped"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
@@ -37,6 +44,12 @@ code 3 from then on. Damage is exit code 5, parts that do not fit are 3.`,
 			}
 			opts, err := console.SourceOptionsOf(c)
 			if err != nil {
+				return err
+			}
+			if lifeboat.IsPlace(path) {
+				return runVerifyPlace(c, env, path, opts)
+			}
+			if err := refusePlaceFlags(c); err != nil {
 				return err
 			}
 			v := &verification{Source: path}

@@ -5,17 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"syscall"
 
 	"github.com/lifeboat-dr/lifeboat"
-	"github.com/lifeboat-dr/lifeboat/archive"
-	"github.com/lifeboat-dr/lifeboat/crypto"
-	"github.com/lifeboat-dr/lifeboat/internal/whole"
-	"github.com/lifeboat-dr/lifeboat/snapshot"
-	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
-	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 // ExitCode is what the process tells its caller. The codes are part of the
@@ -152,9 +145,9 @@ func codeIn(err error) ExitCode {
 // codeAt is the code of one node of a tree of errors.
 func codeAt(err error) ExitCode {
 	is, asks := err.(interface{ Is(error) bool })
-	for _, row := range sentinels() {
-		if err == row.err || asks && is.Is(row.err) { //nolint:errorlint // as above
-			return row.code
+	for _, known := range lifeboat.KnownErrors() {
+		if err == known.Err || asks && is.Is(known.Err) { //nolint:errorlint // as above
+			return classCodes()[known.Class]
 		}
 	}
 	return ExitDone
@@ -170,41 +163,6 @@ func stronger(a, b ExitCode) ExitCode {
 		}
 	}
 	return ExitDone
-}
-
-// sentinels are the libraries' errors that are more than "failed".
-func sentinels() []struct {
-	err  error
-	code ExitCode
-} {
-	return []struct {
-		err  error
-		code ExitCode
-	}{
-		{crypto.ErrDamaged, ExitDamaged},
-		{archive.ErrDamaged, ExitDamaged},
-		{snapshot.ErrDamaged, ExitDamaged},
-		{archive.ErrOtherFormat, ExitFailed},
-		// What was meant to be a backup and is none is worth as little as a damaged one.
-		{archive.ErrNotArchive, ExitDamaged},
-		{archive.ErrNoSnapshot, ExitDamaged},
-		{snapshot.ErrNotDatabase, ExitDamaged},
-		{snapshot.ErrNotEtcd, ExitDamaged},
-		{crypto.ErrPolicy, ExitRefused},
-		{archive.ErrPolicy, ExitRefused},
-		{archive.ErrManySnapshots, ExitRefused}, // which one is the cluster's is not ours to guess
-		{snapshot.ErrInUse, ExitRefused},
-		{etcdproc.ErrNewer, ExitRefused},
-		{whole.ErrExists, ExitRefused},
-		{whole.ErrInUse, ExitRefused},
-		{whole.ErrSource, ExitRefused},
-		{fs.ErrExist, ExitRefused},
-		{crypto.ErrSignature, ExitDamaged},
-		{crypto.ErrRecipients, ExitUsage},
-		{datadir.ErrRequest, ExitUsage},
-		{archive.ErrNewer, ExitRefused},
-		{crypto.ErrNoKey, ExitNoKey},
-	}
 }
 
 // classCodes are the codes of the library's classes of errors.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
@@ -38,6 +39,19 @@ func TestExitCodes(t *testing.T) {
 				require.Equal(t, want, codeOf(in(err)), "wrapped: %v", err)
 				require.Equal(t, want, codeOf(WithHint(in(err), "hint")), "hinted: %v", err)
 			}
+		}
+	}
+}
+
+// The library's class of an error and the exit code for it are one judgement.
+func TestClassesAreTheCodes(t *testing.T) {
+	t.Parallel()
+	known := lifeboat.KnownErrors()
+	for _, a := range known {
+		require.Equal(t, classCodes()[a.Class], codeOf(fmt.Errorf("reading: %w", a.Err)), "%v", a.Err)
+		for _, b := range known {
+			both := fmt.Errorf("x: %w", errors.Join(a.Err, &lifeboat.Error{Err: b.Err}))
+			require.Equal(t, classCodes()[lifeboat.ClassOf(both)], codeOf(both), "%v", both)
 		}
 	}
 }

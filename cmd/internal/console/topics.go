@@ -7,6 +7,7 @@ type Topic struct{ Name, about, Text string }
 func Topics() []Topic {
 	return []Topic{
 		{"sources", "what SRC may be", sourcesText},
+		{"places", "folders and buckets full of archives", placesText},
 		{"keys", "encrypted archives, and Secrets encrypted at rest", keysText},
 		{"next-steps", "from a backup to objects that run again", nextStepsText},
 		{"time", "what was, when it was, and how to get it back", timeText},
@@ -34,6 +35,7 @@ const sourcesText = `SRC is the first argument of every command that reads. It m
   a member's data dir       its database, and what its write-ahead log holds
                             beyond it
   -                         any of the files above, on standard input
+  s3://BUCKET/NAME          any of them in a bucket: lifeboat help places
 
 What it is, is told by its bytes, never by its name. It is opened for reading
 only and is the same, byte for byte, after every command.
@@ -44,6 +46,33 @@ file carries none: its structure is checked, its contents cannot be.
 A database that a running etcd holds is refused (exit 6). Take a snapshot:
 
   ETCDCTL_API=3 etcdctl snapshot save /root/etcd.snapshot
+`
+
+const placesText = `PLACE is where archives are kept: a folder, or s3://BUCKET/PREFIX in any store
+that speaks S3. The archives in it stay files that age and tar open.
+
+  archive push, pull     send and fetch, going on where it was cut off
+  archive catalog        of which cluster, revision and time each one is
+  archive verify         all of them, or a part whose turn it is
+  archive prune          what may go, and why the rest stays
+  archive rekey          all of them for other recipients, into another PLACE
+
+A folder of files is a PLACE, one with member/ or snap/ and wal/ a data dir.
+
+Nothing is sent before a command names a bucket. Where the store is and who
+asks stands where every client of S3 looks, and is never a flag's value:
+
+  AWS_ENDPOINT_URL       https://HOST:PORT; Amazon's without it
+  AWS_REGION, AWS_CA_BUNDLE
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+  AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN
+  AWS_PROFILE in ~/.aws/credentials and ~/.aws/config, or in the files that
+                         AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE name
+
+A file with a secret that others can read is refused (chmod 600). Certificates
+are checked, and there is no way to leave that out.
+
+What runs find out is kept in PLACE/.lifeboat, which may always be removed.
 `
 
 const keysText = `Two locks can stand before the objects.
