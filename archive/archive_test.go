@@ -3,6 +3,7 @@ package archive_test
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -261,4 +262,19 @@ func TestDetect(t *testing.T) {
 	damaged := tarOf(backup()...)
 	damaged[3] ^= 1
 	require.Equal(t, archive.Tar, archive.Detect(damaged), "a damaged header is not an unknown thing")
+}
+
+// A database whose first page is gone is known by its second one, at every size
+// that pages have.
+func TestDetectSecondMeta(t *testing.T) {
+	t.Parallel()
+	for size := 1 << 10; size <= 64<<10; size <<= 1 {
+		head := bytes.Repeat([]byte{0xff}, archive.DetectSize)
+		page := head[size:]
+		binary.LittleEndian.PutUint16(page[8:], 4)           // a meta page
+		binary.LittleEndian.PutUint32(page[16:], 0xED0CDAED) // bbolt's magic
+		binary.LittleEndian.PutUint32(page[20:], 2)          // and version
+		require.Equal(t, archive.Bolt, archive.Detect(head), size)
+		require.Equal(t, archive.Unknown, archive.Detect(head[:size]), size)
+	}
 }

@@ -143,6 +143,21 @@ func TestMaxBytes(t *testing.T) {
 	require.ErrorIs(t, err, archive.ErrPolicy)
 }
 
+// Holes take no room in the archive, and add up all the same.
+func TestHolesAddUp(t *testing.T) {
+	t.Parallel()
+	var src []byte
+	for _, name := range []string{"a", "b", "c"} {
+		src = append(src, pax('x', "GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.size=20000", "GNU.sparse.numblocks=1", "GNU.sparse.map=0,3")...)
+		src = append(src, tarOf(item{name: name, content: "abc"})...)
+	}
+	_, _, err := readAll(bytes.NewReader(closed(src)), archive.Limits{MaxBytes: 60_000})
+	require.NoError(t, err)
+	_, _, err = readAll(bytes.NewReader(closed(src)), archive.Limits{MaxBytes: 59_999})
+	require.ErrorIs(t, err, archive.ErrPolicy)
+	require.ErrorContains(t, err, `"c"`)
+}
+
 func TestHeadersWithoutEnd(t *testing.T) {
 	t.Parallel()
 	header := pax('x', "comment="+strings.Repeat("c", 500_000))

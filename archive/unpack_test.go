@@ -3,6 +3,7 @@ package archive_test
 import (
 	"archive/tar"
 	"bytes"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -124,6 +125,7 @@ func TestUnpackLinks(t *testing.T) {
 		item{name: "out2", flag: tar.TypeSymlink, link: ".."},
 		item{name: "out3", flag: tar.TypeSymlink, link: "/etc/shadow"},
 		item{name: "p/q/out4", flag: tar.TypeSymlink, link: "../../../x"},
+		item{name: "p/q/out5", flag: tar.TypeSymlink, link: "up/../.."}, // by name alone it would stay inside
 		item{name: "itself", flag: tar.TypeSymlink, link: "itself"},
 		item{name: "dangling", flag: tar.TypeSymlink, link: "p/nothing"},
 		item{name: "hard", flag: tar.TypeLink, link: "p/q"},
@@ -135,10 +137,56 @@ func TestUnpackLinks(t *testing.T) {
 	for _, fact := range done.Left {
 		left = append(left, fact.Entry)
 	}
-	require.Equal(t, []string{"out1", "out2", "out3", "p/q/out4", "hard"}, left)
+	require.Equal(t, []string{"out1", "out2", "out3", "p/q/out4", "p/q/out5", "hard"}, left)
 	target, err := os.Readlink(filepath.Join(dir, "p", "q", "up"))
 	require.NoError(t, err)
 	require.Equal(t, "..", target)
+}
+
+// Whoever watches has to hand on all of an entry: half a file is no file.
+func TestUnpackWatchedShort(t *testing.T) {
+	t.Parallel()
+	data := pack(t, sample(), archive.Compression{})
+	_, _, err := unpack(t, data, archive.UnpackOptions{Watch: func(_ *archive.Entry, r io.Reader) (io.Reader, error) {
+		return io.LimitReader(r, 1), nil
+	}})
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+// What stands in the folder is not written over.
+func TestUnpackKeepsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	there := filepath.Join(dir, "RECOVERY.txt")
+	require.NoError(t, os.WriteFile(there, []byte("another one"), 0o600))
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	r, err := archive.NewReader(bytes.NewReader(pack(t, sample(), archive.Compression{})), archive.Limits{})
+	require.NoError(t, err)
+	_, err = archive.Unpack(t.Context(), r, root, archive.UnpackOptions{})
+	require.ErrorIs(t, err, fs.ErrExist)
+	content, err := os.ReadFile(there)
+	require.NoError(t, err)
+	require.Equal(t, "another one", string(content))
+}
+
+// A path stands for what is below it, and not for a neighbour whose name begins
+// alike; one that is nothing but a link that was not made is told from one that
+// is not there.
+func TestUnpackPaths(t *testing.T) {
+	t.Parallel()
+	data := closed(tarOf(
+		item{name: "a/pki/ca.crt", content: "x"}, item{name: "a/pki-old/ca.crt", content: "y"},
+		item{name: "a/latest", flag: tar.TypeSymlink, link: "/elsewhere"},
+	))
+	dir, done, err := unpack(t, data, archive.UnpackOptions{Paths: []string{"a/pki", "a/latest", "a/nothing"}, Links: true})
+	require.NoError(t, err)
+	require.Equal(t, 1, done.Files)
+	require.FileExists(t, filepath.Join(dir, "a", "pki", "ca.crt"))
+	require.NoDirExists(t, filepath.Join(dir, "a", "pki-old"))
+	require.Equal(t, []string{"a/latest"}, done.Linked)
+	require.Equal(t, []string{"a/nothing"}, done.Missing)
 }
 
 // Modes and owners are the archive's only when asked for, and never setuid.

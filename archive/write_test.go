@@ -203,6 +203,8 @@ func TestInventory(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"content":   {"a key\n", "b key\n", `"kubernetes/pki/ca.key" has other content`},
 		"digest":    {`"sha256": "`, `"sha256": "x`, "has other content"},
+		"no digest": {`"sha256": "`, `"sha257": "`, "has other content"},
+		"no link":   {`"name": "kubernetes/current"`, `"name": "kubernetes/currant"`, `"kubernetes/currant" is in the manifest and not in the archive`},
 		"size":      {`"size": 6`, `"size": 7`, "has 6 bytes, the manifest says 7"},
 		"listed":    {`"name": "kubernetes/pki/ca.key"`, `"name": "kubernetes/pki/cb.key"`, "in the archive and not in the manifest"},
 		"missing":   {`"name": "kubernetes/pki/ca.key"`, `"name": "kubernetes/pki/cb.key"`, "in the manifest and not in the archive"},
@@ -214,9 +216,28 @@ func TestInventory(t *testing.T) {
 		_, wrong := check(t, bytes.Replace(data, []byte(c.old), []byte(c.new), 1)[:len(data)])
 		require.Contains(t, strings.Join(wrong, "\n"), c.want, name)
 	}
+	_, wrong := check(t, closed(append(bytes.TrimRight(data, "\x00"), padded(data, tarOf(item{name: "zzz", content: "x"}))...)))
+	require.Contains(t, strings.Join(wrong, "\n"), `something follows the manifest: "zzz"`)
 	v, wrong := check(t, closed(tarOf(backup()...)))
 	require.Nil(t, v.Manifest)
 	require.Empty(t, wrong, "archives that others made have none")
+}
+
+// padded is what has to stand behind a tar file without its zeros: the rest of
+// its last block, and more.
+func padded(data, more []byte) []byte {
+	rest := -len(bytes.TrimRight(data, "\x00")) & 511
+	return append(make([]byte, rest), more...)
+}
+
+// What is packed carries a checksum, so that reading it proves that it is whole.
+func TestPackedIsChecksummed(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[archive.Format]bool{archive.Gzip: true, archive.Zstd: true, archive.Tar: false} {
+		r, err := archive.NewReader(bytes.NewReader(pack(t, sample(), archive.Compression{Format: format})), archive.Limits{})
+		require.NoError(t, err)
+		require.Equal(t, want, r.Checksummed(), format)
+	}
 }
 
 func TestManifests(t *testing.T) {

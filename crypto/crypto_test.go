@@ -295,6 +295,7 @@ func TestErrorsOfThePromptComeThrough(t *testing.T) {
 
 	_, _, err = open(encrypt(t, nil, scrypt(t, secretText)), crypto.Keys{Passphrase: ask})
 	require.ErrorIs(t, err, interrupted)
+	require.NotErrorIs(t, err, crypto.ErrDamaged)
 	_, _, err = open(encrypt(t, nil, to), crypto.Keys{Identities: file.Identities})
 	require.ErrorIs(t, err, interrupted)
 	_, _, err = open(encrypt(t, nil, id.Recipient()), crypto.Keys{Identities: locked.Identities})

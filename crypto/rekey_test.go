@@ -90,6 +90,81 @@ func TestRekeyRefuses(t *testing.T) {
 	require.Equal(t, secretText, decryptWith(t, got.Bytes(), pq))
 }
 
+// A post-quantum file takes further post-quantum keys, and no others: one of those
+// would give away what the first ones protect.
+func TestRekeyPostQuantum(t *testing.T) {
+	t.Parallel()
+	old, more, classic := hybrid(t), hybrid(t), x25519(t)
+	toOld, toMore, toClassic := recipient(t, old.Recipient().String()), recipient(t, more.Recipient().String()), recipient(t, classic.Recipient().String())
+	file := encrypt(t, []byte(secretText), old.Recipient())
+	got, done, err := rekeyed(file, old, crypto.Change{Add: []crypto.Recipient{toMore}})
+	require.NoError(t, err)
+	require.Len(t, done.After, 2)
+	for _, id := range []age.Identity{old, more} {
+		require.Equal(t, secretText, decryptWith(t, got, id))
+	}
+	for name, change := range map[string]crypto.Change{
+		"a classic key":         {Add: []crypto.Recipient{toClassic}},
+		"both, and none before": {Only: []crypto.Recipient{toOld, toClassic}},
+		"the other way round":   {Only: []crypto.Recipient{toClassic, toOld}},
+		// Of a plugin's keys the labels alone tell.
+		"a plugin's classic key":     {Add: []crypto.Recipient{pluginLike(32)}},
+		"a plugin's key, then these": {Only: []crypto.Recipient{pluginLike(32), toOld}},
+		"these, then a plugin's key": {Only: []crypto.Recipient{toOld, pluginLike(32)}},
+		"a plugin's labelled key":    {Only: []crypto.Recipient{pluginLike(32, "postquantum"), toClassic}},
+	} {
+		out, _, err := rekeyed(file, old, change)
+		require.ErrorIs(t, err, crypto.ErrRecipients, name)
+		require.Empty(t, out, name)
+	}
+	_, _, err = rekeyed(file, old, crypto.Change{Add: []crypto.Recipient{pluginLike(32, "postquantum")}})
+	require.NoError(t, err)
+}
+
+// pluginLike makes stanzas with so many bytes, as plugins may.
+func pluginLike(size int, labels ...string) crypto.Recipient {
+	return crypto.Recipient{Recipient: odd{size, labels}, Text: "age1odd1", Type: "plugin odd"}
+}
+
+type odd struct {
+	size   int
+	labels []string
+}
+
+func (o odd) Wrap([]byte) ([]*age.Stanza, error) {
+	return []*age.Stanza{{Type: "odd", Args: []string{"x"}, Body: make([]byte, o.size)}}, nil
+}
+
+func (o odd) WrapWithLabels(key []byte) ([]*age.Stanza, []string, error) {
+	stanzas, err := o.Wrap(key)
+	return stanzas, o.labels, err
+}
+
+// Stanzas of any length are written as age reads them: lines of 64 columns, and
+// a shorter one at the end, which may be empty.
+func TestRekeyStanzasOfAnyLength(t *testing.T) {
+	t.Parallel()
+	old := x25519(t)
+	file := encrypt(t, []byte(secretText), old.Recipient())
+	for _, size := range []int{0, 1, 45, 47, 48, 49, 95, 96, 97, 256} {
+		got, _, err := rekeyed(file, old, crypto.Change{Add: []crypto.Recipient{pluginLike(size)}})
+		require.NoError(t, err, size)
+		require.Equal(t, secretText, decryptWith(t, got, old))
+	}
+}
+
+// A key to drop that stays locked is not one that opens nothing.
+func TestRekeyDropsNoLockedKey(t *testing.T) {
+	t.Parallel()
+	old, gone := x25519(t), x25519(t)
+	locked, err := crypto.ReadIdentities(identityFile(t, encrypt(t, []byte(gone.String()), scrypt(t, secretText)), 0o600), passphrase("wrong"), nil)
+	require.NoError(t, err)
+	file := encrypt(t, []byte(secretText), old.Recipient(), gone.Recipient())
+	_, _, err = rekeyed(file, old, crypto.Change{Drop: locked.Identities})
+	require.ErrorIs(t, err, crypto.ErrNoKey)
+	require.ErrorContains(t, err, "is locked")
+}
+
 // Cut anywhere, a file is not re-keyed without a word.
 func TestRekeySeesCuts(t *testing.T) {
 	t.Parallel()

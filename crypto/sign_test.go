@@ -97,15 +97,24 @@ func TestBadSignatures(t *testing.T) {
 	} {
 		_, err := verifier.Verify(bytes.NewReader(message), signature)
 		require.ErrorIs(t, err, crypto.ErrSignature, name)
+		_, err = verifier.Comment(signature)
+		require.ErrorIs(t, err, crypto.ErrSignature, name)
 	}
+	comment, err := verifier.Comment(good)
+	require.NoError(t, err)
+	require.Equal(t, "revision 1485", comment)
+	_, err = verifier.Verify(bytes.NewReader(message), legacy)
+	require.ErrorContains(t, err, "old kind", "it says what to do about it")
 	_, err = verifier.Verify(strings.NewReader("another archive"), good)
 	require.ErrorIs(t, err, crypto.ErrSignature)
 	crlf := bytes.ReplaceAll(good, []byte("\n"), []byte("\r\n"))
 	_, err = verifier.Verify(bytes.NewReader(message), crlf)
 	require.NoError(t, err, "CRLF is how it comes back from a mail")
 
-	_, err = signer.Sign(bytes.NewReader(message), "two\nlines")
-	require.Error(t, err)
+	for _, comment := range []string{"two\nlines", "two\rlines"} {
+		_, err = signer.Sign(bytes.NewReader(message), comment)
+		require.Error(t, err, comment)
+	}
 }
 
 func TestSigningKeyFiles(t *testing.T) {

@@ -204,6 +204,27 @@ func TestHeadOfLongFile(t *testing.T) {
 	}
 }
 
+// A key is said to fit where it opens what comes first, and not by the header
+// alone; a damaged or a plain file is an error, no key that does not fit.
+func TestOpensWhatIsDamaged(t *testing.T) {
+	t.Parallel()
+	mine := x25519(t)
+	sealed, _ := write(t, false, []byte(secretText), recipient(t, mine.Recipient().String()))
+	payload := bytes.Clone(sealed)
+	payload[len(payload)-1] ^= 1
+	header := bytes.Replace(sealed, []byte("-> X25519 "), []byte("-> X25519 x "), 1)
+	for name, c := range map[string]struct {
+		head []byte
+		want error
+	}{"payload": {payload, crypto.ErrDamaged}, "header": {header, crypto.ErrDamaged}, "plain": {[]byte(secretText), crypto.ErrNotEncrypted}, "nothing": {nil, crypto.ErrNotEncrypted}} {
+		_, _, err := crypto.Opens(c.head, []age.Identity{mine})
+		require.ErrorIs(t, err, c.want, name)
+	}
+	_, fits, err := crypto.Opens(sealed, []age.Identity{mine})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true}, fits)
+}
+
 func TestLockedGeneratedKey(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

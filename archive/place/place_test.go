@@ -48,6 +48,16 @@ func TestList(t *testing.T) {
 	require.Equal(t, int64(1), entries[0].Size)
 }
 
+// A place that cannot be read is not an empty one: whoever prunes would be told
+// that there is nothing.
+func TestListOfAPlaceThatIsGone(t *testing.T) {
+	t.Parallel()
+	f := folder(t, "a.tar")
+	require.NoError(t, os.RemoveAll(f.Root()))
+	_, err := f.List(t.Context())
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
 // An archive goes with its signature, and nothing else goes.
 func TestRemove(t *testing.T) {
 	t.Parallel()
@@ -58,6 +68,11 @@ func TestRemove(t *testing.T) {
 	for _, name := range []string{"notes.txt", "../x.tar.gz", "/etc/x.tar.gz", "gone.tar.gz"} {
 		require.Error(t, f.Remove(t.Context(), place.Entry{Name: name}), name)
 	}
+	outside := folder(t, "x.tar.gz")
+	climbing, err := filepath.Rel(f.Root(), filepath.Join(outside.Root(), "x.tar.gz"))
+	require.NoError(t, err)
+	require.Error(t, f.Remove(place.Entry{Name: filepath.ToSlash(climbing)}), "it leaves the folder")
+	require.FileExists(t, filepath.Join(outside.Root(), "x.tar.gz"))
 	require.NoError(t, os.Symlink("b.tar.gz", filepath.Join(f.Root(), "l.tar.gz")))
 	require.Error(t, f.Remove(t.Context(), place.Entry{Name: "l.tar.gz"}), "a link is not what was listed")
 	require.FileExists(t, filepath.Join(f.Root(), "notes.txt"))

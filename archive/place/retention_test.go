@@ -74,6 +74,7 @@ func TestAlwaysKept(t *testing.T) {
 	list := archives("2026-01-01 02:00", "2026-01-02 02:00", "2026-01-03 02:00", "2026-01-04 02:00")
 	list[0].Locked = "locked until 2027-01-01"
 	list[1].Proven = at("2026-01-05 00:00")
+	list[2].Proven = at("2026-01-03 03:00") // earlier, though the archive is newer
 	list = append(list, place.Facts{Entry: place.Entry{Name: "whose"}, Revision: 9, Time: at("2026-01-01 03:00")})
 	got := kept(place.Policy{Last: 1}.Apply(list))
 	require.Equal(t, map[string][]string{
@@ -165,6 +166,9 @@ func TestDurations(t *testing.T) {
 		_, err := place.ParseDuration(text)
 		require.Error(t, err, text)
 	}
+	_, err := place.ParseDuration("5m")
+	require.ErrorContains(t, err, "m is not clear", "months for restic, minutes for everybody else")
+	require.Equal(t, at("2026-02-15 00:00"), place.Duration{Months: 1}.Before(at("2026-03-15 00:00")), "a month of the calendar")
 	require.Equal(t, at("2026-02-28 23:30"), place.Duration{Hours: 1, Minutes: 30}.Before(at("2026-03-01 01:00")))
 }
 

@@ -12,24 +12,28 @@ import (
 	"pgregory.net/rapid"
 )
 
-// faulty counts system calls and has one fail, or all from one on.
+// faulty counts system calls and has some fail: so many from one on.
 type faulty struct {
 	scenario
 	at, calls int
-	onwards   bool
+	fails     int
 	failed    []string
 }
 
+// onwards is for all that come.
+const onwards = 1 << 30
+
 func (f *faulty) before(call string) error {
 	f.calls++
-	if f.calls-1 == f.at || f.onwards && f.calls > f.at {
+	if n := f.calls - 1 - f.at; n >= 0 && n < f.fails {
 		f.failed = append(f.failed, call)
 		return syscall.EIO
 	}
 	return f.refuse(call)
 }
 
-// An error at each system call of every way of writing, for a moment or for good:
+// An error at each system call of every way of writing, and at the one behind it,
+// which may be the way back, or for good:
 // the run says so, what stood there stands there, unless the new one does, and
 // nothing is left that the next run does not put in order.
 func TestErrorAtEveryStep(t *testing.T) {
@@ -37,22 +41,22 @@ func TestErrorAtEveryStep(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			for _, onwards := range []bool{false, true} {
+			for _, fails := range []int{1, 2, onwards} {
 				for at, more := 0, true; more; at++ {
 					dir := s.prepare(t)
-					f := &faulty{scenario: s, at: at, onwards: onwards}
+					f := &faulty{scenario: s, at: at, fails: fails}
 					err := s.write(dir, "new", Options{Existing: s.existing, before: f.before})
 					more = len(f.failed) > 0
 					h := history{scenario: s, dir: dir, wrote: []string{"new"}}
-					h.gap = h.gap && onwards // the way back fails as well
+					h.gap = h.gap && fails > 1 // the way back fails as well
 					h.look(t)
 					switch text := s.text(t, s.final(dir)); {
 					case err != nil:
 						require.ErrorIs(t, err, syscall.EIO)
-						if !onwards && slices.Contains([]string{"write note", "rename note", "exchange", "rename", "link aside", "move aside", "rename over"}, f.failed[0]) {
+						if fails == 1 && slices.Contains([]string{"write note", "rename note", "exchange", "rename", "link aside", "move aside", "rename over"}, f.failed[0]) {
 							require.NotEqual(t, "new", text, "it failed at %v, and stands there", f.failed)
 						}
-						if !onwards && text != "new" {
+						if fails == 1 && text != "new" {
 							s.requireNothingElse(t, dir)
 							require.Empty(t, s.asides(t, dir), "at %v", f.failed)
 						}
@@ -79,7 +83,7 @@ func TestNothingIsLost(t *testing.T) {
 		for i := range rapid.IntRange(1, 6).Draw(rt, "runs") {
 			text := strconv.Itoa(i)
 			h.wrote = append(h.wrote, text)
-			f := &faulty{scenario: s, at: rapid.IntRange(0, 40).Draw(rt, "at"), onwards: rapid.Bool().Draw(rt, "onwards")}
+			f := &faulty{scenario: s, at: rapid.IntRange(0, 40).Draw(rt, "at"), fails: rapid.SampledFrom([]int{1, 2, onwards}).Draw(rt, "fails")}
 			err := s.write(dir, text, Options{Existing: MoveAside, before: f.before})
 			if err == nil {
 				require.Equal(rt, text, s.text(t, s.final(dir)))

@@ -35,6 +35,7 @@ func TestNearest(t *testing.T) {
 	require.Equal(t, []string{"default"}, words.Nearest("Dfeault", namespaces), "swapped letters, case")
 	require.Empty(t, words.Nearest("xyzzy", namespaces))
 	require.Empty(t, words.Nearest("", namespaces))
+	require.Empty(t, words.Nearest("abcdef", []string{"abcxyz"}), "half of the letters are others")
 }
 
 // What is quoted, a shell reads as it was.
@@ -45,6 +46,12 @@ func TestShellQuote(t *testing.T) {
 		t.Skip("no sh")
 	}
 	require.Equal(t, "a/b-c_1.tar.gz", words.ShellQuote("a/b-c_1.tar.gz"))
+	require.Equal(t, "''", words.ShellQuote(""), "a word of nothing is a word")
+	for _, word := range []string{"$HOME", "~", "~root", "`id`", "a b", "*", "it's", "!!", "#x", "x;y", "a&b", "{a,b}"} {
+		out, err := exec.Command(sh, "-c", "printf %s "+words.ShellQuote(word)).Output()
+		require.NoError(t, err)
+		require.Equal(t, word, string(out))
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		word := rapid.StringMatching(`[ -~\n\t]{0,12}`).Draw(t, "word")
 		out, err := exec.Command(sh, "-c", "printf %s "+words.ShellQuote(word)).Output()

@@ -36,6 +36,13 @@ func zoned(counts ...int) []*corev1.Node {
 	return nodes
 }
 
+// uncounted is ready, and takes no part in how much of its zone is down.
+func uncounted(name, zone string) *corev1.Node {
+	n := node(name, zone)
+	n.Labels["node.kubernetes.io/exclude-disruption"] = ""
+	return n
+}
+
 // pod is on z0-n00 and tolerates both taints for 300 s, as admission makes it.
 func pod(name, owner string, change ...func(*corev1.Pod)) *corev1.Pod {
 	seconds, controls := int64(300), true
@@ -159,6 +166,9 @@ func TestZones(t *testing.T) {
 		{"three of five", zoned(5, 3), 3, nodeloss.PartialDisruption, false, -1},
 		{"33 of 60", zoned(60, 3), 33, nodeloss.PartialDisruption, false, 3200 * time.Second},
 		{"32 of 60", zoned(60, 3), 32, nodeloss.Normal, false, 310 * time.Second},
+		{"28 of 50", zoned(50, 3), 28, nodeloss.PartialDisruption, false, -1}, // no large zone yet
+		{"29 of 51", zoned(51, 3), 29, nodeloss.PartialDisruption, false, 2800 * time.Second},
+		{"three of five, two that do not count", append(zoned(5, 3), uncounted("z0-x0", "z0"), uncounted("z0-x1", "z0")), 3, nodeloss.PartialDisruption, false, -1},
 		{"a whole zone", zoned(4, 2), 4, nodeloss.FullDisruption, false, 30 * time.Second},
 		{"all there is", zoned(3), 3, nodeloss.FullDisruption, true, -1},
 	} {
@@ -170,6 +180,9 @@ func TestZones(t *testing.T) {
 			require.Nil(t, r.Pods[0].Evicted, tc.name)
 			require.NotEmpty(t, r.Pods[0].Never, tc.name)
 			require.Equal(t, tc.master, r.Early == 0, tc.name)
+			if !tc.master { // the first at once, and one every ten seconds while they are found
+				require.Equal(t, min(tc.lost, 1+int((r.Detected.Max-r.Detected.Min).Seconds()/10)), r.Early, tc.name)
+			}
 			continue
 		}
 		require.Equal(t, r.Detected.Plus(tc.last+300*time.Second).Median, r.Pods[0].Evicted.Median, tc.name)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +29,7 @@ func TestVolumesThatAreAttached(t *testing.T) {
 		"a disk of a CSI driver":            {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com"}}, corev1.ReadWriteOnce, false},
 		"the same, for one Pod":             {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com"}}, corev1.ReadWriteOncePod, false},
 		"the same, for many nodes":          {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com"}}, corev1.ReadWriteMany, true},
+		"the same, read by many nodes":      {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com"}}, corev1.ReadOnlyMany, true},
 		"a driver that attaches nothing":    {corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "nfs.example.com"}}, corev1.ReadWriteOnce, true},
 		"NFS":                               {corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "nas", Path: "/"}}, corev1.ReadWriteOnce, true},
 		"iSCSI":                             {corev1.PersistentVolumeSource{ISCSI: &corev1.ISCSIPersistentVolumeSource{}}, corev1.ReadWriteOnce, false},
@@ -44,6 +46,80 @@ func TestVolumesThatAreAttached(t *testing.T) {
 		r := forecast(t, nodeloss.Default(37), cluster, nodeloss.Power, "z0-n00")
 		require.Equal(t, tc.back, r.Pods[0].Back != nil, "%s: %s", name, r.Pods[0].Volume)
 	}
+}
+
+// Of a claim whose volume is not in the backup the modes alone are known: what one
+// node alone may mount counts as attached.
+func TestVolumesThatAreNotThere(t *testing.T) {
+	t.Parallel()
+	for mode, back := range map[corev1.PersistentVolumeAccessMode]bool{corev1.ReadWriteOnce: false, corev1.ReadWriteMany: true} {
+		c := claim("data")
+		c.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{mode}
+		cluster := nodeloss.Cluster{Nodes: zoned(4, 2), Pods: []*corev1.Pod{pod("web", "ReplicaSet", claiming("data"))}, Others: []runtime.Object{c}}
+		r := forecast(t, nodeloss.Default(37), cluster, nodeloss.Power, "z0-n00")
+		require.Equal(t, back, r.Pods[0].Back != nil, mode)
+	}
+}
+
+// A Job makes a new Pod while it has not ended and its backoffLimit allows one
+// more failure: a deleted Pod is one.
+func TestPodsOfJobs(t *testing.T) {
+	t.Parallel()
+	limit, failed := int32(2), batchv1.Failed
+	ended := func(kind batchv1.JobConditionType) batchv1.JobStatus {
+		return batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: kind, Status: corev1.ConditionTrue}}}
+	}
+	for name, tc := range map[string]struct {
+		spec   batchv1.JobSpec
+		status batchv1.JobStatus
+		want   nodeloss.Comeback
+	}{
+		"fresh":                      {batchv1.JobSpec{}, batchv1.JobStatus{}, nodeloss.Recreated},
+		"five of six by default":     {batchv1.JobSpec{}, batchv1.JobStatus{Failed: 5}, nodeloss.Recreated},
+		"six of six by default":      {batchv1.JobSpec{}, batchv1.JobStatus{Failed: 6}, nodeloss.Gone},
+		"one of two":                 {batchv1.JobSpec{BackoffLimit: &limit}, batchv1.JobStatus{Failed: 1}, nodeloss.Recreated},
+		"two of two":                 {batchv1.JobSpec{BackoffLimit: &limit}, batchv1.JobStatus{Failed: 2}, nodeloss.Gone},
+		"complete":                   {batchv1.JobSpec{}, ended(batchv1.JobComplete), nodeloss.Gone},
+		"failed":                     {batchv1.JobSpec{}, ended(batchv1.JobFailed), nodeloss.Gone},
+		"suspended is not ended":     {batchv1.JobSpec{}, ended(batchv1.JobSuspended), nodeloss.Recreated},
+		"replaced once it has ended": {batchv1.JobSpec{PodReplacementPolicy: &failed}, batchv1.JobStatus{}, nodeloss.AfterDelete},
+	} {
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "owner", UID: "job"}, Spec: tc.spec, Status: tc.status}
+		p := pod("work", "Job", func(p *corev1.Pod) { p.OwnerReferences[0].UID = "job" })
+		got, why := nodeloss.NewOwners([]runtime.Object{job}).Comeback(p)
+		require.Equal(t, tc.want, got, "%s: %s", name, why)
+	}
+}
+
+// A toleration that somebody set is the Pod's own: the tuning of the default one
+// does not touch it.
+func TestOwnTolerationStays(t *testing.T) {
+	t.Parallel()
+	own := int64(30)
+	tuned := nodeloss.Default(37)
+	tuned.Unreachable = 50 * time.Second
+	cluster := nodeloss.Cluster{Nodes: zoned(4, 2), Pods: []*corev1.Pod{
+		pod("as-admitted", "ReplicaSet"), pod("own", "ReplicaSet", func(p *corev1.Pod) { p.Spec.Tolerations[1].TolerationSeconds = &own }),
+	}}
+	r := forecast(t, tuned, cluster, nodeloss.Power, "z0-n00")
+	require.Equal(t, r.Detected.Median+50*time.Second, r.Pods[0].Evicted.Median)
+	require.Equal(t, r.Detected.Median+30*time.Second, r.Pods[1].Evicted.Median)
+}
+
+// Where no Pod stood, nothing was proved.
+func TestHeadlineOfNothing(t *testing.T) {
+	t.Parallel()
+	r := forecast(t, nodeloss.Default(37), nodeloss.Cluster{Nodes: zoned(4, 2)}, nodeloss.Power, "z0-n00")
+	require.Equal(t, "no Pod stood there: not checked", r.Headline())
+}
+
+// A grace period that is no multiple of the monitor period ends with the pass
+// behind it.
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	tuned := nodeloss.Default(37)
+	tuned.Period = 15 * time.Second
+	require.Equal(t, nodeloss.Span{Min: 50 * time.Second, Median: 60 * time.Second, Max: 4 * 15100 * time.Millisecond}, tuned.Window())
 }
 
 func TestVolumesOfThePodItself(t *testing.T) {

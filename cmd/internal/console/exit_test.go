@@ -15,7 +15,9 @@ import (
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/internal/whole"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
@@ -23,13 +25,15 @@ func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	in := func(err error) error { return fmt.Errorf("reading %q: %w", "x", err) }
 	for want, errs := range map[ExitCode][]error{
-		ExitDone:        {nil},
-		ExitFailed:      {errors.New("any"), fs.ErrNotExist, Failf("no namespace"), context.DeadlineExceeded, syscall.ENOSPC},
-		ExitUsage:       {Usagef("no such flag"), WithHint(Usagef("x"), "hint")},
-		ExitIncomplete:  {Incompletef("3 objects are missing")},
-		ExitNoKey:       {crypto.ErrNoKey, &crypto.NoKeyError{Recipients: []string{"X25519"}}},
-		ExitDamaged:     {&crypto.DamagedError{Layer: "age"}, &archive.DamagedError{Layer: "gzip"}, &snapshot.DamagedError{What: "x"}, errors.Join(crypto.ErrNoKey, snapshot.ErrDamaged)},
-		ExitRefused:     {fs.ErrExist, Refusef("target exists"), &snapshot.InUseError{}, &crypto.PolicyError{}, &archive.PolicyError{}, &archive.SnapshotError{Found: []string{"a", "b"}}, etcdproc.ErrNewer},
+		ExitDone:       {nil},
+		ExitFailed:     {errors.New("any"), fs.ErrNotExist, Failf("no namespace"), context.DeadlineExceeded, syscall.ENOSPC, &archive.NotArchiveError{Format: archive.Xz}},
+		ExitUsage:      {Usagef("no such flag"), WithHint(Usagef("x"), "hint"), crypto.ErrRecipients, &datadir.RequestError{Err: errors.New("x")}},
+		ExitIncomplete: {Incompletef("3 objects are missing")},
+		ExitNoKey:      {crypto.ErrNoKey, &crypto.NoKeyError{Recipients: []string{"X25519"}}},
+		ExitDamaged: {&crypto.DamagedError{Layer: "age"}, &archive.DamagedError{Layer: "gzip"}, &snapshot.DamagedError{What: "x"}, errors.Join(crypto.ErrNoKey, snapshot.ErrDamaged),
+			&crypto.SignatureError{Reason: "x"}, &archive.NotArchiveError{Format: archive.Unknown}, archive.ErrNoSnapshot, snapshot.ErrNotDatabase, snapshot.ErrNotEtcd},
+		ExitRefused: {fs.ErrExist, Refusef("target exists"), &snapshot.InUseError{}, &crypto.PolicyError{}, &archive.PolicyError{}, &archive.SnapshotError{Found: []string{"a", "b"}}, etcdproc.ErrNewer,
+			archive.ErrNewer, whole.ErrExists, whole.ErrInUse, whole.ErrSource},
 		ExitDeviated:    {errors.Join(&CodedError{Code: ExitDeviated, Err: errors.New("x")}, errors.New("closing"))},
 		ExitInterrupted: {context.Canceled, errors.Join(context.Canceled, snapshot.ErrDamaged), syscall.EPIPE},
 	} {
@@ -54,6 +58,38 @@ func TestClassesAreTheCodes(t *testing.T) {
 			require.Equal(t, classCodes()[lifeboat.ClassOf(both)], codeOf(both), "%v", both)
 		}
 	}
+}
+
+// Each class of the library's errors has its code, and one that has none keeps
+// that of what it wraps.
+func TestExitCodesOfClasses(t *testing.T) {
+	t.Parallel()
+	for class, want := range map[lifeboat.Class]ExitCode{
+		lifeboat.Failed: ExitFailed, lifeboat.Misused: ExitUsage, lifeboat.Incomplete: ExitIncomplete,
+		lifeboat.NoKey: ExitNoKey, lifeboat.Damaged: ExitDamaged, lifeboat.Refused: ExitRefused, "": ExitNoKey,
+	} {
+		err := fmt.Errorf("opening: %w", &lifeboat.Error{Class: class, Err: crypto.ErrNoKey})
+		require.Equal(t, want, codeOf(err), "%q", class)
+	}
+}
+
+// A result that could not be written is not done.
+func TestUnwrittenResultIsAnError(t *testing.T) {
+	t.Parallel()
+	env := NewEnvironment(&bytes.Buffer{}, fullDisk{}, &bytes.Buffer{})
+	require.ErrorContains(t, env.PrintDocument(map[string]int{"revision": 1}), "no space left")
+	table := NewTable(fullDisk{}, "NAME")
+	table.Row("x")
+	require.ErrorContains(t, table.Flush(), "no space left")
+}
+
+// Nobody is asked for a passphrase on a terminal through which the source comes.
+func TestNobodyIsAskedWhereTheSourceComes(t *testing.T) {
+	t.Parallel()
+	env := NewEnvironment(&bytes.Buffer{}, &bytes.Buffer{}, &bytes.Buffer{})
+	env.stdinTerminal = true
+	require.Nil(t, SourceOptions{}.For(env, "-").Ask)
+	require.NotNil(t, SourceOptions{}.For(env, "backup.tar.gz.age").Ask)
 }
 
 // Several things go wrong at once: the worst of them is the exit code,
