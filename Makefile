@@ -41,6 +41,7 @@ demo: build ## one lost namespace out of the backup in testdata, into demo/resto
 	@cat "$$(find demo/restored -name 'deployments_*' | LC_ALL=C sort | head -n 1)"
 
 test: ## all tests; needs nothing but Go
+	go run ./testdata/mutants -check
 	go test -timeout 30m ./...
 
 short: ## the quick tests only

@@ -140,8 +140,8 @@ func replaced(file string, content []byte) func(string, []byte) []byte {
 	}
 }
 
-// newKey is a key and a self-signed CA with it, in PEM.
-func newKey(t *testing.T) (ca, public []byte) {
+// newCA is a key and a self-signed CA with it, in PEM.
+func newCA(t *testing.T) (ca, public []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -159,7 +159,7 @@ func newKey(t *testing.T) (ca, public []byte) {
 // Halves of two clusters, each of them whole.
 func TestVerifyTwoClusters(t *testing.T) {
 	t.Parallel()
-	ca, public := newKey(t)
+	ca, public := newCA(t)
 	files := map[string][]byte{}
 	repack(t, func(name string, data []byte) []byte { files[name] = data; return data })
 	for name, tc := range map[string]struct {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // mutant is one change of one file.
@@ -17,10 +18,13 @@ type mutant struct {
 
 	search, replacement string
 	changed             string // the file after the change
+
+	verdict, detail string
+	took            time.Duration
 }
 
 // readLists reads all mutants, and sees that each can be made.
-func readLists(pattern string) (all []mutant, err error) {
+func readLists(pattern string) (all []*mutant, err error) {
 	paths, err := filepath.Glob(pattern)
 	if err != nil {
 		return nil, err
@@ -59,7 +63,7 @@ func readLists(pattern string) (all []mutant, err error) {
 //	equivalent REASON             optional
 //	< what stands there, line by line
 //	> what stands there instead
-func parse(text string) (list []mutant, err error) {
+func parse(text string) (list []*mutant, err error) {
 	var m *mutant
 	number := 0
 	for line := range strings.Lines(text) {
@@ -67,8 +71,8 @@ func parse(text string) (list []mutant, err error) {
 		line = strings.TrimSuffix(line, "\n")
 		word, rest, _ := strings.Cut(line, " ")
 		if word == "mutant" {
-			list = append(list, mutant{name: rest})
-			m = &list[len(list)-1]
+			m = &mutant{name: rest}
+			list = append(list, m)
 			continue
 		}
 		if word == "" || strings.HasPrefix(word, "#") {
