@@ -92,9 +92,11 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	if err != nil {
 		return nil, err
 	}
-	return &Extraction{Plan: plan, Closure: closure, along: selected.Along, Report: registry.NewReport(plan, registry.ReportSource{
+	report := registry.NewReport(plan, registry.ReportSource{
 		Path: b.path, Form: string(b.kind), Revision: cmp.Or(opts.Revision, b.db.Revision()), Engine: string(cmp.Or(opts.Engine, Direct)),
-	})}, nil
+	})
+	report.Closure = closure.Report(opts.WithDeps)
+	return &Extraction{Plan: plan, Closure: closure, Report: report, along: selected.Along}, nil
 }
 
 // closureOf finds what the selected objects need, and selects it as well where

@@ -37,6 +37,7 @@ type Listing struct {
 	registry *Registry
 	query    Query
 	entries  []listed
+	where    func(*Object) bool
 }
 
 // listed is one object of a Listing. There may be hundreds of thousands of
@@ -173,7 +174,7 @@ func (l *Listing) Objects(ctx context.Context) iter.Seq[*Object] {
 		for _, o := range inOrder(slices.Values(l.entries), func(e listed) *Object {
 			return l.registry.Decode(ctx, Entry{Key: l.key(e), KV: e.kv})
 		}) {
-			if ctx.Err() != nil || matches(l.query.Labels, o) && !yield(o) {
+			if ctx.Err() != nil || matches(l.query.Labels, o) && (l.where == nil || l.where(o)) && !yield(o) {
 				return
 			}
 		}
@@ -183,6 +184,33 @@ func (l *Listing) Objects(ctx context.Context) iter.Seq[*Object] {
 // Keep leaves the objects whose key want takes.
 func (l *Listing) Keep(want func(Key) bool) {
 	l.entries = slices.DeleteFunc(l.entries, func(e listed) bool { return !want(l.key(e)) })
+}
+
+// Where leaves the objects that pass a test, which is asked as Objects goes along.
+func (l *Listing) Where(test func(*Object) bool) { l.where = test }
+
+// Sort puts the objects into another order: key is called once for each of them,
+// and compare with two of its results. What compares alike stays as it was. It
+// holds the keys, and decodes the objects once more than Objects does.
+func (l *Listing) Sort(ctx context.Context, key func(*Object) (any, error), compare func(a, b any) int) error {
+	type keyed struct {
+		listed
+		key any
+	}
+	var found []keyed
+	for o := range l.Objects(ctx) {
+		k, err := key(o)
+		if err != nil {
+			return err
+		}
+		found = append(found, keyed{listed{o.KV, o.Key.GroupResource()}, k})
+	}
+	slices.SortStableFunc(found, func(a, b keyed) int { return compare(a.key, b.key) })
+	l.entries = l.entries[:0]
+	for _, f := range found {
+		l.entries = append(l.entries, f.listed)
+	}
+	return context.Cause(ctx)
 }
 
 // Len is the number of objects found, labels aside.

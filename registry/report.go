@@ -25,6 +25,8 @@ type ExtractReport struct {
 
 	LeftOut []ReportLeft `json:"leftOut"`
 	Rules   []ReportRule `json:"rules"` // those that were at work
+
+	Closure *ReportClosure `json:"closure,omitempty"`
 }
 
 // ReportSource is where the objects come from.

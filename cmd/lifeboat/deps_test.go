@@ -98,6 +98,14 @@ func bans() []ban {
 			why: "it is huge, promises no stable API, and registers types in init: two packages are enough to mend at an upgrade",
 		},
 		{
+			imported: "k8s.io/cli-runtime", only: []string{"registry/printer"}, tests: true,
+			why: "kubectl's forms of output are one package's business",
+		},
+		{
+			imported: "k8s.io/kubectl", only: nil, tests: true,
+			why: "its packages hang together: the columns of get alone would link 136 more, kustomize among them, and 27 MB of memory at each start",
+		},
+		{
 			imported: "k8s.io", only: []string{"registry/...", "archive/controlplane", "sim/proof", "sim/backup", "sim/nodes", "sim/scheduler", "sim/nodeloss", "snapshot/snapshottest", root, "cmd/..."},
 			why: "an etcd database, an archive and a key know nothing of Kubernetes, so they can be read when its types cannot",
 		},

@@ -86,8 +86,7 @@ func runExtract(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	x.tellClosure(found.Closure)
-	if err := x.write(c.Context, found.Plan, found.Report); err != nil {
+	if err := x.write(c.Context, found); err != nil {
 		return err
 	}
 	return found.Verdict()
@@ -166,15 +165,18 @@ func (x *extraction) refuseTargets() error {
 	return nil
 }
 
-func (x *extraction) write(ctx context.Context, plan *registry.Plan, report *registry.ExtractReport) error {
+func (x *extraction) write(ctx context.Context, found *lifeboat.Extraction) error {
+	plan, report := found.Plan, found.Report
 	if x.dryRun {
-		return x.printPlan(report)
+		err := x.printPlan(report)
+		x.tellClosure(found.Closure)
+		return err
 	}
 	if x.to == "-" {
 		if err := errors.Join(registry.WriteStream(x.env.Stdout, plan), x.writeReport(report)); err != nil {
 			return err
 		}
-		x.summarize(plan)
+		x.summarize(found)
 		return nil
 	}
 	written, err := registry.WriteDir(ctx, x.to, plan)
@@ -187,7 +189,7 @@ func (x *extraction) write(ctx context.Context, plan *registry.Plan, report *reg
 	if err := x.writeReport(report); err != nil {
 		return err
 	}
-	x.summarize(plan)
+	x.summarize(found)
 	x.nextCommands(plan, report)
 	return x.printPlan(report)
 }
@@ -236,8 +238,8 @@ func (x *extraction) tellClosure(closure *registry.Closure) {
 	}
 }
 
-func (x *extraction) summarize(plan *registry.Plan) {
-	for _, line := range plan.Summary() {
+func (x *extraction) summarize(found *lifeboat.Extraction) {
+	for _, line := range found.Summary() {
 		switch line.Severity {
 		case registry.Info:
 			x.env.Note("%s", line.Text)
@@ -249,6 +251,7 @@ func (x *extraction) summarize(plan *registry.Plan) {
 			x.env.Warn("%s", line.Text)
 		}
 	}
+	x.tellClosure(found.Closure)
 }
 
 // nextCommands says what to type now, and what when the nodes are back.

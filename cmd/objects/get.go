@@ -1,15 +1,9 @@
 package objects
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
@@ -27,19 +21,26 @@ func GetCommand(env *console.Environment) *cli.Command {
 			"lifeboat get kube-backup.tar.gz secret db-password -n infra -o yaml\n" +
 			"lifeboat get kube-backup.tar.gz deploy/web -n infra --at '10m ago'\n" +
 			"lifeboat get kube-backup.tar.gz cm -n infra-production --deleted\n" +
-			"lifeboat get kube-backup.tar.gz all -n infra-production -l app=supercronic",
+			"lifeboat get kube-backup.tar.gz all -n infra-production -l app=supercronic\n" +
+			"lifeboat get kube-backup.tar.gz po -A --field-selector spec.nodeName=node-1\n" +
+			"lifeboat get kube-backup.tar.gz no -o 'jsonpath={.items[*].metadata.name}'\n" +
+			"lifeboat get kube-backup.tar.gz pv --sort-by .spec.capacity.storage",
 		ArgsUsage:    "SRC KIND [NAME...] | SRC KIND/NAME...",
 		BashComplete: console.CompletesWith(console.KindAfterSource),
 		Flags: append(append(console.SourceFlags(), console.WhenFlags()...),
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Value: "default", Usage: "of this `NAMESPACE`"},
 			&cli.BoolFlag{Name: "all-namespaces", Aliases: []string{"A"}, Usage: "of all namespaces"},
 			&cli.StringFlag{Name: "selector", Aliases: []string{"l"}, Usage: "with these labels, `SELECTOR` as kubectl takes it"},
+			&cli.StringFlag{Name: "field-selector", Usage: "with these fields, `SELECTOR` as the API server takes it: status.phase=Running,spec.nodeName!=node-1"},
+			&cli.StringFlag{Name: "sort-by", Usage: "in the order of a `FIELD`, as .metadata.creationTimestamp"},
+			&cli.BoolFlag{Name: "show-labels", Usage: "a last column of all labels"},
+			&cli.StringSliceFlag{Name: "label-columns", Aliases: []string{"L"}, Usage: "a column for each of these `LABELS`, joined by commas; repeatable"},
 			&cli.BoolFlag{Name: "deleted", Usage: "what was deleted and is still in the history, as it was before"},
 			&cli.BoolFlag{Name: "ignore-not-found", Usage: "a NAME that is not there is no failure"},
 			&cli.BoolFlag{Name: "stored", Usage: "in the version that etcd holds, not the preferred one"},
 			&cli.BoolFlag{Name: "show-managed-fields", Usage: "keep metadata.managedFields in yaml and json"},
 			&cli.BoolFlag{Name: "no-headers", Usage: "leave the header line out"},
-			console.OutputFlag(env, console.FormatTable, console.FormatWide, console.FormatYAML, console.FormatJSON, console.FormatName),
+			console.OutputOrTemplateFlag(env, printer.FormNames(), console.FormatTable, console.FormatWide, console.FormatYAML, console.FormatJSON, console.FormatName),
 		),
 		Action: func(c *cli.Context) error { return runGet(c, env) },
 	}
@@ -57,6 +58,24 @@ func runGet(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
+	g := &getter{
+		env: env, query: query, stored: c.Bool("stored"), managedFields: c.Bool("show-managed-fields"),
+		table: printer.Options{
+			Wide: env.Format == console.FormatWide, Namespace: query.Namespace == "", NoHeaders: c.Bool("no-headers"),
+			Labels: labelColumns(c.StringSlice("label-columns")), ShowLabels: c.Bool("show-labels"),
+		},
+	}
+	if env.Template != "" {
+		// Before SRC is opened: a slip in a template is told at once.
+		if g.template, err = printer.ParseTemplate(string(env.Format), env.Template); err != nil {
+			return console.UsageError(err)
+		}
+	}
+	if field := c.String("sort-by"); field != "" {
+		if g.sortBy, err = printer.NewSortField(field); err != nil {
+			return console.UsageError(fmt.Errorf("reading --sort-by: %w", err))
+		}
+	}
 	src, rev, err := console.OpenAt(c, env, opts, c.Args().First())
 	if err != nil {
 		return err
@@ -66,29 +85,20 @@ func runGet(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	var trash *registry.Trash
 	if c.Bool("deleted") {
-		if trash, err = src.Trash(c.Context, rev, nil); err != nil {
+		if g.trash, err = src.Trash(c.Context, rev, nil); err != nil {
 			return err
 		}
-		reg = trash.Registry()
+		reg = g.trash.Registry()
 	}
-	listing, err := reg.List(c.Context, query)
-	if err != nil {
+	if err := g.list(c.Context, reg, c.String("field-selector")); err != nil {
 		return err
-	}
-	if trash != nil {
-		listing.Keep(func(k registry.Key) bool { _, gone := trash.Gone(k); return gone })
-	}
-	g := &getter{
-		trash: trash, env: env, listing: listing, query: query,
-		stored: c.Bool("stored"), managedFields: c.Bool("show-managed-fields"), noHeaders: c.Bool("no-headers"),
 	}
 	if err := g.print(c.Context); err != nil {
 		return err
 	}
 	err = g.verdict()
-	if g.missing() && trash == nil {
+	if g.missing() && g.trash == nil {
 		err = src.HintDeleted(c.Context, err, rev, g.lookedFor)
 	}
 	if g.missing() && c.Bool("ignore-not-found") {
@@ -127,158 +137,4 @@ func queryOf(c *cli.Context) (registry.Query, error) {
 	}
 	q.Labels = selector
 	return q, nil
-}
-
-// getter prints a listing.
-type getter struct {
-	env     *console.Environment
-	listing *registry.Listing
-	trash   *registry.Trash // nil for what is there
-	query   registry.Query
-
-	stored, managedFields, noHeaders bool
-
-	printed, unreadable, partial, locked int
-}
-
-func (g *getter) print(ctx context.Context) error {
-	switch g.env.Format {
-	case console.FormatYAML, console.FormatJSON:
-		return g.printObjects(ctx)
-	case console.FormatName:
-		for o := range g.listing.Objects(ctx) {
-			g.count(o)
-			if _, err := fmt.Fprintln(g.env.Stdout, console.Printable(g.reference(o))); err != nil {
-				return err
-			}
-		}
-	default:
-		return g.printTable(ctx)
-	}
-	return ctx.Err()
-}
-
-func (g *getter) printTable(ctx context.Context) error {
-	now := g.listing.Newest
-	p := printer.New(g.listing.Resources, now)
-	w := printer.NewWriter(g.env.Stdout, printer.Options{
-		Wide: g.env.Format == console.FormatWide, Namespace: g.query.Namespace == "",
-		Kind: len(g.listing.Kinds) > 1, NoHeaders: g.noHeaders,
-	})
-	for o := range g.listing.Objects(ctx) {
-		g.count(o)
-		if g.trash != nil {
-			if gone, ok := g.trash.Gone(o.Key); ok {
-				g.env.Note("%s was deleted at revision %d (%s)", o, gone.Revision, gone.When)
-			}
-		}
-		if err := w.Write(p.Row(o)); err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(w.Flush(), ctx.Err()); err != nil {
-		return err
-	}
-	if g.printed > 0 && !now.IsZero() {
-		g.env.Note("ages count from %s, the newest time stamp in the backup", now.UTC().Format("2006-01-02T15:04:05Z"))
-	}
-	return nil
-}
-
-// printObjects streams whole objects: one by itself when one name was asked
-// for, as kubectl does, else a List.
-func (g *getter) printObjects(ctx context.Context) error {
-	converter := printer.NewConverter(g.listing.Resources)
-	list := printer.NewList(g.env.Stdout, g.env.Format == console.FormatJSON, len(g.query.Names) == 1 && len(g.listing.Kinds) == 1)
-	for o := range g.listing.Objects(ctx) {
-		if !g.stored {
-			converter.Preferred(o)
-		}
-		g.count(o)
-		content, err := o.Content()
-		if err != nil {
-			return err
-		}
-		if content == nil {
-			continue // counted, and named by count
-		}
-		if err := unstructured.SetNestedField(content, strconv.FormatInt(o.KV.ModRevision, 10), "metadata", "resourceVersion"); err != nil {
-			return fmt.Errorf("showing %s: %w", o, err)
-		}
-		if !g.managedFields {
-			unstructured.RemoveNestedField(content, "metadata", "managedFields")
-		}
-		if err := list.Add(content); err != nil {
-			return err
-		}
-	}
-	return errors.Join(list.End(), ctx.Err())
-}
-
-// count keeps account of o and tells what the operator has to know of it.
-func (g *getter) count(o *registry.Object) {
-	g.printed++
-	for _, p := range o.Problems {
-		g.env.Warn("%s: %s", o, p)
-	}
-	switch {
-	case !o.Readable():
-		g.unreadable++
-	case len(o.Problems) > 0:
-		g.partial++
-	}
-	if o.Form == registry.Encrypted {
-		g.locked++
-	}
-}
-
-func (g *getter) reference(o *registry.Object) string {
-	resource, ok := g.listing.Resources.Lookup(o.Key.GroupResource())
-	if !ok {
-		resource = registry.Resource{Group: o.GVK.Group, Kind: o.GVK.Kind}
-	}
-	return printer.Reference(resource, o.Name)
-}
-
-// missing reports whether a name that was asked for is not there.
-func (g *getter) missing() bool { return len(g.listing.NotFound()) > 0 }
-
-// lookedFor takes the keys of what was asked for by name and not found.
-func (g *getter) lookedFor(k registry.Key) bool {
-	return slices.Contains(g.listing.NotFound(), k.Name) && (k.Namespace == "" || g.query.Namespace == "" || k.Namespace == g.query.Namespace) &&
-		slices.ContainsFunc(g.listing.Kinds, func(r registry.Resource) bool { return r.GroupResource() == k.GroupResource() })
-}
-
-// verdict says what was asked for and not shown.
-func (g *getter) verdict() error {
-	if missing := g.listing.NotFound(); len(missing) > 0 {
-		return console.Failf("%s %s not found%s", g.listing.Kinds[0], strings.Join(quoteAll(missing), ", "), g.where())
-	}
-	switch {
-	case g.printed == 0:
-		g.env.Note("no resources found%s", g.where())
-	case g.locked == g.printed:
-		return &console.CodedError{Code: console.ExitNoKey, Err: fmt.Errorf("all %d objects are encrypted, and no key at hand opens them", g.locked),
-			Hint: "give the API server's EncryptionConfiguration with --encryption-config FILE"}
-	case g.unreadable > 0:
-		return console.Incompletef("%d of %d objects could not be read", g.unreadable, g.printed)
-	case g.partial > 0:
-		return console.Incompletef("%d of %d objects could not be read whole, see above", g.partial, g.printed)
-	}
-	return nil
-}
-
-func (g *getter) where() string {
-	if g.query.Namespace == "" || !g.listing.Kinds[0].Namespaced {
-		return ""
-	}
-	return fmt.Sprintf(" in namespace %q", g.query.Namespace)
-}
-
-func quoteAll(words []string) []string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = fmt.Sprintf("%q", w)
-	}
-	return quoted
 }

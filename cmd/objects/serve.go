@@ -21,7 +21,8 @@ func ServeCommand(env *console.Environment) *cli.Command {
 		Usage: "the Kubernetes API from a backup, read-only, for kubectl, k9s, Helm and the rest",
 		UsageText: "lifeboat serve kube-backup.tar.gz -- kubectl get pods -A\n" +
 			"lifeboat serve kube-backup.tar.gz -- k9s --readonly\n" +
-			"lifeboat serve kube-backup.tar.gz --rev 1200 -- kubectl get cm -n infra\n" +
+			"lifeboat serve kube-backup.tar.gz --at '20:40' -- kubectl get cm -n infra\n" +
+			"lifeboat serve kube-backup.tar.gz --older nightly.snapshot -- k9s --readonly\n" +
 			"lifeboat serve kube-backup.tar.gz --kubeconfig dead.kubeconfig",
 		ArgsUsage: "SRC [-- COMMAND [ARGS...]]",
 		Flags: append(append(console.SourceFlags(), servingFlags()...),
@@ -57,10 +58,7 @@ func KubectlCommand(env *console.Environment) *cli.Command {
 
 // servingFlags say what is shown.
 func servingFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.Int64SliceFlag{Name: "rev", Usage: "also as of etcd revision `N`, as context rev-N; repeatable, the last one is current"},
-		&cli.BoolFlag{Name: "redact-secrets", Usage: "digests in the place of the values of Secrets"},
-	}
+	return append(console.MomentsFlags(), &cli.BoolFlag{Name: "redact-secrets", Usage: "digests in the place of the values of Secrets"})
 }
 
 // serve opens SRC, answers for it, and runs a command or waits for Ctrl-C.
@@ -69,17 +67,21 @@ func serve(c *cli.Context, env *console.Environment, command []string) error {
 	if err != nil {
 		return err
 	}
-	src, err := console.OpenSource(c.Context, env, opts, c.Args().First())
+	src, err := console.OpenWithOlder(c, env, opts, c.Args().First())
 	if err != nil {
 		return err
 	}
 	defer src.Close()
+	moments, err := console.Moments(c, env, src)
+	if err != nil {
+		return err
+	}
 	regOpts, err := src.RegistryOptions(0)
 	if err != nil {
 		return err
 	}
 	handler, err := apiserver.New(c.Context, apiserver.Options{
-		Reader: src.DB(), Registry: regOpts, Source: c.Args().First(), RedactSecrets: c.Bool("redact-secrets"),
+		Reader: src.History(), Registry: regOpts, Source: c.Args().First(), RedactSecrets: c.Bool("redact-secrets"),
 	})
 	if err != nil {
 		return err
@@ -89,7 +91,7 @@ func serve(c *cli.Context, env *console.Environment, command []string) error {
 	if err != nil {
 		return err
 	}
-	contexts, err := contextsOf(c.Int64Slice("rev"), facts)
+	contexts, err := contextsOf(moments, facts)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type Row struct {
 	Namespace string
 	Columns   []Column
 	Cells     []string // as many as Columns
+	Labels    map[string]string
 }
 
 // A Printer makes rows. It may be used from several goroutines.
@@ -68,7 +69,7 @@ func New(resources *registry.Resources, now time.Time) *Printer {
 // not decode or is not valid has its name and, in place of the other cells,
 // what is wrong with it.
 func (p *Printer) Row(o *registry.Object) Row {
-	row := Row{Resource: p.resourceOf(o), Namespace: o.Namespace}
+	row := Row{Resource: p.resourceOf(o), Namespace: o.Namespace, Labels: o.Labels()}
 	table := &metav1.Table{}
 	err := guard(func() (err error) {
 		table, err = p.table(o, row.Resource)

@@ -3,9 +3,12 @@ package printer
 import (
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/lifeboat-dr/lifeboat/registry"
 )
@@ -17,6 +20,9 @@ type Options struct {
 	Namespace bool // -A: a column NAMESPACE first, for namespaced kinds
 	Kind      bool // several kinds were asked for: names as kind.group/name
 	NoHeaders bool
+
+	Labels     []string // -L: a column for each of these labels
+	ShowLabels bool     // --show-labels: a column of all labels, last
 }
 
 // A Writer sets rows as kubectl does: upper-case headers, columns at least six
@@ -75,6 +81,12 @@ func (w *Writer) start(row Row, kind string) {
 			headers = append(headers, escape(strings.ToUpper(c.Name)))
 		}
 	}
+	for _, label := range w.opts.Labels {
+		headers = append(headers, escape(strings.ToUpper(path.Base(label))))
+	}
+	if w.opts.ShowLabels {
+		headers = append(headers, "LABELS")
+	}
 	w.lines = append(w.lines, headers)
 }
 
@@ -93,6 +105,12 @@ func (w *Writer) line(row Row) []string {
 			cell = Reference(row.Resource, cell)
 		}
 		line = append(line, escape(cell))
+	}
+	for _, label := range w.opts.Labels {
+		line = append(line, escape(row.Labels[label]))
+	}
+	if w.opts.ShowLabels {
+		line = append(line, escape(labels.FormatLabels(row.Labels)))
 	}
 	return line
 }

@@ -19,6 +19,7 @@ type Environment struct {
 
 	color    bool      // stdout may carry colour; there is always a word beside it
 	Format   format    // the value of -o, set before the verb runs
+	Template string    // what follows its name, as in -o jsonpath=TEMPLATE
 	Progress *progress // on stderr, silent for the first half second
 }
 

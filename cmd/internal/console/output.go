@@ -29,8 +29,8 @@ const (
 )
 
 // OutputFlag is -o with the formats that the command knows; the first is what
-// it prints without the flag. The choice arrives in env.format.
-func OutputFlag(env *Environment, formats ...format) cli.Flag {
+// it prints without the flag. The choice arrives in env.Format.
+func OutputFlag(env *Environment, formats ...format) *cli.StringFlag {
 	names := make([]string, len(formats))
 	for i, f := range formats {
 		names[i] = string(f)
@@ -46,6 +46,23 @@ func OutputFlag(env *Environment, formats ...format) cli.Flag {
 			return nil
 		},
 	}}
+}
+
+// OutputOrTemplateFlag is OutputFlag, and also takes NAME=TEMPLATE for some
+// names; then the name arrives in env.Format, and the rest in env.Template.
+func OutputOrTemplateFlag(env *Environment, names []string, formats ...format) cli.Flag {
+	flag := OutputFlag(env, formats...)
+	plain := flag.Action
+	flag.Usage += ", " + strings.Join(names, "=, ") + "="
+	flag.Action = func(c *cli.Context, value string) error {
+		name, template, ok := strings.Cut(value, "=")
+		if !ok || !slices.Contains(names, name) {
+			return plain(c, value)
+		}
+		env.Format, env.Template = format(name), template
+		return nil
+	}
+	return flag
 }
 
 // formatWanted looks for `-o json` before the arguments are understood, so
