@@ -33,6 +33,33 @@ type ExtractOptions struct {
 	Stream   bool             // for one YAML stream, not a folder: no file names are needed
 
 	KeepNodePorts bool // node ports of Services as they were, allocated ones as well
+
+	// ToNamespace clones: the objects of the one namespace that is asked for are
+	// written for this one. "" leaves them where they were.
+	ToNamespace string
+	Suspend     bool // workloads without replicas, Jobs and CronJobs suspended
+
+	// Target is the release of Kubernetes that is to take the manifests, as
+	// "1.29"; "" is that which wrote them, or a newer one.
+	Target string
+}
+
+// cleaning are the options of registry.Clean.
+func (o ExtractOptions) cleaning(what registry.Selection) (registry.CleanOptions, error) {
+	clean := registry.CleanOptions{Profile: cmp.Or(o.Profile, registry.Recreate), Stream: o.Stream, KeepNodePorts: o.KeepNodePorts, Suspend: o.Suspend}
+	switch {
+	case (o.ToNamespace != "" || o.Suspend) && clean.Profile != registry.Recreate:
+		return clean, misusef("profile %q changes nothing: a clone, and what is suspended, are made with profile %q", clean.Profile, registry.Recreate)
+	case o.ToNamespace == "":
+		return clean, nil
+	case what.All || what.Cluster || len(what.Namespaces) != 1:
+		return clean, misusef("a clone is made of one namespace")
+	}
+	clean.Clone = &registry.Clone{From: what.Namespaces[0], To: o.ToNamespace}
+	if err := clean.Clone.Validate(); err != nil {
+		return clean, misusef("%w", err)
+	}
+	return clean, nil
 }
 
 // Extraction is what was found and what cleaning made of it. Its Plan goes to
@@ -55,6 +82,16 @@ type Extraction struct {
 // Errors: a namespace or kind that is not there is a registry.NamespaceError or
 // registry.UnknownResourceError.
 func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts ExtractOptions) (*Extraction, error) {
+	cleaning, err := opts.cleaning(what)
+	if err != nil {
+		return nil, err
+	}
+	var target printer.Release
+	if opts.Target != "" {
+		if target, err = printer.ParseRelease(opts.Target); err != nil {
+			return nil, misusef("%w", err)
+		}
+	}
 	regOpts, err := b.RegistryOptions(opts.Revision)
 	if err != nil {
 		return nil, err
@@ -85,10 +122,8 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	if err != nil {
 		return nil, err
 	}
-	plan, err := registry.Clean(selected.Objects, registry.CleanOptions{
-		Profile: cmp.Or(opts.Profile, registry.Recreate), Convert: printer.NewConverter(selected.Resources).Servable,
-		Stream: opts.Stream, Beside: selected.Beside, KeepNodePorts: opts.KeepNodePorts,
-	})
+	cleaning.Convert, cleaning.Beside = converterOf(selected.Resources, target), selected.Beside
+	plan, err := registry.Clean(selected.Objects, cleaning)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +132,16 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	})
 	report.Closure = closure.Report(opts.WithDeps)
 	return &Extraction{Plan: plan, Closure: closure, Report: report, along: selected.Along}, nil
+}
+
+// converterOf brings objects into versions that can be created, in a release or,
+// without one, where they were stored.
+func converterOf(resources *registry.Resources, target printer.Release) func(*registry.Object) {
+	converter := printer.NewConverter(resources)
+	if target == (printer.Release{}) {
+		return converter.Servable
+	}
+	return converter.ServableIn(target)
 }
 
 // closureOf finds what the selected objects need, and selects it as well where

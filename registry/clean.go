@@ -31,6 +31,14 @@ type CleanOptions struct {
 	// allocated as well. One that another Service has by now is refused.
 	KeepNodePorts bool
 
+	// Clone puts the objects of a namespace into another one; nil leaves them
+	// where they were. Profile Recreate only.
+	Clone *Clone
+
+	// Suspend writes workloads with no replicas, and Jobs and CronJobs suspended;
+	// Manifest.Wake undoes it. Profile Recreate only.
+	Suspend bool
+
 	// Beside are objects of the same backup that get no manifest and that rules
 	// may look at: a Pod asked for by its label is left out if its StatefulSet,
 	// which has no such label, is here.
@@ -61,6 +69,13 @@ type Manifest struct {
 	// would therefore refuse it; kubectl apply merges it. File then ends in
 	// .apply, which kubectl create -R passes over.
 	Exists bool
+
+	// Collides says that a clone has the name of its original, which exists once
+	// in a cluster: it is to be renamed by hand. File then ends in .collides,
+	// which kubectl create -R passes over.
+	Collides bool
+
+	Wake string // the kubectl command that wakes what was suspended; "" for none
 
 	Changes []Change
 	Notes   []string // what the operator should know; no value of the object
@@ -124,7 +139,7 @@ type LeftOut struct {
 const (
 	Unreadable  = "unreadable"   // locked, undecodable or of an unknown kind: see the object's Problems
 	InvalidName = "invalid-name" // an API server would refuse the name
-	Unserved    = "unserved"     // the definition serves neither its version nor one that is the same
+	Unserved    = "unserved"     // neither the definition, nor the API server that it is wanted for, serves its version or one that is the same
 )
 
 // Missing are the objects that were asked for and have no manifest for a
@@ -139,6 +154,17 @@ func (p *Plan) Complete() bool {
 	return len(p.Missing()) == 0 && !slices.ContainsFunc(p.Manifests, func(m *Manifest) bool { return len(m.Object.Problems) > 0 })
 }
 
+// WakeCommands are the kubectl commands that wake what was suspended, in the
+// order of creation.
+func (p *Plan) WakeCommands() (commands []string) {
+	for _, m := range p.Manifests {
+		if m.Wake != "" {
+			commands = append(commands, m.Wake)
+		}
+	}
+	return commands
+}
+
 // Clean turns objects of a backup into manifests that kubectl create takes.
 //
 // The objects belong together: what owns, selects or defines another of them
@@ -149,7 +175,12 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 	var rules []Rule
 	switch plan.Profile {
 	case Recreate:
-		rules = ruleTable()
+		rules = opts.rules()
+		if opts.Clone != nil {
+			if err := opts.Clone.Validate(); err != nil {
+				return nil, fmt.Errorf("cleaning: %w", err)
+			}
+		}
 	case Raw:
 	default:
 		return nil, fmt.Errorf("cleaning: profile %q is neither %q nor %q", plan.Profile, Recreate, Raw)
@@ -165,7 +196,7 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 			return cleaned{err: err}
 		}
 		return cleaned{leftOut: e.leftOut, manifest: &Manifest{
-			Object: m.object, Exists: e.exists, Changes: e.changes, Notes: e.notes, behind: e.behind, group: group, rules: rules,
+			Object: m.object, Exists: e.exists, Collides: e.collides, Wake: e.wake, Changes: e.changes, Notes: e.notes, behind: e.behind, group: group, rules: rules,
 		}}
 	}) {
 		switch {
@@ -177,7 +208,7 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 			plan.Manifests = append(plan.Manifests, c.manifest)
 		}
 	}
-	arrange(plan)
+	arrange(plan, opts.Clone)
 	return plan, nil
 }
 
@@ -186,6 +217,18 @@ type cleaned struct {
 	manifest *Manifest
 	leftOut  *LeftOut
 	err      error
+}
+
+// rules are those that the options ask for.
+func (o CleanOptions) rules() []Rule {
+	rules := ruleTable()
+	if o.Clone != nil {
+		rules = append(rules, o.Clone.rules()...)
+	}
+	if o.Suspend {
+		rules = append(rules, suspendRules()...)
+	}
+	return rules
 }
 
 // rawManifest keeps the bytes of an object that cannot be read.

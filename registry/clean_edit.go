@@ -26,8 +26,11 @@ type edit struct {
 	changes []Change
 	notes   []string
 	exists  bool
+	wake    string
 	behind  *identity // the Service that has to answer first
 	leftOut *LeftOut
+
+	collides bool // with the original of a clone
 
 	// places are, by path, where the items of a shortened list stood in the backup.
 	places map[string][]int
@@ -38,6 +41,12 @@ func (e *edit) run(rules []Rule) {
 	if e.stored == nil {
 		e.leftOut = &LeftOut{Object: e.object, Rule: Unreadable, Reason: e.why}
 		return
+	}
+	for _, p := range e.object.Problems {
+		if p.Code == NotServed {
+			e.leftOut = &LeftOut{Object: e.object, Rule: Unserved, Reason: p.Detail}
+			return
+		}
 	}
 	e.content = copyValue(e.stored).(map[string]any)
 	for _, r := range rules {

@@ -55,6 +55,7 @@ const (
 	InvalidText   ProblemCode = "invalid-utf8"   // a string is not UTF-8: neither JSON nor YAML can hold it
 	Mismatch      ProblemCode = "mismatch"       // key and object do not name the same thing
 	Unconverted   ProblemCode = "unconverted"    // could not be converted to the preferred version
+	NotServed     ProblemCode = "not-served"     // the API server that it is wanted for serves no version of it
 )
 
 func (p Problem) String() string { return string(p.Code) + ": " + p.Detail }

@@ -90,8 +90,9 @@ func stageIndex() map[schema.GroupKind]Stage {
 	return index
 }
 
-// arrange gives the manifests their files and brings both lists into order.
-func arrange(plan *Plan) {
+// arrange gives the manifests their files, a clone those of its own names, and
+// brings both lists into order.
+func arrange(plan *Plan, clone *Clone) {
 	index := stageIndex()
 	byName := map[string][]*Manifest{} // by file, as a file system without case sees it
 	for _, m := range plan.Manifests {
@@ -106,6 +107,9 @@ func arrange(plan *Plan) {
 			m.Stage = StageConverted
 		}
 		m.File = FileName(m.Object)
+		if clone != nil {
+			m.File = FileName(clone.named(m.Object))
+		}
 		fold := strings.ToLower(string(m.Stage) + "/" + m.File)
 		byName[fold] = append(byName[fold], m)
 	}
@@ -129,8 +133,11 @@ func extension(m *Manifest) string {
 	if m.Raw != nil {
 		return ".raw"
 	}
-	if m.Exists {
+	switch {
+	case m.Exists:
 		return ".apply"
+	case m.Collides:
+		return ".collides"
 	}
 	return ".yaml"
 }
@@ -156,18 +163,30 @@ func (p *Plan) Commands(dir string) []string {
 		}
 		pending, applied = nil, nil
 	}
+	var established []string // the definitions to wait for
 	for i, m := range p.Manifests {
 		folder := words.ShellQuote(path.Join(dir, string(m.Stage)))
-		if m.Exists {
-			applied = append(applied, words.ShellQuote(path.Join(dir, m.File)))
-		} else if !slices.Contains(pending, folder) {
+		file := words.ShellQuote(path.Join(dir, m.File))
+		switch {
+		case m.Collides:
+			simple = false // nothing may be told to take the whole folder
+		case m.Exists:
+			applied = append(applied, file)
+			established = append(established, file)
+		case !slices.Contains(pending, folder):
 			pending = append(pending, folder)
+			established = append(established, folder)
+		}
+		if m.Stage != StageDefinitions {
+			established = nil
 		}
 		last := i == len(p.Manifests)-1 || p.Manifests[i+1].Stage != m.Stage
 		switch {
 		case last && m.Stage == StageDefinitions:
 			flush()
-			commands = append(commands, "kubectl wait --for=condition=Established --timeout=60s -R -f "+folder)
+			if len(established) > 0 {
+				commands = append(commands, "kubectl wait --for=condition=Established --timeout=60s -R -f "+strings.Join(established, " -f "))
+			}
 			simple = false
 		case last && len(p.waits(i+1)) > 0:
 			flush()

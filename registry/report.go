@@ -63,6 +63,10 @@ type ReportObject struct {
 	ReportRef
 	File    string   `json:"file"`
 	Exists  bool     `json:"exists,omitempty"` // to be applied, not created
+
+	Collides bool   `json:"collides,omitempty"` // with the original of a clone: to be renamed
+	Wake     string `json:"wake,omitempty"`     // the command that wakes what was suspended
+
 	Changes []Change `json:"changes"`
 	Notes   []string `json:"notes,omitempty"`
 }
@@ -94,7 +98,7 @@ func NewReport(plan *Plan, source ReportSource) *ExtractReport {
 	}
 	used := map[string]bool{}
 	for _, m := range plan.Manifests {
-		o := ReportObject{ReportRef: refOf(m.Object), File: m.File, Exists: m.Exists, Changes: m.Changes, Notes: m.Notes}
+		o := ReportObject{ReportRef: refOf(m.Object), File: m.File, Exists: m.Exists, Collides: m.Collides, Wake: m.Wake, Changes: m.Changes, Notes: m.Notes}
 		if o.Changes == nil {
 			o.Changes = []Change{} // [] in JSON
 		}
@@ -118,7 +122,7 @@ func NewReport(plan *Plan, source ReportSource) *ExtractReport {
 		}
 	}
 	r.Summary.Objects = len(plan.Manifests) + len(plan.LeftOut)
-	for _, rule := range ruleTable() {
+	for _, rule := range append(ruleTable(), optionalRules()...) {
 		if used[rule.ID] {
 			r.Rules = append(r.Rules, ReportRule{ID: rule.ID, Why: rule.Why, Source: rule.Source})
 		}

@@ -32,6 +32,9 @@ func ruleTable() []Rule {
 	)
 }
 
+// optionalRules are those that options of Clean add.
+func optionalRules() []Rule { return append(Clone{}.rules(), suspendRules()...) }
+
 // kinds reads "Pod", "Deployment.apps".
 func kinds(names ...string) []schema.GroupKind {
 	list := make([]schema.GroupKind, len(names))

@@ -151,21 +151,17 @@ func sameValue(text, asJSON []byte) bool {
 }
 
 // WriteStream writes the manifests in the order of creation as one YAML stream
-// for `kubectl create -f -`. What kubectl create would refuse, because every
-// cluster has it (Manifest.Exists), comes last with a comment that says so.
+// for `kubectl create -f -`. What kubectl create would refuse (Manifest.Exists,
+// Manifest.Collides) comes last with a comment that says why.
 func WriteStream(w io.Writer, plan *Plan) error {
 	out := bufio.NewWriter(w)
-	for _, exists := range []bool{false, true} {
+	for _, separator := range []string{separatorCreate, separatorApply, separatorRename} {
 		part := slices.Values(slices.DeleteFunc(slices.Clone(plan.Manifests), func(m *Manifest) bool {
-			return m.Exists != exists || m.Raw != nil // see CleanOptions.Stream
+			return m.separator() != separator || m.Raw != nil // see CleanOptions.Stream
 		}))
 		for m, text := range inOrder(part, (*Manifest).text) {
 			if text.err != nil {
 				return fmt.Errorf("writing %s: %w", m.Object, text.err)
-			}
-			separator := "---\n"
-			if exists {
-				separator = "---\n# every cluster makes one by itself: kubectl apply\n"
 			}
 			if _, err := out.WriteString(separator); err != nil {
 				return err
@@ -176,4 +172,21 @@ func WriteStream(w io.Writer, plan *Plan) error {
 		}
 	}
 	return out.Flush()
+}
+
+// What stands before a manifest in a stream says what is to be done with it.
+const (
+	separatorCreate = "---\n"
+	separatorApply  = "---\n# the cluster has it: kubectl apply\n"
+	separatorRename = "---\n# the original of the clone has this name, which exists once in a cluster\n"
+)
+
+func (m *Manifest) separator() string {
+	switch {
+	case m.Exists:
+		return separatorApply
+	case m.Collides:
+		return separatorRename
+	}
+	return separatorCreate
 }

@@ -29,6 +29,7 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 			"lifeboat extract kube-backup.tar.gz deploy/web cm/settings -n infra --to web/\n" +
 			"lifeboat extract kube-backup.tar.gz -n infra --at '20:50' --to restored/\n" +
 			"lifeboat extract kube-backup.tar.gz -n infra-staging --deleted --to restored/\n" +
+			"lifeboat extract kube-backup.tar.gz -n infra --to-namespace copy --to copy/\n" +
 			"lifeboat extract /var/lib/etcd --cluster --to cluster/ --report report.json",
 		ArgsUsage:    "SRC [KIND,KIND... | KIND NAME... | KIND/NAME...]",
 		BashComplete: console.CompletesWith(console.KindAfterSource),
@@ -45,6 +46,9 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "name the rules that left something out"},
 			&cli.BoolFlag{Name: "with-deps", Usage: "also what the objects need: classes, volumes, roles, bindings, webhooks, names in their namespaces"},
 			&cli.BoolFlag{Name: "deleted", Usage: "what was deleted and is still in the history, as it was before"},
+			&cli.StringFlag{Name: "to-namespace", Usage: "clone: write the namespace's objects for the namespace `NEW`, beside the original"},
+			&cli.StringFlag{Name: "target-version", Usage: "in API versions that Kubernetes `1.NN` serves; what it serves in none is named"},
+			&cli.BoolFlag{Name: "suspend", Usage: "for a staged start: workloads without replicas, CronJobs suspended; the next commands wake them"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the files that would be written, and write nothing"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
 		),
@@ -103,6 +107,7 @@ func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error)
 	x := &extraction{
 		env: env, opts: opts, path: c.Args().First(), to: c.String("to"), report: c.String("report"), dryRun: c.Bool("dry-run"), verbose: c.Bool("verbose"),
 		how: lifeboat.ExtractOptions{
+			ToNamespace: c.String("to-namespace"), Suspend: c.Bool("suspend"), Target: c.String("target-version"),
 			KeepNodePorts: slices.Contains(c.StringSlice("keep"), keepNodePorts),
 			Deleted:       c.Bool("deleted"), WithDeps: c.Bool("with-deps"), Profile: registry.Profile(c.String("profile")), Engine: lifeboat.Engine(c.String("engine")), Stream: c.String("to") == "-",
 		},
@@ -130,6 +135,8 @@ func extractionOf(c *cli.Context, env *console.Environment) (*extraction, error)
 		return nil, console.Usagef("-A has everything: leave -n and --cluster out")
 	case x.how.Deleted && x.how.Engine != lifeboat.Direct, c.StringSlice("older") != nil && x.how.Engine != lifeboat.Direct:
 		return nil, console.Usagef("--engine etcd shows one revision at a time: --deleted and --older need the direct one")
+	case c.IsSet("to-namespace") && x.how.ToNamespace == "":
+		return nil, console.Usagef("--to-namespace is empty; is a variable not set?")
 	case x.selection.Refs != nil && x.selection.All:
 		return nil, console.Usagef("a NAME cannot be looked for in all namespaces")
 	case x.to == "" && !x.dryRun:
@@ -257,14 +264,20 @@ func (x *extraction) summarize(found *lifeboat.Extraction) {
 // nextCommands says what to type now, and what when the nodes are back.
 func (x *extraction) nextCommands(plan *registry.Plan, report *registry.ExtractReport) {
 	const most = 12
-	if nodes := report.NodeCommands; len(nodes) > 0 && x.how.Profile == registry.Recreate {
+	some := func(commands []string, where string) string {
 		rest := ""
-		if more := len(nodes) - most; more > 0 {
-			rest = fmt.Sprintf("\n# and %d more: nodeCommands in --report", more)
+		if more := len(commands) - most; more > 0 {
+			rest = fmt.Sprintf("\n# and %d more: %s in --report", more, where)
 		}
-		x.env.Note("when the nodes have registered, what was set on them by hand:\n%s%s", strings.Join(nodes[:min(most, len(nodes))], "\n"), rest)
+		return strings.Join(commands[:min(most, len(commands))], "\n") + rest
+	}
+	if nodes := report.NodeCommands; len(nodes) > 0 && x.how.Profile == registry.Recreate {
+		x.env.Note("when the nodes have registered, what was set on them by hand:\n%s", some(nodes, "nodeCommands"))
 	}
 	if x.how.Profile == registry.Recreate && len(plan.Manifests) > 0 {
 		x.env.Note("next, on the cluster:\n%s", strings.Join(plan.Commands(x.to), "\n"))
+	}
+	if wake := plan.WakeCommands(); len(wake) > 0 {
+		x.env.Note("then, to wake what is suspended:\n%s", some(wake, "wake"))
 	}
 }

@@ -80,7 +80,7 @@ func (c *columnTable) Add(content map[string]any) error {
 	for i, field := range c.fields {
 		found, err := field.FindResults(content)
 		if err != nil {
-			return fmt.Errorf("finding a column's field: %w", err)
+			return fmt.Errorf("finding a column's field: %w", fieldError(err))
 		}
 		var values []string
 		for _, list := range found {
@@ -116,4 +116,13 @@ func parseField(text string) (*jsonpath.JSONPath, error) {
 		return nil, err
 	}
 	return path, nil
+}
+
+// fieldError is what went wrong on the way to a field, without the one message of
+// the engine that quotes the value.
+func fieldError(err error) error {
+	if err != nil && strings.HasSuffix(err.Error(), "cannot be filtered") {
+		return errors.New("what is filtered is no list")
+	}
+	return err
 }

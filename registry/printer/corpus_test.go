@@ -1,6 +1,7 @@
 package printer_test
 
 import (
+	"encoding/json"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/registry/printer"
@@ -89,6 +92,15 @@ func TestCorpusIsConvertedAndShown(t *testing.T) {
 		content, err := o.Content()
 		require.NoError(t, err)
 		require.Equal(t, c.resource.Kind, content["kind"], c.file)
+		today, err := scheme.Scheme.New(o.GVK)
+		if err != nil {
+			continue // of the two API servers beside the main one
+		}
+		data, err := json.Marshal(content)
+		require.NoError(t, err)
+		unknown, err := kjson.UnmarshalStrict(data, today)
+		require.NoError(t, err, c.file)
+		require.Empty(t, unknown, c.file)
 	}
 	require.Greater(t, shown, 600)
 	require.ElementsMatch(t, gone(), slices.Collect(maps.Keys(dropped)))

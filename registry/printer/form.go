@@ -55,7 +55,8 @@ func ParseTemplate(name, text string) (*Template, error) {
 	case "jsonpath", "jsonpath-as-json":
 		path := jsonpath.New("out").AllowMissingKeys(true)
 		path.EnableJSONOutput(kind == "jsonpath-as-json")
-		err, t.execute = path.Parse(text), path.Execute
+		err = path.Parse(text)
+		t.execute = func(w io.Writer, data any) error { return fieldError(path.Execute(w, data)) }
 	case "go-template":
 		t.execute, err = goTemplate(text)
 	case "custom-columns":

@@ -73,6 +73,7 @@ func TestFormsFailWithoutTheObject(t *testing.T) {
 	for name, texts := range map[string][]string{
 		"go-template": {"{{range .data.password}}{{end}}", "{{index .data.password \"x\"}}", "{{base64decode .data.n}}", "{{.data.password.deeper}}", "{{slice .data.password 99}}"},
 		"jsonpath":    {"{.data.password[0]}", "{.data.password[?(@.a>1)]}", "{.data[*][0]}", "{range .data.password}{end}"},
+		"custom-columns": {"P:.data.password[?(@.a>1)]"},
 	} {
 		for _, text := range texts {
 			out, err := formed(t, name, text, true, secret)

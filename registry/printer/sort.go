@@ -31,7 +31,7 @@ func (f *SortField) String() string { return f.text }
 func (f *SortField) Of(content map[string]any) (any, error) {
 	found, err := f.path.FindResults(content)
 	if err != nil {
-		return nil, fmt.Errorf("sorting by %s: %w", f.text, err)
+		return nil, fmt.Errorf("sorting by %s: %w", f.text, fieldError(err))
 	}
 	if len(found) == 0 || len(found[0]) == 0 {
 		return nil, nil //nolint:nilnil // none
