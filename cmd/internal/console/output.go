@@ -30,7 +30,9 @@ const (
 
 // OutputFlag is -o with the formats that the command knows; the first is what
 // it prints without the flag. The choice arrives in env.Format.
-func OutputFlag(env *Environment, formats ...format) *cli.StringFlag {
+func OutputFlag(env *Environment, formats ...format) cli.Flag { return outputFlag(env, formats) }
+
+func outputFlag(env *Environment, formats []format) *choiceFlag {
 	names := make([]string, len(formats))
 	for i, f := range formats {
 		names[i] = string(f)
@@ -51,8 +53,11 @@ func OutputFlag(env *Environment, formats ...format) *cli.StringFlag {
 // OutputOrTemplateFlag is OutputFlag, and also takes NAME=TEMPLATE for some
 // names; then the name arrives in env.Format, and the rest in env.Template.
 func OutputOrTemplateFlag(env *Environment, names []string, formats ...format) cli.Flag {
-	flag := OutputFlag(env, formats...)
+	flag := outputFlag(env, formats)
 	plain := flag.Action
+	for _, name := range names {
+		flag.values = append(flag.values, name+"=")
+	}
 	flag.Usage += ", " + strings.Join(names, "=, ") + "="
 	flag.Action = func(c *cli.Context, value string) error {
 		name, template, ok := strings.Cut(value, "=")
