@@ -61,8 +61,8 @@ type ReportRef struct {
 // ReportObject is an object that was written.
 type ReportObject struct {
 	ReportRef
-	File    string   `json:"file"`
-	Exists  bool     `json:"exists,omitempty"` // to be applied, not created
+	File   string `json:"file"`
+	Exists bool   `json:"exists,omitempty"` // to be applied, not created
 
 	Collides bool   `json:"collides,omitempty"` // with the original of a clone: to be renamed
 	Wake     string `json:"wake,omitempty"`     // the command that wakes what was suspended

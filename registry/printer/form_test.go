@@ -71,8 +71,8 @@ func TestFormsFailWithoutTheObject(t *testing.T) {
 	t.Parallel()
 	secret := map[string]any{"data": map[string]any{"password": "c3dvcmRmaXNo", "n": int64(4)}}
 	for name, texts := range map[string][]string{
-		"go-template": {"{{range .data.password}}{{end}}", "{{index .data.password \"x\"}}", "{{base64decode .data.n}}", "{{.data.password.deeper}}", "{{slice .data.password 99}}"},
-		"jsonpath":    {"{.data.password[0]}", "{.data.password[?(@.a>1)]}", "{.data[*][0]}", "{range .data.password}{end}"},
+		"go-template":    {"{{range .data.password}}{{end}}", "{{index .data.password \"x\"}}", "{{base64decode .data.n}}", "{{.data.password.deeper}}", "{{slice .data.password 99}}"},
+		"jsonpath":       {"{.data.password[0]}", "{.data.password[?(@.a>1)]}", "{.data[*][0]}", "{range .data.password}{end}"},
 		"custom-columns": {"P:.data.password[?(@.a>1)]"},
 	} {
 		for _, text := range texts {
