@@ -44,6 +44,14 @@ func (o *opener) open(ctx context.Context) error {
 	if err := o.checkSignature(ctx); err != nil {
 		return err
 	}
+	if err := o.read(ctx); err != nil || o.src.kind == DataDir {
+		return err
+	}
+	return o.continued(ctx)
+}
+
+// read reads the source's layers.
+func (o *opener) read(ctx context.Context) error {
 	if o.listed != nil {
 		return o.inPlace(ctx)
 	}

@@ -32,7 +32,7 @@ type Options struct {
 
 	// Of a data dir.
 	PeerDirs      []string // data dirs of other members of the same cluster (--peer-dir)
-	WALDirs       []string // where the logs stand, if not in the dirs: the source's, then the peers', "" for in the dir (--src-wal-dir)
+	WALDirs       []string // where the logs stand, if not in the dirs: the source's, then the peers', "" for in the dir; a snapshot is continued with the log in the first (--src-wal-dir)
 	CommittedOnly bool     // cut the log where a commit is recorded: acknowledged writes may be lost (--committed-only)
 	AcceptLoss    bool     // go on where the log is damaged, or another dir has more (--accept-loss)
 
@@ -90,8 +90,8 @@ func (o Options) refuseDirOptions() error {
 	switch {
 	case len(o.PeerDirs) > 0:
 		return misusef("--peer-dir goes with the data dir of a member")
-	case len(o.WALDirs) > 0:
-		return misusef("--src-wal-dir goes with the data dir of a member")
+	case len(o.WALDirs) > 1:
+		return misusef("--src-wal-dir: a snapshot is continued with one log")
 	case o.CommittedOnly:
 		return misusef("--committed-only goes with the data dir of a member: nothing else has a write-ahead log")
 	}

@@ -16,7 +16,7 @@ import (
 type past struct {
 	joined  *snapshot.Joined // nil without older backups
 	sources map[*snapshot.DB]*os.File
-	bridges []*snapshot.DB // closed with the backup
+	bridges []*snapshot.DB // made with a log, or that one was put onto; closed with the backup
 	older   []*Backup
 
 	clock *registry.Clock
@@ -102,6 +102,41 @@ func (b *Backup) bridge(ctx context.Context, o *Backup) (snapshot.Part, error) {
 	b.past.sources[db] = replay.File
 	b.opts.Observer.note("%q was continued with the log: revisions %d to %d", o.path, o.db.Revision()+1, db.Revision())
 	return snapshot.Part{Name: o.path + " and the log", DB: db}, nil
+}
+
+// continued puts the log of Options.WALDirs onto the snapshot that was opened:
+// from here on the backup is that of the log's end, with every revision on the
+// way.
+func (o *opener) continued(ctx context.Context) error {
+	if len(o.opts.WALDirs) == 0 {
+		return nil
+	}
+	phase := o.opts.Observer.start("replaying the write-ahead log", 0)
+	defer phase.Done()
+	b, path := o.src, o.opts.WALDirs[0]
+	log, err := datadir.LogAt(path).Survey(ctx)
+	if err != nil {
+		return hintInUse(err)
+	}
+	if log.Log.Segments == 0 {
+		return &Error{Class: Failed, Err: fmt.Errorf("--src-wal-dir %q: there is no write-ahead log in it", path)}
+	}
+	replay, err := log.Bridge(ctx, b.db, b.file, o.opts.spool())
+	switch {
+	case errors.Is(err, datadir.ErrNoBridge), errors.Is(err, datadir.ErrForeignLog):
+		return &Error{Class: Refused, Err: err, Hint: "give the log of a member of this backup's cluster that begins before the backup ends"}
+	case err != nil:
+		return hintReplay(err)
+	}
+	db, err := snapshot.OpenFile(ctx, replay.File)
+	if err != nil {
+		return err
+	}
+	o.tellReplay(replay)
+	o.opts.Observer.note("%q was continued with the log in %q: revisions %d to %d", b.path, path, b.db.Revision()+1, db.Revision())
+	b.past.bridges = append(b.past.bridges, b.db) // the trailer may still be read
+	b.db, b.file = db, replay.File
+	return nil
 }
 
 // closePast gives up what Join took over.

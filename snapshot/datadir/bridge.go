@@ -12,6 +12,10 @@ import (
 // ErrNoBridge says that a log does not continue an older database.
 var ErrNoBridge = errors.New("the log does not continue the older backup")
 
+// LogAt is a folder of log segments by itself, without the data dir that they
+// are from. Survey reads it; there is no database.
+func LogAt(path string) *Dir { return &Dir{Path: path, member: path, wal: path} }
+
 // Bridge puts the entries of the dir's log onto an older database of the same
 // cluster: a nightly snapshot, of whichever member. Compactions are passed over,
 // so the result has every revision from the older database on, and can be
@@ -19,8 +23,11 @@ var ErrNoBridge = errors.New("the log does not continue the older backup")
 //
 // That it is the same history is proved by the term of the entry at which the
 // two meet, and, where the dir's own database can be read, by comparing the
-// result with it, record by record: a difference is a *snapshot.ForkError. A log
-// that begins too late is ErrNoBridge. The caller closes the Replay's File.
+// result with it, record by record: a difference is a *snapshot.ForkError.
+// Without that database the ids in the log, and what its entries up to there
+// wrote, are compared with base; what is disproved is ErrForeignLog, and how well
+// the rest is known stands in the result's Survivor. A log that begins too late
+// is ErrNoBridge. The caller closes the Replay's File.
 func (s *Survivor) Bridge(ctx context.Context, base *snapshot.DB, file *os.File, spool snapshot.Spool) (*Replay, error) {
 	r, err := s.bridge(ctx, base, file, spool)
 	if err != nil {
@@ -38,6 +45,11 @@ func (s *Survivor) bridge(ctx context.Context, base *snapshot.DB, file *os.File,
 	if err := s.meets(old.Info.RaftIndex, old.Info.RaftTerm); err != nil {
 		return nil, err
 	}
+	if s.DatabaseErr != nil {
+		if err := old.continues(ctx, base); err != nil {
+			return nil, err
+		}
+	}
 	r, err := old.replay(ctx, ReplayOptions{Spool: spool, keepHistory: true})
 	if err != nil {
 		return nil, err
@@ -46,6 +58,27 @@ func (s *Survivor) bridge(ctx context.Context, base *snapshot.DB, file *os.File,
 		return nil, errors.Join(err, r.File.Close())
 	}
 	return r, nil
+}
+
+// continues weighs whether the log is of an older database's cluster.
+func (s *Survivor) continues(ctx context.Context, base *snapshot.DB) (err error) {
+	if s.newest, err = newestOf(ctx, base); err != nil {
+		return err
+	}
+	s.Belongs = s.sameMembers()
+	if s.Belongs.Verdict != Disproved {
+		w, err := s.written(ctx)
+		if err != nil {
+			return err
+		}
+		if content := s.judge(w); content.Verdict != NotProvable {
+			s.Belongs = content
+		}
+	}
+	if s.Belongs.Verdict == Disproved {
+		return fmt.Errorf("%w: %s", ErrForeignLog, s.Belongs.Reason)
+	}
+	return nil
 }
 
 // meets makes sure that the log goes on where a database of that entry ends.

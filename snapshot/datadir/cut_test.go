@@ -224,10 +224,25 @@ func TestBridge(t *testing.T) {
 	opts.NoBootCheck = true
 	w.requireRestores(db, r.File, middle, opts, hashes[middle])
 
+	// The log by itself, without the data dir, gives the same.
+	segments := filepath.Join(t.TempDir(), "segments")
+	require.NoError(t, os.CopyFS(segments, os.DirFS(s.Dir.WAL())))
+	alone, err := datadir.LogAt(segments).Survey(t.Context())
+	require.NoError(t, err)
+	again, err := alone.Bridge(t.Context(), base, baseFile, snapshot.Spool{})
+	require.NoError(t, err)
+	t.Cleanup(func() { again.File.Close() })
+	require.Equal(t, datadir.Proved, again.Survivor.Belongs.Verdict)
+	hash, err := database(t, again).HashKV(t.Context(), middle)
+	require.NoError(t, err)
+	require.Equal(t, hashes[middle], hash.Hash)
+
 	// Another cluster's snapshot is refused.
 	other := newWitness(t, 3)
 	other.live(15)
 	foreign, foreignFile := other.save("foreign")
 	_, err = s.Bridge(context.Background(), foreign, foreignFile, snapshot.Spool{})
 	require.Error(t, err)
+	_, err = alone.Bridge(context.Background(), foreign, foreignFile, snapshot.Spool{})
+	require.ErrorIs(t, err, datadir.ErrForeignLog)
 }

@@ -29,7 +29,7 @@ func SourceFlags() []cli.Flag {
 		&cli.StringFlag{Name: "spool", Value: string(snapshot.Anywhere), Usage: "`WHERE` the database is unpacked: auto, mem or disk"},
 		&cli.BoolFlag{Name: "require-hash", Usage: "refuse a database without etcd's sha256 trailer"},
 		&cli.StringSliceFlag{Name: "peer-dir", Usage: "data `DIR` of another member, where SRC is one; repeatable"},
-		&cli.StringSliceFlag{Name: "src-wal-dir", Usage: "`DIR` with SRC's log, where etcd ran with --wal-dir; repeated, those of the peers in their order"},
+		&cli.StringSliceFlag{Name: "src-wal-dir", Usage: "`DIR` with SRC's log, where etcd ran with --wal-dir; repeated, those of the peers in their order. A snapshot is continued with a member's log: to any revision in it"},
 		&cli.BoolFlag{Name: "committed-only", Usage: "of a data dir, cut the log where etcd's --force-new-cluster does: acknowledged writes may be lost"},
 		&cli.BoolFlag{Name: "accept-loss", Usage: "of a data dir, go on where its log is damaged"},
 		&cli.StringFlag{Name: "max-size", Value: defaultMaxSize, Usage: "refuse to unpack more than `SIZE`"},
