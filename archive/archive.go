@@ -27,9 +27,10 @@
 // it, a Manifest with a digest of every entry last.
 //
 // An archive may come from anyone who knows a public key. What could do harm
-// (names that leave the archive or write to a terminal, devices, duplicate
-// names, bombs) is refused with a *PolicyError; links are never followed, and
-// reported as a Fact.
+// (names that leave the archive, devices, a file in the place of a folder,
+// bombs) is refused with a *PolicyError. Entries whose names would write to a
+// terminal are left out, links are not followed, and of entries with one name
+// the last counts, as with tar: each of these is reported as a Fact.
 package archive
 
 import (
@@ -84,6 +85,9 @@ type Entry struct {
 	Name   string // cleaned, relative, slashes: "kubernetes/pki/ca.crt"
 	Kind   Kind
 	Format Format // what the content is, told by its first bytes; "" for a Directory
+	Inside Format // what a gzip or zstd file unpacks to, where that is a database; "" else
+	Sparse bool   // it was packed with holes
+	Again  bool   // an entry of this name came before: this one counts, as after tar -r
 
 	Size     int64       // bytes of content
 	Mode     fs.FileMode // as in the archive
@@ -116,7 +120,11 @@ type FactCode string
 
 // The facts that reading can find.
 const (
-	SkippedLink   FactCode = "skipped-link"   // a symbolic or hard link: not followed
+	SkippedLink   FactCode = "skipped-link"   // a symbolic link: not followed
+	HardLink      FactCode = "hard-link"      // another name of an entry that came before
+	OddName       FactCode = "odd-name"       // the name cannot be shown or typed: left out
+	MadeRelative  FactCode = "made-relative"  // absolute names, as tar -P writes them
+	Repeated      FactCode = "repeated"       // names that come again: the last one counts
 	NotADatabase  FactCode = "not-a-database" // named like a snapshot, and something else
 	InnerDatabase FactCode = "inner-database" // an etcd database under kubernetes/
 )

@@ -56,7 +56,7 @@ func TestHarbour(t *testing.T) {
 				}
 			}
 			require.Equal(t, []string{"etcd-backup.snapshot"}, r.Snapshots())
-			require.NoError(t, r.CheckSnapshot())
+			require.NoError(t, r.CheckSnapshot(""))
 			_, err = r.Next()
 			require.Equal(t, io.EOF, err)
 		})
@@ -94,7 +94,7 @@ func TestSnapshotUnderAnyName(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, entries, 1)
 		require.Equal(t, archive.Snapshot, entries[0].Kind, name)
-		require.NoError(t, r.CheckSnapshot())
+		require.NoError(t, r.CheckSnapshot(""))
 		require.Empty(t, r.Facts())
 	}
 }
@@ -107,17 +107,20 @@ func TestNotOneSnapshot(t *testing.T) {
 		is    error
 		want  []string
 	}{
-		"none":       {[]item{{name: "kubernetes/x", content: "y"}}, archive.ErrNoSnapshot, []string{"no etcd snapshot in the archive"}},
-		"help text":  {[]item{{name: "etcd-backup.snapshot", content: help}}, archive.ErrNoSnapshot, []string{`"etcd-backup.snapshot" is etcdctl's help text, no etcd database`}},
-		"empty":      {[]item{{name: "etcd.db"}}, archive.ErrNoSnapshot, []string{`"etcd.db" is an empty file`}},
-		"compressed": {[]item{{name: "my-snapshot", content: string(gz(t, []byte(database(5000))))}}, archive.ErrNoSnapshot, []string{`"my-snapshot" is a gzip file`}},
-		"zeros":      {[]item{{name: "a.snap", content: strings.Repeat("\x00", 5000)}}, archive.ErrNoSnapshot, []string{`"a.snap" is bytes of no known format`}},
+		"none":                   {[]item{{name: "kubernetes/x", content: "y"}}, archive.ErrNoSnapshot, []string{"no etcd snapshot in the archive"}},
+		"help text":              {[]item{{name: "etcd-backup.snapshot", content: help}}, archive.ErrNoSnapshot, []string{`"etcd-backup.snapshot" is etcdctl's help text, no etcd database`}},
+		"empty":                  {[]item{{name: "etcd.db"}}, archive.ErrNoSnapshot, []string{`"etcd.db" is an empty file`}},
+		"packed by another tool": {[]item{{name: "my-snapshot.xz", content: "\xfd7zXZ\x00 and so on"}}, archive.ErrOtherFormat, []string{`"my-snapshot.xz" is a xz file`}},
+		"an archive in it":       {[]item{{name: "inner.tar", content: string(closed(tarOf(backup()...)))}}, archive.ErrOtherFormat, []string{`"inner.tar" is a tar file`}},
+		"two, compressed": {[]item{{name: "a.gz", content: string(gz(t, []byte(database(5000))))}, {name: "b.zst", content: string(zst(t, []byte(database(5000))))}},
+			archive.ErrManySnapshots, []string{`"a.gz", "b.zst"`}},
+		"zeros": {[]item{{name: "a.snap", content: strings.Repeat("\x00", 5000)}}, archive.ErrNoSnapshot, []string{`"a.snap" is bytes of no known format`}},
 		"two": {[]item{{name: "a.db", content: database(5000)}, {name: "b.db", content: database(5000)}}, archive.ErrManySnapshots,
 			[]string{"more than one", `"a.db", "b.db"`}},
 	} {
 		_, r, err := read(gz(t, closed(tarOf(c.items...))))
 		require.NoError(t, err, name)
-		err = r.CheckSnapshot()
+		err = r.CheckSnapshot("")
 		require.ErrorIs(t, err, c.is, name)
 		for _, want := range c.want {
 			require.ErrorContains(t, err, want, name)
@@ -157,7 +160,7 @@ func TestDatabaseUnderKubernetes(t *testing.T) {
 		entries, r, err := read(gz(t, closed(tarOf(c.items...))))
 		require.NoError(t, err, name)
 		require.Equal(t, c.found, r.Snapshots(), name)
-		err = r.CheckSnapshot()
+		err = r.CheckSnapshot("")
 		require.ErrorIs(t, err, c.is, name)
 		if c.is != nil {
 			require.ErrorContains(t, err, c.words, name)
@@ -209,9 +212,9 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	require.Equal(t, 3, entries[0].Number)
 	facts := r.Facts()
 	require.Len(t, facts, 3)
-	for _, f := range facts {
-		require.Equal(t, archive.SkippedLink, f.Code)
-	}
+	require.Equal(t, archive.SkippedLink, facts[0].Code)
+	require.Equal(t, archive.SkippedLink, facts[1].Code)
+	require.Equal(t, archive.HardLink, facts[2].Code)
 	require.Equal(t, `is a symbolic link to "/var/lib/kubelet/pki/2026.pem" and was not followed`, facts[0].Detail)
 	require.Equal(t, "kubernetes/twin", facts[2].Entry)
 }

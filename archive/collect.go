@@ -30,14 +30,15 @@ const (
 	SpecialFile  SkipReason = "special-file"  // a socket, pipe or device
 	LinkOut      SkipReason = "link-out"      // the link is packed, what it leads to is not
 	DanglingLink SkipReason = "dangling-link" // the link is packed, and leads to nothing
+	UnfitName    SkipReason = "odd-name"      // a name that cannot be shown or typed
 )
 
 // Collect lists the folder dir as items below prefix ("kubernetes"), with the
 // digest of every file. Symbolic links are listed, not followed; an absolute
 // one that leads into the folder, by its own name or as /etc/kubernetes,
 // becomes relative. Links that lead to nothing that is packed are noted in
-// skipped, as are sockets, pipes and devices, which are left out. The items
-// stay valid until root is closed.
+// skipped, as are sockets, pipes, devices and names that cannot be shown, which
+// are left out. The items stay valid until root is closed.
 //
 // Errors: a file that cannot be read, a name that an archive must not hold
 // (*PolicyError), more entries than limits allow.
@@ -71,7 +72,14 @@ func (c *collector) visit(name string, _ fs.DirEntry, err error) error {
 		return err
 	}
 	item := Item{Name: path.Join(c.prefix, name), Mode: info.Mode(), ModTime: info.ModTime()}
-	if _, err := cleanName(item.Name); err != nil {
+	item.UID, item.GID = ownerOf(info)
+	if _, err := cleanName(item.Name); errors.Is(err, errOddName) {
+		c.skip(item.Name, UnfitName, "has "+err.Error()+": left out")
+		if info.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	} else if err != nil {
 		return &PolicyError{Entry: item.Name, Number: len(c.items) + 1, Reason: err.Error()}
 	}
 	switch mode := info.Mode(); {

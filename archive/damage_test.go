@@ -97,7 +97,8 @@ func TestAfterTheEnd(t *testing.T) {
 	}{
 		"garbage after gzip":            {append(gz(t, b), "garbage, more than ten bytes"...), archive.ErrDamaged, "gzip", "not the start of another gzip member"},
 		"few bytes after gzip":          {append(gz(t, b), "gar"...), archive.ErrDamaged, "gzip", "cut short"},
-		"zeros after gzip":              {append(gz(t, b), make([]byte, 512)...), archive.ErrDamaged, "gzip", "trailing data"},
+		"zeros and more after gzip":     {append(append(gz(t, b), make([]byte, 512)...), 'x'), archive.ErrDamaged, "gzip", "trailing data"},
+		"zeros and more after zstd":     {append(append(zst(t, b), make([]byte, 512)...), 'x'), archive.ErrDamaged, "zstd", "trailing data"},
 		"garbage after zstd":            {append(zst(t, b), "garbage"...), archive.ErrDamaged, "zstd", "trailing data"},
 		"garbage in tar":                {append(bytes.Clone(b), "garbage"...), archive.ErrDamaged, "tar", "trailing data after the end"},
 		"garbage in tar.gz":             {gz(t, append(bytes.Clone(b), "garbage"...)), archive.ErrDamaged, "tar", "trailing data after the end"},

@@ -7,10 +7,11 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 )
 
-// Decompress unpacks what is compressed with gzip or zstd and is no archive: a
+// Decompress unpacks what is compressed with gzip, zstd or zlib and is no archive: a
 // snapshot that somebody packed. Reading to io.EOF proves that it is whole, as
 // with a Reader.
 //
@@ -24,14 +25,14 @@ func Decompress(src io.Reader, limits Limits) (io.Reader, error) {
 		return nil, fmt.Errorf("reading the first bytes: %w", err)
 	}
 	outer := Detect(head)
-	if outer != Gzip && outer != Zstd {
+	if outer != Gzip && outer != Zstd && outer != Zlib {
 		return nil, &NotArchiveError{Format: outer}
 	}
 	stream := &unpacked{layer: outer, src: from, max: limits.withDefaults().MaxBytes}
 	return stream, stream.decompress(br)
 }
 
-// DetectInside tells what the first bytes of a gzip or zstd file unpack to, and
+// DetectInside tells what the first bytes of a gzip, zstd or zlib file unpack to, and
 // Unknown for any other file.
 func DetectInside(head []byte) Format {
 	var r io.Reader
@@ -49,6 +50,12 @@ func DetectInside(head []byte) Format {
 			return Unknown
 		}
 		defer z.Close()
+		r = z
+	case Zlib:
+		z, err := zlib.NewReader(bytes.NewReader(head))
+		if err != nil {
+			return Unknown
+		}
 		r = z
 	default:
 		return Unknown

@@ -6,13 +6,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"unicode/utf8"
+
+	"github.com/klauspost/compress/zlib"
 )
 
 // Format is what a stream is, told by its first bytes.
 type Format string
 
 // The formats that Detect tells apart. Only Gzip, Zstd and Tar are archives
-// that this package reads; the others let an error say what it met.
+// that this package reads, and Zip by way of ZipAsTar; the others let an error
+// say what it met.
 const (
 	Empty   Format = "empty"
 	Gzip    Format = "gzip"
@@ -29,6 +32,9 @@ const (
 	Rar     Format = "rar"
 	PGP     Format = "OpenPGP"
 	OpenSSL Format = "openssl enc"
+	Zlib    Format = "zlib"
+	Delta   Format = "Gardener delta snapshot" // the events of some revisions
+	Apple   Format = "AppleDouble"             // what macOS keeps beside a file, as ._NAME
 	Text    Format = "text"
 	Help    Format = "help" // etcdctl's help text (deckhouse-cli issue 46)
 	Unknown Format = "unknown"
@@ -57,6 +63,8 @@ var magics = []struct {
 	{"-----BEGIN PGP MESSAGE-----", PGP},
 	{"Salted__", OpenSSL},
 	{"U2FsdGVkX1", OpenSSL}, // the same in base64
+	{"\x00\x05\x16\x07", Apple},
+	{`[{"etcdEvent":`, Delta}, // gardener/etcd-backup-restore pkg/snapshot/snapshotter
 }
 
 // Detect tells what a stream is by its first bytes. head should hold
@@ -86,8 +94,24 @@ func Detect(head []byte) Format {
 			return Help
 		}
 		return Text
+	case isZlib(head):
+		return Zlib
 	}
 	return Unknown
+}
+
+// isZlib asks for a header of RFC 1950 with the usual window, and for a block
+// that unpacks.
+func isZlib(head []byte) bool {
+	if len(head) < 8 || head[0] != 0x78 || binary.BigEndian.Uint16(head)%31 != 0 {
+		return false
+	}
+	z, err := zlib.NewReader(bytes.NewReader(head))
+	if err != nil {
+		return false
+	}
+	n, _ := z.Read(make([]byte, 64))
+	return n > 0
 }
 
 // isSkippableFrame tells zstd's skippable frames, which pzstd writes first
@@ -195,11 +219,17 @@ func (f Format) Unwrap() string {
 		return "unrar p -inul FILE"
 	case PGP:
 		return "gpg --decrypt FILE"
+	case Zlib:
+		return "pigz -dcz FILE"
 	case OpenSSL:
 		return "openssl enc -d -aes-256-cbc -pbkdf2 -in FILE"
 	}
 	return ""
 }
+
+// wraps tells a format in which a snapshot may stand that this package does not
+// look for in there.
+func (f Format) wraps() bool { return f == Tar || f == Age || f == Delta || f.Unwrap() != "" }
 
 // article puts the format into a sentence.
 func (f Format) article() string {
@@ -216,9 +246,11 @@ func (f Format) article() string {
 		return "etcdctl's help text"
 	case Unknown:
 		return "bytes of no known format"
-	case OpenSSL, PGP:
+	case Delta:
+		return "a Gardener delta snapshot: the events after a Full-* snapshot"
+	case OpenSSL, PGP, Apple:
 		return "an " + string(f) + " file"
-	case Tar, Gzip, Zstd, Bzip2, Xz, Zip, Lz4, Lzip, Seven, Rar:
+	case Tar, Gzip, Zstd, Bzip2, Xz, Zip, Lz4, Lzip, Seven, Rar, Zlib:
 		return "a " + string(f) + " file"
 	}
 	return string(f)

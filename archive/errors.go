@@ -78,7 +78,7 @@ func inEntry(name string, number int) string {
 
 // NotArchiveError says what was found in the place of an archive.
 // errors.Is(err, ErrNotArchive) holds, and ErrOtherFormat where a tool unwraps
-// it.
+// it, or where it is a snapshot as it stands.
 type NotArchiveError struct {
 	Outer  Format // the compression around it, "" for none
 	Format Format
@@ -92,21 +92,26 @@ func (e *NotArchiveError) Error() string {
 }
 
 func (e *NotArchiveError) Is(target error) bool {
-	return target == ErrNotArchive || target == ErrOtherFormat && e.Format.Unwrap() != ""
+	return target == ErrNotArchive || target == ErrOtherFormat && (e.Format.Unwrap() != "" || e.Format == Bolt || e.Format == Delta)
 }
 
 // SnapshotError says that an archive does not hold exactly one snapshot.
 // errors.Is finds ErrNoSnapshot or ErrManySnapshots.
 type SnapshotError struct {
+	Wanted   string   // the name that was asked for, "" for none
 	Found    []string // names of the snapshots
 	Inside   []string // databases under kubernetes/, which were not taken for it
 	Suspects []Fact   // entries named like a snapshot that are something else
+	Wrapped  []Fact   // entries that another tool has to unwrap first
 }
 
 func (e *SnapshotError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.sentinel().Error())
 	var list []string
+	for _, f := range e.Wrapped {
+		list = append(list, fmt.Sprintf("%q %s", f.Entry, f.Detail))
+	}
 	for _, name := range e.Found {
 		list = append(list, fmt.Sprintf("%q", name))
 	}
@@ -124,10 +129,16 @@ func (e *SnapshotError) Error() string {
 	return b.String()
 }
 
-func (e *SnapshotError) Is(target error) bool { return target == e.sentinel() }
+// Is finds ErrOtherFormat beside the two where a tool unwraps what is there.
+func (e *SnapshotError) Is(target error) bool {
+	return target == e.sentinel() || target == ErrOtherFormat && len(e.Wrapped) > 0
+}
 
 func (e *SnapshotError) sentinel() error {
-	if len(e.Found) == 0 {
+	switch {
+	case e.Wanted != "":
+		return fmt.Errorf("no etcd database %q in the archive", e.Wanted)
+	case len(e.Found) == 0:
 		return ErrNoSnapshot
 	}
 	return ErrManySnapshots

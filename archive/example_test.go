@@ -34,7 +34,7 @@ func ExampleReader() {
 		}
 	}
 	f.Close()
-	fmt.Println(count[archive.Kubernetes], "files of the control plane; one snapshot:", r.CheckSnapshot() == nil)
+	fmt.Println(count[archive.Kubernetes], "files of the control plane; one snapshot:", r.CheckSnapshot("") == nil)
 	// Output:
 	// etcd-backup.snapshot 2244640 <nil>
 	// 32 files of the control plane; one snapshot: true

@@ -39,7 +39,7 @@ func FuzzArchive(f *testing.F) {
 		}
 		require.LessOrEqual(t, total, 16<<20)
 		if err == nil {
-			_ = r.CheckSnapshot()
+			_ = r.CheckSnapshot("")
 			return
 		}
 		known := errors.Is(err, archive.ErrDamaged) || errors.Is(err, archive.ErrPolicy) || errors.Is(err, archive.ErrNotArchive)

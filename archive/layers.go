@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -46,7 +47,9 @@ type unpacked struct {
 	src     *source
 	offset  int64
 	max     int64
-	checked bool // the layer carries a checksum
+	checked bool      // the layer carries a checksum
+	padding int64     // zero bytes behind the layer's end
+	magic   *lastRead // of zstd
 	err     error
 }
 
@@ -63,7 +66,7 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	case u.offset > u.max:
 		u.err = &PolicyError{Offset: u.max, Reason: fmt.Sprintf("it unpacks to more than %d bytes", u.max)}
 		return 0, u.err
-	case err == io.EOF:
+	case err == io.EOF, u.offset > 0 && errors.Is(err, zstd.ErrMagicMismatch) && u.zerosFollow():
 		u.err = u.atEnd()
 	case err != nil:
 		u.err = u.sort(err)
@@ -110,18 +113,21 @@ const windowReason = "its zstd window is larger than 128 MiB"
 func (u *unpacked) decompress(br *bufio.Reader) error {
 	switch u.layer {
 	case Gzip:
-		if m := newMemberReader(br); m != nil {
+		if m := newMemberReader(br, &u.padding); m != nil {
 			u.r, u.checked = m, true
 			return nil
 		}
-		z, err := gzip.NewReader(br)
+		z, err := newGzipReader(br, &u.padding)
 		if err != nil {
-			if err == io.EOF { // a header cut within its first ten bytes
-				err = io.ErrUnexpectedEOF
-			}
 			return u.sort(err)
 		}
 		u.r, u.checked = z, true
+	case Zlib:
+		z, err := zlib.NewReader(br)
+		if err != nil {
+			return u.sort(err)
+		}
+		u.r, u.checked = &exactEnd{z, br}, true
 	case Zstd:
 		if err := u.checkWindow(br); err != nil {
 			return err
@@ -129,7 +135,8 @@ func (u *unpacked) decompress(br *bufio.Reader) error {
 		// One decoder, no goroutine: nothing is left behind when the caller
 		// stops reading. MaxMemory bounds the window of single-segment frames,
 		// MaxWindow that of all others.
-		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		u.magic = &lastRead{r: br}
+		z, err := zstd.NewReader(u.magic, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
 		if err != nil {
 			return u.sort(err)

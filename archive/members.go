@@ -27,6 +27,7 @@ type memberReader struct {
 	current *member   // being handed out
 	rest    []byte    // of its content
 	plain   io.Reader // once something was not as it should be
+	padding *int64    // zero bytes behind the last member
 	readers sync.Pool // of *gzip.Reader
 	buffers sync.Pool // of *[]byte
 }
@@ -45,11 +46,11 @@ const (
 )
 
 // newMemberReader gives nil when the first member is not one of ours.
-func newMemberReader(src *bufio.Reader) *memberReader {
+func newMemberReader(src *bufio.Reader, padding *int64) *memberReader {
 	if memberLength(src) == 0 {
 		return nil
 	}
-	return &memberReader{src: src}
+	return &memberReader{src: src, padding: padding}
 }
 
 // memberLength looks at the next header and gives the member's length, 0 for
@@ -175,15 +176,9 @@ func (m *memberReader) fallBack(queue []*member) error {
 	if m.failed != nil {
 		parts = append(parts, failingReader{m.failed})
 	}
-	z, err := gzip.NewReader(io.MultiReader(append(parts, m.src)...))
-	if err != nil {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return err
-	}
-	m.plain = z
-	return nil
+	plain := &gzipReader{src: bufio.NewReader(io.MultiReader(append(parts, m.src)...)), z: new(gzip.Reader), padding: m.padding}
+	m.plain = plain
+	return plain.next()
 }
 
 type failingReader struct{ err error }

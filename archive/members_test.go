@@ -30,7 +30,7 @@ func TestMembersLikePlainGzip(t *testing.T) {
 	longer[second+18]++
 	cases := map[string][]byte{
 		"whole": whole, "cut": whole[:len(whole)-1], "cut in a header": whole[:second+7], "cut at a border": whole[:second], "cut in the first": whole[:second/2],
-		"length that lies": lie, "length too long": longer, "garbage": append(bytes.Clone(whole), "garbage"...), "zeros": append(bytes.Clone(whole), make([]byte, 40)...),
+		"length that lies": lie, "length too long": longer, "garbage": append(bytes.Clone(whole), "garbage"...),
 		"plain member behind": append(bytes.Clone(whole), gz(t, make([]byte, 512))...), "itself again": append(bytes.Clone(whole), whole...),
 	}
 	for at := 3; at < len(whole); at += len(whole)/60 + 1 {

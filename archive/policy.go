@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -30,7 +31,11 @@ func (r *Reader) admit(h *tar.Header, offset int64) (*Entry, error) {
 		}
 		return nil, nil
 	}
-	name, err := cleanName(h.Name)
+	name, err := cleanName(r.relative(h.Name, offset))
+	if errors.Is(err, errOddName) {
+		r.note(OddName, h.Name, offset, "has "+err.Error()+" and was left out")
+		return nil, nil
+	}
 	if err != nil {
 		return refuse("%v", err)
 	}
@@ -51,10 +56,55 @@ func (r *Reader) admit(h *tar.Header, offset int64) (*Entry, error) {
 	default:
 		return refuse("an entry of type %q: only files, folders and links belong in a backup", h.Typeflag)
 	}
-	if err := r.names.add(name, h.Typeflag == tar.TypeDir); err != nil {
+	kind := aFile
+	if h.Typeflag == tar.TypeDir {
+		kind = aFolder
+	}
+	again, err := r.names.add(name, kind)
+	if err != nil {
 		return refuse("%v", err)
 	}
-	return newEntry(h, name, r.number, offset), nil
+	e := newEntry(h, name, r.number, offset)
+	e.Again = again && kind == aFile
+	if e.Again {
+		r.repeated(name, offset)
+	}
+	return e, nil
+}
+
+// note takes down a fact of the entry that is being admitted. name is escaped by
+// whoever prints it.
+func (r *Reader) note(code FactCode, name string, offset int64, detail string) {
+	const most = 1000 // a hostile archive has entries without end
+	if len(r.facts) < most {
+		r.facts = append(r.facts, Fact{Code: code, Entry: name, Number: r.number, Offset: offset, Detail: detail})
+	}
+}
+
+// relative takes the slash off an absolute name, as tar does without -P.
+func (r *Reader) relative(name string, offset int64) string {
+	rest := strings.TrimLeft(name, "/")
+	if rest == name || rest == "" {
+		return name
+	}
+	if !r.absolute {
+		r.absolute = true
+		r.note(MadeRelative, name, offset, "has an absolute name, as tar -P writes it: this and all others are taken without the slash")
+	}
+	return rest
+}
+
+// repeated takes down that a name comes again: one fact for all of them.
+func (r *Reader) repeated(name string, offset int64) {
+	if r.again++; r.again == 1 {
+		r.note(Repeated, name, offset, "")
+		r.againFact = len(r.facts) - 1
+	}
+	detail := "comes more than once: the last one counts"
+	if r.again > 1 {
+		detail = fmt.Sprintf("and %d more come more than once: the last one of each counts", r.again-1)
+	}
+	r.facts[r.againFact].Detail = detail
 }
 
 func newEntry(h *tar.Header, name string, number int, offset int64) *Entry {
@@ -62,6 +112,7 @@ func newEntry(h *tar.Header, name string, number int, offset int64) *Entry {
 		Name: name, Kind: Other, Size: h.Size, Mode: h.FileInfo().Mode() &^ fs.ModeType,
 		UID: h.Uid, GID: h.Gid, Number: number, Offset: offset, Typeflag: h.Typeflag,
 	}
+	e.Sparse = h.Typeflag == tar.TypeGNUSparse || h.PAXRecords["GNU.sparse.major"] != "" || h.PAXRecords["GNU.sparse.map"] != ""
 	if year := h.ModTime.UTC().Year(); year >= 1 && year <= 9999 {
 		e.ModTime = h.ModTime
 	} else {
@@ -85,21 +136,35 @@ func (r *Reader) passLink(h *tar.Header, name string, offset int64) error {
 	refuse := func(reason string) error {
 		return &PolicyError{Entry: h.Name, Number: r.number, Offset: offset, Reason: reason}
 	}
-	kind := "a symbolic link"
-	if h.Typeflag == tar.TypeLink {
-		kind = "a hard link"
-		if _, err := cleanName(h.Linkname); err != nil {
+	link := Link{Name: name, Target: h.Linkname, Hard: h.Typeflag == tar.TypeLink}
+	if link.Hard {
+		to, err := cleanName(strings.TrimLeft(h.Linkname, "/"))
+		if err != nil {
 			return refuse("a hard link that leaves the archive")
 		}
+		link.Target = to
 	}
-	if err := r.names.add(name, false); err != nil {
+	again, err := r.names.add(name, aLink)
+	if err != nil {
 		return refuse(err.Error())
 	}
-	r.links = append(r.links, Link{Name: name, Target: h.Linkname, Hard: h.Typeflag == tar.TypeLink})
-	r.facts = append(r.facts, Fact{Code: SkippedLink, Entry: name, Number: r.number, Offset: offset,
-		Detail: fmt.Sprintf("is %s to %.200q and was not followed", kind, h.Linkname)})
+	if again {
+		r.links = slices.DeleteFunc(r.links, func(l Link) bool { return l.Name == name })
+		r.repeated(name, offset)
+	}
+	r.links = append(r.links, link)
+	if link.Hard {
+		r.note(HardLink, name, offset, fmt.Sprintf("is a hard link to %.200q: one file with two names", link.Target))
+	} else {
+		r.note(SkippedLink, name, offset, fmt.Sprintf("is a symbolic link to %.200q and was not followed", h.Linkname))
+	}
 	return nil
 }
+
+// errOddName is in the errors for names that nobody can show or type.
+var errOddName = errors.New("that cannot be shown")
+
+func oddName(why string) error { return fmt.Errorf("a name %w: %s", errOddName, why) }
 
 // cleanName turns a tar name into the one form that all of Lifeboat uses.
 func cleanName(name string) (string, error) {
@@ -109,7 +174,7 @@ func cleanName(name string) (string, error) {
 	case len(name) > maxName:
 		return "", fmt.Errorf("a name longer than %d bytes", maxName)
 	case !utf8.ValidString(name):
-		return "", errors.New("a name that is not UTF-8")
+		return "", oddName("it is not UTF-8")
 	case strings.HasPrefix(name, "/"):
 		return "", errors.New("an absolute name")
 	case strings.Count(name, "/") > maxDepth:
@@ -119,7 +184,7 @@ func cleanName(name string) (string, error) {
 	// invisible ones that make two names look alike.
 	for _, c := range name {
 		if !unicode.IsPrint(c) {
-			return "", errors.New("a name with control or invisible characters")
+			return "", oddName("it has control or invisible characters")
 		}
 	}
 	for part := range strings.SplitSeq(name, "/") {
@@ -130,27 +195,39 @@ func cleanName(name string) (string, error) {
 	return path.Clean(name), nil
 }
 
-// names are the entries met, true for folders.
-type names map[string]bool
+// nameKind is what stands under a name.
+type nameKind byte
 
-// add refuses what programs would unpack differently: a name given twice, a
-// file in the place of a folder, a path through a file or a link.
-func (n names) add(name string, dir bool) error {
-	if wasDir, met := n[name]; met && !(wasDir && dir) {
-		return errors.New("a name that was there before")
+const (
+	aFolder nameKind = iota + 1
+	aFile
+	aLink
+)
+
+// names are the entries met.
+type names map[string]nameKind
+
+// add refuses what programs would unpack differently: a name of two kinds, a
+// path through a file or a link. again says that the name came before.
+func (n names) add(name string, kind nameKind) (again bool, err error) {
+	if was, met := n[name]; met {
+		if was != kind {
+			return false, errors.New("a name that was there before, as something else")
+		}
+		return true, nil
 	}
-	n[name] = dir
+	n[name] = kind
 	for parent := path.Dir(name); parent != "."; parent = path.Dir(parent) {
-		isDir, met := n[parent]
-		if met && !isDir {
-			return errors.New("a name that leads through a file or a link")
+		above, met := n[parent]
+		if met && above != aFolder {
+			return false, errors.New("a name that leads through a file or a link")
 		}
 		if met {
 			break
 		}
-		n[parent] = true
+		n[parent] = aFolder
 	}
-	return nil
+	return false, nil
 }
 
 // changesEntries tells a global PAX header that matters from the comment that

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 )
 
 // Reader reads an archive from its first byte to its last.
@@ -23,7 +24,12 @@ type Reader struct {
 	found   databases
 	facts   []Fact
 	links   []Link
-	err     error // sticky, io.EOF included
+
+	absolute  bool // a name was made relative
+	again     int  // names that came again
+	againFact int  // where among the facts that is said
+
+	err error // sticky, io.EOF included
 }
 
 // NewReader opens an archive that is decrypted already. It reads as far as
@@ -92,6 +98,10 @@ func (r *Reader) Format() Format { return r.stream.layer }
 // its writer left it out, a bare tar file has none.
 func (r *Reader) Checksummed() bool { return r.stream.checked }
 
+// Padding counts the zero bytes behind the compressed layer's end, which tapes
+// and dd leave and every decompressor passes over.
+func (r *Reader) Padding() int64 { return r.stream.padding }
+
 // Facts are what was noticed so far; complete after Next gave io.EOF.
 func (r *Reader) Facts() []Fact { return r.facts }
 
@@ -131,16 +141,19 @@ func (r *Reader) next() (*Entry, error) {
 		case err != nil && !errors.Is(err, tar.ErrInsecurePath): // admit has the say about names
 			return nil, r.fail(err)
 		}
-		insecure := err
+		insecure := err != nil
 		entry, err := r.admit(header, start)
-		if err == nil && insecure != nil {
-			err = &PolicyError{Entry: header.Name, Number: r.number, Offset: start, Reason: "a name that leads out of the folder", Err: insecure}
+		if err == nil && insecure && entry != nil && !filepath.IsLocal(entry.Name) {
+			err = &PolicyError{Entry: header.Name, Number: r.number, Offset: start, Reason: "a name that leads out of the folder"}
 		}
 		if err != nil {
 			return nil, err
 		}
 		if entry != nil {
 			return entry, r.look(entry)
+		}
+		if _, err := io.Copy(io.Discard, r.tar); err != nil { // of what was left out, without the bound on headers
+			return nil, r.fail(err)
 		}
 	}
 }
@@ -157,6 +170,14 @@ func (r *Reader) look(e *Entry) error {
 		return r.fail(err)
 	}
 	e.Format = Detect(head)
+	switch e.Format {
+	case Apple: // under the name of what it stands beside
+		e.Kind = Other
+	case Gzip, Zstd:
+		if DetectInside(head) == Bolt {
+			e.Inside = Bolt
+		}
+	}
 	r.lookForDatabase(e)
 	return nil
 }

@@ -3,15 +3,31 @@ package archive
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // databases are the etcd databases met in an archive. Which of them is the
 // snapshot is known at the archive's end.
 type databases struct {
-	beside []string // anywhere but under kubernetes/: each claims to be the snapshot
-	inside []string // under kubernetes/
+	beside  []string // anywhere but under kubernetes/: each claims to be the snapshot
+	inside  []string // under kubernetes/
+	packed  []string // compressed, anywhere but under kubernetes/
+	wrapped []Fact   // what another tool has to unwrap, anywhere but under kubernetes/
 }
+
+// forget drops a name that comes again, as something else perhaps.
+func (d *databases) forget(name string) {
+	is := func(known string) bool { return known == name }
+	d.beside = slices.DeleteFunc(d.beside, is)
+	d.inside = slices.DeleteFunc(d.inside, is)
+	d.packed = slices.DeleteFunc(d.packed, is)
+	d.wrapped = slices.DeleteFunc(d.wrapped, func(f Fact) bool { return f.Entry == name })
+}
+
+// PackedSnapshot tells a compressed database beside the control plane's files:
+// the snapshot, where no other is there.
+func (e *Entry) PackedSnapshot() bool { return e.Inside == Bolt && e.Kind != Kubernetes }
 
 // InKubernetes tells a database that is a file of the control plane's host.
 // `kubeadm upgrade` copies the member's data dir to
@@ -25,16 +41,24 @@ func (e *Entry) InKubernetes() bool { return e.Kind == Kubernetes && e.Format ==
 func (r *Reader) Snapshots() []string { return r.found.beside }
 
 // CheckSnapshot gives a *SnapshotError unless the archive holds exactly one
-// snapshot. Ask it after Next gave io.EOF.
+// snapshot, or one of the name wanted, "" for none. Ask it after Next gave
+// io.EOF.
 //
 // A database under kubernetes/ counts when no other is there, and nothing that
 // was meant to be one: a failed `etcdctl snapshot save` beside it must not
 // bring back the state of the last upgrade.
-func (r *Reader) CheckSnapshot() error {
-	e := &SnapshotError{Found: r.found.beside, Inside: r.found.inside}
+func (r *Reader) CheckSnapshot(wanted string) error {
+	e := &SnapshotError{Wanted: wanted, Found: r.found.beside, Inside: r.found.inside}
+	if wanted != "" {
+		e.Found = slices.Concat(r.found.beside, r.found.packed, r.found.inside)
+		if slices.Contains(e.Found, path.Clean(strings.TrimLeft(wanted, "/"))) {
+			return nil
+		}
+		return e
+	}
 	meant := false
 	for _, f := range r.facts {
-		if f.Code == SkippedLink && namedLikeSnapshot(f.Entry) && len(r.found.beside) == 0 {
+		if (f.Code == SkippedLink || f.Code == HardLink) && namedLikeSnapshot(f.Entry) && len(r.found.beside) == 0 {
 			e.Suspects = append(e.Suspects, f)
 			meant = meant || !inFiles(f.Entry)
 		}
@@ -44,8 +68,14 @@ func (r *Reader) CheckSnapshot() error {
 		}
 	}
 	switch {
-	case len(e.Found) == 1, len(e.Found) == 0 && !meant && len(e.Inside) == 1:
+	case len(e.Found) == 1, len(e.Found) == 0 && len(r.found.packed) == 1:
 		return nil
+	case len(e.Found) == 0 && len(r.found.packed) > 1:
+		e.Found, e.Suspects = r.found.packed, nil
+	case len(e.Found) == 0 && !meant && len(e.Inside) == 1 && len(r.found.wrapped) == 0:
+		return nil
+	case len(e.Found) == 0 && len(r.found.wrapped) > 0:
+		e.Wrapped, e.Suspects = r.found.wrapped, nil
 	case len(e.Found) == 0 && !meant:
 		e.Found, e.Inside = e.Inside, nil
 	}
@@ -54,8 +84,12 @@ func (r *Reader) CheckSnapshot() error {
 
 // lookForDatabase notes an entry that is a database, or that should be one.
 func (r *Reader) lookForDatabase(e *Entry) {
-	note := func(code FactCode, detail string) {
-		r.facts = append(r.facts, Fact{Code: code, Entry: e.Name, Number: e.Number, Offset: e.Offset, Detail: detail})
+	note := func(code FactCode, detail string) { r.note(code, e.Name, e.Offset, detail) }
+	if e.Again {
+		r.found.forget(e.Name)
+		r.facts = slices.DeleteFunc(r.facts, func(f Fact) bool {
+			return f.Entry == e.Name && (f.Code == NotADatabase || f.Code == InnerDatabase)
+		})
 	}
 	switch {
 	case e.InKubernetes():
@@ -64,6 +98,11 @@ func (r *Reader) lookForDatabase(e *Entry) {
 	case e.Format == Bolt:
 		e.Kind = Snapshot
 		r.found.beside = append(r.found.beside, e.Name)
+	case e.PackedSnapshot():
+		r.found.packed = append(r.found.packed, e.Name)
+	case e.Kind == Other && e.Format.wraps() && len(r.found.wrapped) < 8:
+		r.found.wrapped = append(r.found.wrapped, Fact{Code: NotADatabase, Entry: e.Name, Number: e.Number, Offset: e.Offset, Detail: "is " + e.Format.article()})
+	case e.Format == Apple:
 	case namedLikeSnapshot(e.Name):
 		note(NotADatabase, "is "+e.Format.article()+", no etcd database")
 	}

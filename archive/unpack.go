@@ -20,7 +20,8 @@ type UnpackOptions struct {
 	Paths []string
 
 	// Links makes the symbolic links that lead to something below the target,
-	// after everything else. Hard links are never made.
+	// after everything else. Hard links are made where what they are another
+	// name of is unpacked, too.
 	Links bool
 
 	// Owners gives entries the owners and the permissions that the archive
@@ -35,8 +36,9 @@ type UnpackOptions struct {
 // Unpacked says what Unpack did.
 type Unpacked struct {
 	Files, Folders, Links int
+	Odd                   int // entries whose names cannot be shown: left out
 	Bytes                 int64
-	Left                  []Fact   // links that were not made
+	Left                  []Fact   // links that were not made, and names that cannot be
 	Missing               []string // paths asked for that are not in the archive
 	Linked                []string // paths asked for that are nothing but such links
 }
@@ -61,6 +63,11 @@ func Unpack(ctx context.Context, r *Reader, root *os.Root, opts UnpackOptions) (
 	}
 	if err := u.links(r.Links()); err != nil {
 		return u.done, err
+	}
+	for _, fact := range r.Facts() {
+		if fact.Code == OddName {
+			u.done.Left, u.done.Odd = append(u.done.Left, fact), u.done.Odd+1
+		}
 	}
 	for _, want := range opts.Paths {
 		switch {
@@ -127,11 +134,27 @@ func (u *unpacker) create(entry *Entry, r io.Reader) error {
 	if err := u.root.MkdirAll(path.Dir(entry.Name), 0o700); err != nil {
 		return err
 	}
+	if entry.Again {
+		if err := u.root.Remove(entry.Name); err != nil {
+			return err
+		}
+		u.done.Files--
+	}
+	if err := u.room(entry); err != nil {
+		return err
+	}
 	file, err := u.root.OpenFile(entry.Name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{file}, ctxio.Reader(u.ctx, r), u.buffer)
+	var to io.Writer = struct{ io.Writer }{file}
+	if entry.Sparse {
+		to = &holes{file: file}
+	}
+	n, err := io.CopyBuffer(to, ctxio.Reader(u.ctx, r), u.buffer)
+	if err == nil && entry.Sparse {
+		err = file.Truncate(n)
+	}
 	u.done.Bytes += n
 	u.done.Files++
 	if err == nil && n != entry.Size {
@@ -182,6 +205,10 @@ func (u *unpacker) links(links []Link) error {
 	}
 	for _, link := range links {
 		made := u.opts.Links && !link.Hard && linkInside(link.Name, link.Target)
+		if link.Hard {
+			info, err := u.root.Lstat(link.Target)
+			made = err == nil && info.Mode().IsRegular()
+		}
 		seen := u.passed
 		if made {
 			seen = u.met
@@ -196,7 +223,11 @@ func (u *unpacker) links(links []Link) error {
 		if err := u.root.MkdirAll(path.Dir(link.Name), 0o700); err != nil {
 			return fmt.Errorf("unpacking link %q: %w", link.Name, err)
 		}
-		if err := u.root.Symlink(link.Target, link.Name); err != nil {
+		join := u.root.Symlink
+		if link.Hard {
+			join = u.root.Link
+		}
+		if err := join(link.Target, link.Name); err != nil {
 			return fmt.Errorf("unpacking link %q: %w", link.Name, err)
 		}
 		u.done.Links++

@@ -38,6 +38,8 @@ type Item struct {
 	Size    int64
 	Link    string // target of a symbolic link
 
+	UID, GID int // owner and group, root where they are not set
+
 	// Open gives the content, from its beginning at every call.
 	Open func() (io.ReadCloser, error)
 
@@ -56,9 +58,9 @@ type WriteOptions struct {
 	Newest time.Time
 }
 
-// Write writes an archive: RECOVERY.txt, the items by name, MANIFEST.json. The
-// owner is root and times are whole seconds, so the same items give the same
-// bytes wherever and by whomever they are packed. It gives the manifest as it
+// Write writes an archive: RECOVERY.txt, the items by name, MANIFEST.json.
+// Owners are numbers and times are whole seconds, so the same items give the
+// same bytes wherever and by whomever they are packed. It gives the manifest as it
 // was written.
 //
 // Errors: *PolicyError for an item that Reader would refuse, ErrChanged,
@@ -125,7 +127,7 @@ func (w *tarWriter) add(item Item) error {
 	}
 	name, err := cleanName(item.Name)
 	if err == nil {
-		err = w.names.add(name, item.Mode.IsDir())
+		err = w.admit(name, item.Mode)
 	}
 	if err != nil {
 		return &PolicyError{Entry: item.Name, Number: len(w.opts.Manifest.Entries) + 1, Reason: err.Error()}
@@ -137,7 +139,7 @@ func (w *tarWriter) add(item Item) error {
 	if err := w.tar.WriteHeader(header); err != nil {
 		return fmt.Errorf("packing %q: %w", name, err)
 	}
-	entry := ManifestEntry{Name: name, Mode: fmt.Sprintf("%04o", item.Mode.Perm())}
+	entry := ManifestEntry{Name: name, Mode: fmt.Sprintf("%04o", item.Mode.Perm()), Owner: ownerText(item.UID, item.GID)}
 	switch {
 	case item.Mode.IsDir():
 		entry.Type = "directory"
@@ -153,12 +155,34 @@ func (w *tarWriter) add(item Item) error {
 	return nil
 }
 
+// admit refuses a second item of one name: nothing that is written here has one.
+func (w *tarWriter) admit(name string, mode fs.FileMode) error {
+	kind := aFile
+	switch {
+	case mode.IsDir():
+		kind = aFolder
+	case mode&fs.ModeSymlink != 0:
+		kind = aLink
+	}
+	again, err := w.names.add(name, kind)
+	if again && kind != aFolder {
+		err = errors.New("a name that was there before")
+	}
+	return err
+}
+
 func (w *tarWriter) header(item Item, name string) (*tar.Header, error) {
 	at := item.ModTime.UTC().Truncate(time.Second)
 	if newest := w.opts.Newest; !newest.IsZero() && at.After(newest) {
 		at = newest
 	}
-	h := &tar.Header{Name: "./" + name, Mode: int64(item.Mode.Perm()), ModTime: at, Uname: "root", Gname: "root"}
+	h := &tar.Header{Name: "./" + name, Mode: int64(item.Mode.Perm()), ModTime: at, Uid: item.UID, Gid: item.GID}
+	if item.UID == 0 {
+		h.Uname = "root"
+	}
+	if item.GID == 0 {
+		h.Gname = "root"
+	}
 	switch {
 	case item.Mode.IsDir():
 		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"

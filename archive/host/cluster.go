@@ -21,6 +21,28 @@ type Cluster struct {
 	Etcdctl   string   `json:"etcdctl"`             // with the manifest's certificates and endpoint
 	NotFound  []string `json:"notFound,omitempty"`  // members without a Node of that name
 	HighAvail string   `json:"highAvail,omitempty"` // the ModuleConfig global's highAvailability, "" where it does not say
+
+	uid      string // of namespace kube-system, "" where it cannot be read
+	revision int64
+}
+
+// NewestOf is the newest of several backups of one cluster, and which of them
+// know other members. Backups of two clusters are refused.
+func NewestOf(clusters []*Cluster) (newest *Cluster, others []int, err error) {
+	for _, c := range clusters {
+		if newest == nil || c.revision > newest.revision {
+			newest = c
+		}
+	}
+	for i, c := range clusters {
+		if c.uid != "" && newest.uid != "" && c.uid != newest.uid {
+			return nil, nil, refusef("backups of two clusters, by the UID of namespace kube-system: %s and %s", newest.uid, c.uid)
+		}
+		if !slices.EqualFunc(c.Masters, newest.Masters, func(a, b Master) bool { return a.Name == b.Name && a.Member == b.Member }) {
+			others = append(others, i)
+		}
+	}
+	return newest, others, nil
 }
 
 // Master is a member of etcd and the node that it runs on.
@@ -35,7 +57,10 @@ var ErrNoMasters = errors.New("the backup names no master")
 
 // ReadCluster reads a backup.
 func ReadCluster(ctx context.Context, b *lifeboat.Backup) (*Cluster, error) {
-	c := &Cluster{}
+	c := &Cluster{revision: b.DB().Revision()}
+	if uid, err := b.ClusterUID(ctx); err == nil {
+		c.uid = uid
+	}
 	members, _, err := b.DB().Members()
 	if err != nil {
 		return nil, err

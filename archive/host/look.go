@@ -61,7 +61,8 @@ type DataDir struct {
 
 // LookOptions say where to look for what is not in its place.
 type LookOptions struct {
-	Manifest string // etcd's manifest, a file of this process's file system
+	Manifest string // etcd's manifest, a file of this process's file system; with Data, what it is called
+	Data     []byte // etcd's manifest itself
 	ReadFile func(name string) ([]byte, error)
 }
 
@@ -154,7 +155,10 @@ func (s *State) findEtcd(opts LookOptions) error {
 	view := s.View
 	switch {
 	case opts.Manifest != "":
-		data, err := opts.ReadFile(opts.Manifest)
+		data, err := opts.Data, error(nil)
+		if data == nil {
+			data, err = opts.ReadFile(opts.Manifest)
+		}
 		if err != nil {
 			return err
 		}

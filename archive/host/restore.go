@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
@@ -23,6 +24,7 @@ import (
 const (
 	WorkRestore = "restore the data dir"
 	WorkCheck   = "check the data dir"
+	WorkFiles   = "unpack /etc/kubernetes"
 )
 
 // RestoreOptions say what a restore of this host's member is.
@@ -33,6 +35,12 @@ type RestoreOptions struct {
 	// DropNodes are Nodes to delete, with their Leases and Pods: of masters that
 	// are gone.
 	DropNodes []string
+
+	// Revision is the one to restore to, 0 for the newest.
+	Revision int64
+
+	// Kubernetes puts back /etc/kubernetes, too, on a host that has none.
+	Kubernetes bool
 
 	NoBootCheck bool
 }
@@ -58,8 +66,57 @@ func (s *State) PlanRestore(now time.Time, src string, opts RestoreOptions) (*Pl
 	if err := s.replaceMember(p, "from the backup, under this member's name and URLs, as a cluster of its own; a real etcd is booted on a copy of it"); err != nil {
 		return nil, err
 	}
+	if opts.Revision > 0 {
+		p.note("as of revision %d: nothing that was written after it is in the result", opts.Revision)
+	}
+	if opts.Kubernetes {
+		if err := s.putBackFiles(p); err != nil {
+			return nil, err
+		}
+	}
 	s.afterRestore(p)
 	return p.plan, nil
+}
+
+// putBackFiles plans that /etc/kubernetes comes out of the backup, last of all:
+// kubelet starts what it finds there.
+func (s *State) putBackFiles(p *planner) error {
+	if s.Etcd.In() || s.APIServer.In() || s.root.exists(path.Join(kubernetesDir, "pki", "ca.crt")) {
+		return refusef("%s is not empty: this host has its control plane's files; leave --with-kubernetes out, or move the folder aside", kubernetesDir)
+	}
+	dir, err := s.root.Resolve(kubernetesDir, true)
+	if err != nil {
+		return err
+	}
+	if err := p.folder(path.Dir(dir)); err != nil {
+		return err
+	}
+	built := dir + ".lifeboat-" + p.plan.ID
+	p.add(Step{Kind: Build, To: built, Work: WorkFiles, Why: "the control plane's files, from the backup, with their owners and modes", Undo: "it is kept, under this name, and not used"})
+	files := built + "/" + archive.FilesFolder
+	if !s.root.exists(dir) {
+		p.add(Step{Kind: Move, From: files, To: dir, Why: "kubelet starts what is in it", Undo: "it is moved back"})
+		p.add(Step{Kind: Tidy, From: built, Why: "nothing is in it any more", Undo: "it is made again"})
+		return nil
+	}
+	f, err := p.bind(dir)
+	if err != nil {
+		return err
+	}
+	p.add(Step{Kind: Swap, From: files, To: dir, ID: f.ID, Why: "kubelet starts what is in it; what stood there is kept in " + built, Undo: "they are exchanged again"})
+	return nil
+}
+
+// CheckRevision makes sure that the backup holds a revision, 0 for the newest.
+func CheckRevision(ctx context.Context, b *lifeboat.Backup, rev int64) error {
+	db, _, err := b.Holding(rev)
+	if err != nil {
+		return err
+	}
+	for _, err := range db.At(ctx, rev, nil) {
+		return err
+	}
+	return nil
 }
 
 // PlanRebuild plans the way of the last survivor: a cluster of one out of this
@@ -196,13 +253,18 @@ func (s *State) restore(ctx context.Context, b *lifeboat.Backup, to string, opts
 		}
 		o.InitialCluster += name + "=" + u
 	}
+	db, file, err := b.Holding(opts.Revision)
+	if err != nil {
+		return err
+	}
+	o.Revision, o.NewestKnown = opts.Revision, b.History().Revision()
 	if o.Drop, err = b.KeysOfNodes(ctx, opts.DropNodes, false); err != nil {
 		return err
 	}
 	if o.Owner, err = ownerOf(filepath.Dir(to)); err != nil {
 		return err
 	}
-	plan, err := datadir.PlanRestore(ctx, b.DB(), b.File(), o)
+	plan, err := datadir.PlanRestore(ctx, db, file, o)
 	if err != nil {
 		return err
 	}
@@ -272,20 +334,4 @@ func (s *State) Etcdctl() string {
 	return "crictl exec $(crictl ps --name '^etcd$' -q) " + s.etcdctl()
 }
 
-func (s *State) etcdctl() string {
-	flag := func(name, otherwise string) string {
-		if e, err := controlplane.Edit(s.Etcd.Data, controlplane.Etcd); err == nil {
-			if given := e.Given(name); len(given) > 0 {
-				return given[len(given)-1]
-			}
-		}
-		return otherwise
-	}
-	const pki = "/etc/kubernetes/pki/etcd/"
-	endpoint := "https://127.0.0.1:2379"
-	if urls := splitList(flag("listen-client-urls", "")); len(urls) > 0 && !slices.Contains(urls, endpoint) {
-		endpoint = urls[0]
-	}
-	return fmt.Sprintf("etcdctl --cacert %s --cert %s --key %s --endpoints %s",
-		flag("trusted-ca-file", pki+"ca.crt"), flag("cert-file", pki+"server.crt"), flag("key-file", pki+"server.key"), endpoint)
-}
+func (s *State) etcdctl() string { return controlplane.Etcdctl(s.Etcd.Data) }

@@ -1,6 +1,13 @@
 package host
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+)
 
 // Timer is the documents' nightly backup for one host: a script, a systemd
 // service and its timer, by file name.
@@ -52,4 +59,65 @@ func (s *State) inside() string {
 		return s.Member.DataDir
 	}
 	return defaultDataDir
+}
+
+// CronJob is the nightly backup as an object of the cluster: a Pod on one of the
+// masters takes the snapshot with etcd's own image, and a second container packs
+// it with the lifeboat of the host, which is one static file. distroless images
+// have no shell, so there is none in it.
+func (s *State) CronJob(recipient, folder, program string) (string, error) {
+	image := s.etcdImage()
+	if image == "" {
+		return "", fmt.Errorf("the image of etcd: %w", ErrNoManifest)
+	}
+	mount := func(name, path string, readOnly bool) map[string]any {
+		return map[string]any{"name": name, "mountPath": path, "readOnly": readOnly}
+	}
+	volume := func(name, path, kind string) map[string]any {
+		return map[string]any{"name": name, "hostPath": map[string]any{"path": path, "type": kind}}
+	}
+	etcdctl := append(strings.Fields(s.etcdctl()), "snapshot", "save", "/work/etcd-backup.snapshot")
+	pod := map[string]any{
+		"restartPolicy": "Never", "hostNetwork": true, "automountServiceAccountToken": false, "priorityClassName": "system-cluster-critical",
+		"nodeSelector": map[string]any{"node-role.kubernetes.io/control-plane": ""},
+		"tolerations":  []any{map[string]any{"operator": "Exists"}},
+		"initContainers": []any{map[string]any{
+			"name": "snapshot", "image": image, "command": etcdctl,
+			"volumeMounts": []any{mount("work", "/work", false), mount("kubernetes", "/etc/kubernetes", true)},
+		}},
+		"containers": []any{map[string]any{
+			"name": "archive", "image": image,
+			"env": []any{map[string]any{"name": "POD", "valueFrom": map[string]any{"fieldRef": map[string]any{"fieldPath": "metadata.name"}}}},
+			"command": []any{"/lifeboat", "archive", "create", "--snapshot", "/work/etcd-backup.snapshot", "--kubernetes", "/etc/kubernetes",
+				"--recipient", recipient, "--to", "/backups/$(POD).tar.gz.age"},
+			"volumeMounts": []any{mount("work", "/work", false), mount("kubernetes", "/etc/kubernetes", true), mount("backups", "/backups", false), mount("lifeboat", "/lifeboat", true)},
+		}},
+		"volumes": []any{
+			map[string]any{"name": "work", "emptyDir": map[string]any{}},
+			volume("kubernetes", "/etc/kubernetes", "Directory"), volume("backups", folder, "DirectoryOrCreate"), volume("lifeboat", program, "File"),
+		},
+	}
+	text, err := yaml.Marshal(map[string]any{
+		"apiVersion": "batch/v1", "kind": "CronJob",
+		"metadata": map[string]any{"name": "lifeboat-backup", "namespace": "kube-system"},
+		"spec": map[string]any{
+			"schedule": "0 2 * * *", "concurrencyPolicy": "Forbid", "startingDeadlineSeconds": 3600,
+			"jobTemplate": map[string]any{"spec": map[string]any{"backoffLimit": 1, "template": map[string]any{"spec": pod}}},
+		},
+	})
+	return string(text), err
+}
+
+// etcdImage is the image that etcd's manifest runs, "" where it is not known.
+func (s *State) etcdImage() string {
+	view, err := manifestView(s.Etcd.Data)
+	if err != nil {
+		return ""
+	}
+	for _, i := range view.Images() {
+		if i.Container == controlplane.Etcd {
+			return i.Image
+		}
+	}
+	return ""
 }

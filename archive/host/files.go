@@ -1,0 +1,37 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/internal/whole"
+)
+
+// UnpackFiles is the work that puts the kubernetes/ half of an archive below a
+// new folder, with owners where this process may give files away, and with
+// modes.
+func UnpackFiles(src string, opts lifeboat.Options) Work {
+	return func(ctx context.Context, to string) error {
+		dir, err := whole.NewDir(to, whole.Options{Sources: []string{src}})
+		if err != nil {
+			return err
+		}
+		root, err := dir.Root()
+		if err != nil {
+			return errors.Join(err, dir.Discard())
+		}
+		how := archive.UnpackOptions{Paths: []string{archive.FilesFolder}, Links: true, Owners: os.Geteuid() == 0}
+		done, err := lifeboat.Unpack(ctx, src, opts, root, how)
+		if err == nil && done.Files == 0 {
+			err = fmt.Errorf("unpacking %q: there is no %s/ in it", src, archive.FilesFolder)
+		}
+		if err != nil {
+			return errors.Join(err, dir.Discard())
+		}
+		return dir.Commit()
+	}
+}
