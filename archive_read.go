@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"strings"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
@@ -43,10 +45,13 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 	}
 	o.src.facts, o.src.links = reader.Facts(), reader.Links()
 	for _, fact := range o.src.facts {
+		if fact.Code == archive.HardLink { // nothing is missing
+			continue
+		}
 		o.opts.Observer.warn("entry %d %q: %s", fact.Number, fact.Entry, fact.Detail)
 	}
-	if err := reader.CheckSnapshot(); err != nil {
-		return err
+	if err := reader.CheckSnapshot(o.opts.SnapshotName); err != nil {
+		return hintPacked(err)
 	}
 	o.archiveLayers(reader, packed.n, entries)
 	if err := o.checkPackedLog(); err != nil {
@@ -65,6 +70,9 @@ func (o *opener) archiveLayers(reader *archive.Reader, packed, entries int64) {
 		if !reader.Checksummed() {
 			detail = "read to its end, but its writer left the checksum out"
 		}
+		if n := reader.Padding(); n > 0 {
+			detail += fmt.Sprintf(" but %d zero bytes, as a tape or dd leaves them", n)
+		}
 		o.src.layers = append(o.src.layers, Layer{Name: string(format), State: "whole", Detail: detail, Looked: packed, Of: "bytes"})
 	}
 	o.src.layers = append(o.src.layers, Layer{Name: "tar", State: "whole", Detail: "read to its end blocks, nothing follows", Looked: entries, Of: "entries"})
@@ -72,7 +80,12 @@ func (o *opener) archiveLayers(reader *archive.Reader, packed, entries int64) {
 
 // entry takes what is needed out of one entry of an archive.
 func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, control *controlplane.Builder, elsewhere *strays) (err error) {
-	if (entry.Kind == archive.Snapshot || entry.InKubernetes()) && o.isWanted(entry) {
+	if entry.Again && entry.Name == o.dbName {
+		if err := o.dropSnapshot(); err != nil {
+			return err
+		}
+	}
+	if (entry.Kind == archive.Snapshot || entry.InKubernetes() || entry.PackedSnapshot()) && o.isWanted(entry) {
 		return o.snapshotEntry(ctx, entry, r)
 	}
 	watched, err := o.src.inventory.Watch(entry, r)
@@ -86,7 +99,7 @@ func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, c
 	case entry.Kind == archive.Kubernetes:
 		o.files = append(o.files, entry.Name)
 		err = control.Add(entry.Name, watched)
-	case entry.Kind == archive.Other:
+	case entry.Kind == archive.Other && entry.Format != archive.Apple:
 		err = elsewhere.keep(entry.Name, watched)
 	}
 	if err == nil {
@@ -96,30 +109,63 @@ func (o *opener) entry(ctx context.Context, entry *archive.Entry, r io.Reader, c
 }
 
 // isWanted tells the database that the archive's snapshot is, as far as the
-// entries met so far tell: one under kubernetes/ is held until another comes.
-// One too many is the reader's error at the end.
+// entries met so far tell: one under kubernetes/ is held until a compressed one
+// comes, and that until a plain one does. One too many is the reader's error at
+// the end.
 func (o *opener) isWanted(entry *archive.Entry) bool {
-	return o.src.file == nil || o.src.inside != "" && !entry.InKubernetes()
+	switch {
+	case o.opts.SnapshotName != "":
+		return entry.Name == path.Clean(strings.TrimLeft(o.opts.SnapshotName, "/"))
+	case o.src.file == nil:
+		return true
+	case entry.InKubernetes():
+		return false
+	}
+	return o.src.inside != "" || o.packed && !entry.PackedSnapshot()
+}
+
+// dropSnapshot gives up what was spooled: another comes in its place.
+func (o *opener) dropSnapshot() error {
+	if o.src.file == nil {
+		return nil
+	}
+	err := o.src.file.Close()
+	o.src.file, o.src.inside, o.dbName, o.packed = nil, "", "", false
+	return err
 }
 
 // snapshotEntry spools the database. Its digest is that of the spool: it is
 // hashed once, for the trailer and for the inventory.
 func (o *opener) snapshotEntry(ctx context.Context, entry *archive.Entry, r io.Reader) error {
-	if o.src.file != nil {
-		if err := o.src.file.Close(); err != nil {
-			return err
-		}
-		o.src.file, o.src.inside = nil, ""
+	if err := o.dropSnapshot(); err != nil {
+		return err
 	}
 	if entry.InKubernetes() {
 		o.src.inside = entry.Name
 	}
-	o.dbName = entry.Name
+	o.dbName, o.packed = entry.Name, entry.PackedSnapshot()
+	if o.packed {
+		return o.packedEntry(ctx, entry, r)
+	}
 	if err := o.spool(ctx, r); err != nil {
 		return err
 	}
 	o.src.inventory.Note(entry, hex.EncodeToString(o.src.sum[:]))
 	return nil
+}
+
+// packedEntry spools a database that is compressed within the archive.
+func (o *opener) packedEntry(ctx context.Context, entry *archive.Entry, r io.Reader) error {
+	watched, err := o.src.inventory.Watch(entry, r)
+	if err != nil {
+		return err
+	}
+	plain, err := archive.Decompress(watched, o.opts.limits())
+	if err != nil {
+		return err
+	}
+	o.opts.Observer.note("%q, a %s file, is taken for the snapshot", entry.Name, entry.Format)
+	return o.spool(ctx, plain)
 }
 
 // stillGood adds to an error in the middle of an archive what was read whole

@@ -26,7 +26,7 @@ type belongings struct {
 
 	// elsewhere says that all keys stand under another prefix than the backup's
 	// own manifest has, nil where they do not.
-	elsewhere *PrefixError
+	elsewhere *registry.PrefixError
 
 	locks map[registry.Lock]*tally
 

@@ -103,7 +103,7 @@ func (p *Packed) readBack(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := reader.CheckSnapshot(); err != nil {
+	if err := reader.CheckSnapshot(""); err != nil {
 		return err
 	}
 	for _, fact := range reader.Facts() {

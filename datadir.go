@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
@@ -101,7 +104,7 @@ func surveyDir(ctx context.Context, path, wal string) (*datadir.Survivor, error)
 	}
 	dir, err := memberAt(path)
 	if err != nil {
-		return nil, err
+		return nil, hintFolder(path, err)
 	}
 	if wal != "" {
 		dir = dir.WithWAL(wal)
@@ -111,7 +114,7 @@ func surveyDir(ctx context.Context, path, wal string) (*datadir.Survivor, error)
 		return nil, &Error{Class: Refused, Err: err, Hint: "give the log that this member wrote; to read the database alone, copy its file to another folder"}
 	}
 	if err != nil {
-		return nil, hintInUse(err)
+		return nil, hintInUse(path, err)
 	}
 	if s.Log.Segments == 0 && wal != "" {
 		return nil, &Error{Class: Failed, Err: fmt.Errorf("--src-wal-dir %q: there is no write-ahead log in it", wal)}
@@ -148,11 +151,18 @@ func (o *opener) isMember(info os.FileInfo) bool {
 	return false
 }
 
-func hintInUse(err error) error {
-	if errors.Is(err, snapshot.ErrInUse) {
-		return withHint(err, "stop etcd first: move its manifest out of /etc/kubernetes/manifests and wait until the container is gone")
+const stopEtcd = "stop etcd first: move its manifest out of /etc/kubernetes/manifests and wait until the container is gone"
+
+// hintInUse says what to do with the database of a living member: nothing is
+// read under its hands, but it gives a snapshot itself.
+func hintInUse(path string, err error) error {
+	if !errors.Is(err, snapshot.ErrInUse) {
+		return err
 	}
-	return err
+	manifest, _ := os.ReadFile("/etc/kubernetes/manifests/etcd.yaml") // without one, kubeadm's paths
+	file := filepath.Join(path, "lifeboat.snapshot")
+	return withHint(err, "etcd runs on it, and gives a snapshot of itself: crictl exec $(crictl ps --name '^etcd$' -q) "+controlplane.Etcdctl(manifest)+" snapshot save "+words.ShellQuote(file)+
+		"; give that file. Or "+stopEtcd)
 }
 
 func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir.Survivor) error {
@@ -168,13 +178,7 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 	if err != nil {
 		return hintReplay(err)
 	}
-	if loss := r.Loss(all); loss != nil {
-		if !o.opts.AcceptLoss {
-			return errors.Join(&Error{
-				Class: Damaged, Err: loss,
-				Hint: "with --peer-dir, the whole dirs of more voters may prove that nothing is missing; --accept-loss goes on without it",
-			}, r.File.Close())
-		}
+	if loss := r.Loss(all); loss != nil { // AcceptLoss, or Replay had refused it
 		o.opts.Observer.warn("%s", loss.Doubts())
 	}
 	o.src.replay, o.src.tail = r, s.Log.Tail(s.Info.RaftIndex)
@@ -184,8 +188,13 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 
 // hintReplay says where a dir that cannot be replayed may still be had.
 func hintReplay(err error) error {
-	damage := (*datadir.DamagedError)(nil)
+	damage, loss := (*datadir.DamagedError)(nil), (*datadir.LossError)(nil)
 	switch {
+	case errors.As(err, &loss):
+		return &Error{
+			Class: Damaged, Err: loss,
+			Hint: "with --peer-dir, the whole dirs of more voters may prove that nothing is missing; --accept-loss goes on without it",
+		}
 	case errors.As(err, &damage):
 		return withHint(err, fmt.Sprintf("another member's dir may be whole: lifeboat etcd compare DIR DIR; "+
 			"--accept-loss goes on with what stands before the damage, to entry %d", damage.Index))

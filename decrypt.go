@@ -16,7 +16,9 @@ import (
 type Stream struct {
 	io.Reader
 	Info crypto.Info // of the age layer
-	done func() error
+
+	opener *opener
+	done   func() error
 }
 
 // Close ends the reading.
@@ -26,12 +28,21 @@ func (s *Stream) Close() error { return s.done() }
 // signature checked where PubKey asks for it. The caller closes the Stream.
 func Decrypt(ctx context.Context, path string, opts Options) (*Stream, error) {
 	o := newOpener(path, opts)
-	defer o.release()
 	s, err := o.decrypt(ctx)
 	if err != nil {
+		o.release()
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
 	return s, nil
+}
+
+// archive reads the stream as an archive.
+func (s *Stream) archive(ctx context.Context) (*archive.Reader, error) {
+	reader, err := s.opener.reader(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("opening %q: %w", s.opener.src.path, err)
+	}
+	return reader, nil
 }
 
 func (o *opener) decrypt(ctx context.Context) (*Stream, error) {
@@ -65,7 +76,7 @@ func (o *opener) decrypt(ctx context.Context) (*Stream, error) {
 	if info.Encrypted {
 		o.noteUnsigned()
 	}
-	return &Stream{plain, info, func() error { phase.Done(); return done() }}, nil
+	return &Stream{plain, info, o, func() error { phase.Done(); o.release(); return done() }}, nil
 }
 
 // EachEntry reads an archive to the end of every layer and hands each file and
@@ -76,9 +87,9 @@ func EachEntry(ctx context.Context, path string, opts Options, do func(*archive.
 		return nil, err
 	}
 	defer in.Close()
-	reader, err := archive.NewReader(in, opts.limits())
+	reader, err := in.archive(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("opening %q: %w", path, err)
+		return nil, err
 	}
 	for {
 		entry, err := reader.Next()
@@ -142,9 +153,9 @@ func Unpack(ctx context.Context, path string, opts Options, root *os.Root, how a
 		return nil, err
 	}
 	defer in.Close()
-	reader, err := archive.NewReader(in, opts.limits())
+	reader, err := in.archive(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("opening %q: %w", path, err)
+		return nil, err
 	}
 	var inventory archive.Inventory
 	if len(how.Paths) == 0 {

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
-	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
@@ -26,6 +24,7 @@ type Inspection struct {
 	Kubernetes *registry.Survey   `json:"kubernetes"`
 	History    *HistoryFacts      `json:"history,omitempty"`      // nil where nothing tells the time
 	Files      *FileFacts         `json:"controlPlane,omitempty"` // nil without a kubernetes/ half
+	Needs      []string           `json:"needs,omitempty"`        // what a restore needs and the backup has not, for people
 	Next       []string           `json:"next"`                   // commands to type now
 }
 
@@ -100,7 +99,7 @@ func (b *Backup) Inspect(ctx context.Context) (*Inspection, error) {
 			found.Kubernetes.Version = registry.KubernetesVersion{Version: v, From: "image in " + path}
 		}
 	}
-	found.Next = found.next()
+	found.Needs, found.Next = found.needs(), found.next(b.opts)
 	return found, nil
 }
 
@@ -123,24 +122,4 @@ func (f *Inspection) Verdict() error {
 		return nil
 	}
 	return &Error{Class: Damaged, Err: fmt.Errorf("%d problems in the database", len(f.Problems)+min(1, len(f.Source.WALDamage)))}
-}
-
-// next is the command to type now: the namespace with the most objects is the
-// likeliest to be wanted, after the system's own.
-func (f *Inspection) next() []string {
-	var best registry.Count
-	for _, ns := range f.Kubernetes.Namespaces {
-		system := ns.Name == "" || ns.Name == "default" || strings.HasPrefix(ns.Name, "kube-") || strings.HasPrefix(ns.Name, "d8-")
-		if !system && ns.Objects > best.Objects {
-			best = ns
-		}
-	}
-	if best.Name == "" {
-		best.Name = "kube-system"
-	}
-	src := words.ShellQuote(f.Source.Path)
-	return []string{
-		fmt.Sprintf("lifeboat get %s all -n %s", src, best.Name),
-		fmt.Sprintf("lifeboat extract %s -n %s --to restored/", src, best.Name),
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
 // repacked is harbour's archive with other names; "" leaves an entry out.
@@ -144,11 +145,10 @@ func TestOtherPrefix(t *testing.T) {
 	t.Parallel()
 	b := open(t, harbour, lifeboat.Options{EtcdPrefix: "/kubernetes.io"})
 	_, err := b.Objects(0)
-	prefix := (*lifeboat.PrefixError)(nil)
+	prefix := (*registry.PrefixError)(nil)
 	require.ErrorAs(t, err, &prefix)
-	require.Equal(t, "/registry", prefix.Guess)
-	require.Equal(t, "/registry", prefix.Seen[0].Prefix)
-	require.Positive(t, prefix.Seen[0].Keys)
+	require.Equal(t, "/registry", prefix.Keyspace.Best())
+	require.Positive(t, prefix.Keyspace.Elsewhere[0].Keys)
 	e := (*lifeboat.Error)(nil)
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, lifeboat.Failed, e.Class)

@@ -124,7 +124,11 @@ type Backup struct {
 func Open(ctx context.Context, path string, opts Options) (*Backup, error) {
 	o := newOpener(path, opts)
 	defer o.release()
-	if err := o.open(ctx); err != nil {
+	err := o.open(ctx)
+	if err == nil && opts.SnapshotName != "" && o.src.kind != Archive {
+		err = misusef("--snapshot-name chooses among the databases of an archive, and it is an %s", o.src.kind)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, errors.Join(err, o.src.Close()))
 	}
 	return o.src, nil
@@ -213,8 +217,8 @@ func (b *Backup) EtcdPrefix() string {
 // revision, 0 for the newest: with the keys and the prefix that Options give,
 // else with those in the backup. What is wrong with the backup's own keys is a
 // warning to the Observer, and values stay locked; an error is of
-// Options.EncryptionConfig, or a *PrefixError: there are keys, and none under
-// the prefix.
+// Options.EncryptionConfig, or a *registry.PrefixError: there are keys, and
+// none under the prefix.
 func (b *Backup) RegistryOptions(rev int64) (registry.Options, error) {
 	b.ringOnce.Do(func() { b.ring, b.ringErr = b.unlock() })
 	if b.ringErr != nil {

@@ -31,6 +31,9 @@ type opener struct {
 	files   []string // those of kubernetes/
 	dbName  string   // the entry that was spooled as the database
 	logName string   // the folder of a write-ahead log
+	packed  bool     // the database spooled was compressed by itself
+
+	zip *os.File // a zip file, spooled
 }
 
 func newOpener(path string, opts Options) *opener {
@@ -210,7 +213,7 @@ func (o *opener) stream(ctx context.Context, r io.Reader) error {
 	if err != nil && err != io.EOF {
 		return err
 	}
-	if buffered, head, err = o.unwrap(buffered, head); err != nil {
+	if buffered, head, err = o.unwrap(ctx, buffered, head); err != nil {
 		return err
 	}
 	if archive.Detect(head) != archive.Bolt {

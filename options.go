@@ -24,11 +24,12 @@ type Options struct {
 	EncryptionConfig string // EncryptionConfiguration file, where the backup's own will not do (--encryption-config)
 	EtcdPrefix       string // "" is what the backup's kube-apiserver manifest says, else /registry (--etcd-prefix)
 
-	Spool       snapshot.Where // where plaintext goes that has to be read out of order; "" is snapshot.Anywhere (--spool)
-	ScratchDir  string         // folder for what cannot be in memory; "" is the system's temporary folder
-	MaxSize     int64          // bytes that may be unpacked, 0 for no bound of ours (--max-size)
-	RequireHash bool           // refuse a database without etcd's sha256 trailer (--require-hash)
-	Trailer     TrailerCheck   // when the sha256 trailer of a snapshot file is checked
+	Spool        snapshot.Where // where plaintext goes that has to be read out of order; "" is snapshot.Anywhere (--spool)
+	ScratchDir   string         // folder for what cannot be in memory; "" is the system's temporary folder
+	SnapshotName string         // of several databases in an archive, the one that is the snapshot (--snapshot-name)
+	MaxSize      int64          // bytes that may be unpacked, 0 for no bound of ours (--max-size)
+	RequireHash  bool           // refuse a database without etcd's sha256 trailer (--require-hash)
+	Trailer      TrailerCheck   // when the sha256 trailer of a snapshot file is checked
 
 	// Of a data dir.
 	PeerDirs      []string // data dirs of other members of the same cluster (--peer-dir)

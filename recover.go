@@ -221,6 +221,8 @@ func HintTarget(err error) error {
 		return &Error{Class: Refused, Err: err, Hint: another}
 	case errors.Is(err, os.ErrExist):
 		return withHint(err, "nothing was written; --replace moves what stands there aside; or choose another place with --to")
+	case errors.Is(err, snapshot.ErrInUse):
+		return withHint(err, stopEtcd)
 	}
-	return hintInUse(err)
+	return err
 }

@@ -87,6 +87,9 @@ func (o *opener) release() {
 	if o.signed != nil {
 		_ = o.signed.Close() // nothing was written to it that anybody wants
 	}
+	if o.zip != nil {
+		_ = o.zip.Close() // as above
+	}
 }
 
 // signature is the content of the file beside the source.

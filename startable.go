@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
 // startable says what would keep the archived components from starting, or from
@@ -108,7 +109,7 @@ func (v *verification) encryptionFlag(control *controlplane.View, found *belongi
 // give up.
 func (v *verification) gather(ctx context.Context) (*belongings, error) {
 	found, err := v.b.gather(ctx)
-	prefix := (*PrefixError)(nil)
+	prefix := (*registry.PrefixError)(nil)
 	if v.b.control != nil && v.b.opts.EtcdPrefix == "" && errors.As(err, &prefix) {
 		return &belongings{elsewhere: prefix}, nil
 	}

@@ -2,15 +2,28 @@ package lifeboat
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
 )
 
 // unwrap takes the compression off a snapshot: gzip etcd-backup.snapshot, and
-// what rke2 and others keep. One that is round a tar file is the archive's own.
-func (o *opener) unwrap(r *bufio.Reader, head []byte) (*bufio.Reader, []byte, error) {
+// what rke2, kOps, Gardener and others keep. One that is round a tar file is the
+// archive's own.
+func (o *opener) unwrap(ctx context.Context, r *bufio.Reader, head []byte) (*bufio.Reader, []byte, error) {
+	if archive.Detect(head) == archive.Zip {
+		plain, _, err := o.unzip(ctx, r)
+		if err != nil {
+			return nil, nil, err
+		}
+		r = bufio.NewReaderSize(plain, archive.DetectSize)
+		if head, err = r.Peek(archive.DetectSize); err != nil && err != io.EOF {
+			return nil, nil, err
+		}
+	}
 	if archive.DetectInside(head) != archive.Bolt {
 		return r, head, nil
 	}
@@ -27,18 +40,81 @@ func (o *opener) unwrap(r *bufio.Reader, head []byte) (*bufio.Reader, []byte, er
 	return r, head, nil
 }
 
+// unzip gives what a zip file holds: the only file in it, else all of it as a
+// tar file. Its directory stands at the end, so it is spooled.
+func (o *opener) unzip(ctx context.Context, r io.Reader) (plain io.Reader, only bool, err error) {
+	file, _, err := o.opts.spool().Take(ctx, o.opts.bounded(r))
+	if err != nil {
+		return nil, false, err
+	}
+	o.zip = file // closed by release
+	info, err := file.Stat()
+	if err != nil {
+		return nil, false, err
+	}
+	zipped, err := archive.OpenZip(file, info.Size(), o.opts.limits())
+	if err != nil {
+		return nil, false, hintFormat(err)
+	}
+	plain, only, err = zipped.Only()
+	if err != nil {
+		return nil, false, err
+	}
+	o.src.layers = append(o.src.layers, Layer{Name: string(archive.Zip), State: "whole", Detail: "every file's checksum and length are right", Looked: info.Size(), Of: "bytes"})
+	if !only {
+		plain = zipped.Tar()
+	}
+	return plain, only, nil
+}
+
+// reader reads a stream as an archive: a tar file in whatever it is packed, or a
+// zip file.
+func (o *opener) reader(ctx context.Context, in io.Reader) (*archive.Reader, error) {
+	buffered := bufio.NewReaderSize(in, archive.DetectSize)
+	head, err := buffered.Peek(archive.DetectSize)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	in = buffered
+	if archive.Detect(head) == archive.Zip {
+		if in, _, err = o.unzip(ctx, buffered); err != nil {
+			return nil, err
+		}
+	}
+	reader, err := archive.NewReader(in, o.opts.limits())
+	return reader, hintFormat(err)
+}
+
 // hintFormat names the command that takes off what is not taken off here.
 func hintFormat(err error) error {
-	not := (*archive.NotArchiveError)(nil)
-	if !errors.As(err, &not) {
+	if not := (*archive.NotArchiveError)(nil); errors.As(err, &not) {
+		command := not.Format.Unwrap()
+		if not.Outer != "" && command != "" {
+			command = not.Outer.Unwrap() + " > FILE.unpacked, and of that " + command
+		}
+		switch {
+		case not.Format == archive.Delta:
+			return withHint(err, "give the Full-* snapshot that it follows: lifeboat reads that; what came after it only etcdbrctl restore applies")
+		case not.Format == archive.Bolt:
+			return withHint(err, "it is a snapshot and no archive: lifeboat inspect, get, extract and etcd read it as it is")
+		case command != "":
+			return withHint(err, command+" unwraps it: give lifeboat what comes out, as a file or as - through a pipe")
+		}
+	}
+	return err
+}
+
+// hintPacked names what to do where an archive's snapshot is not plain to see.
+func hintPacked(err error) error {
+	e := (*archive.SnapshotError)(nil)
+	if !errors.As(err, &e) {
 		return err
 	}
-	command := not.Format.Unwrap()
-	if not.Outer != "" && command != "" {
-		command = not.Outer.Unwrap() + " > FILE.unpacked, and of that " + command
+	switch {
+	case len(e.Found) > 1 && e.Wanted == "":
+		return withHint(err, fmt.Sprintf("--snapshot-name NAME chooses one, as %q", e.Found[0]))
+	case len(e.Wrapped) > 0:
+		return withHint(err, fmt.Sprintf("take it out and give it to lifeboat by itself: tar -xOf FILE %q > inside; lifeboat inspect inside", e.Wrapped[0].Entry))
 	}
-	if command == "" {
-		return err
-	}
-	return withHint(err, command+" unwraps it: give lifeboat what comes out, as a file or as - through a pipe")
+	return err
 }

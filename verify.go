@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat/archive"
@@ -51,6 +52,7 @@ func (b *Backup) verify(ctx context.Context) (*verification, *examined, error) {
 	if b.kind == Archive {
 		v.manifest()
 		v.whichSnapshot()
+		v.names()
 	}
 	phase := b.opts.Observer.start("verifying "+b.path, 0)
 	defer phase.Done()
@@ -106,6 +108,19 @@ func (v *verification) examine(ctx context.Context) (*examined, error) {
 		}
 	}
 	return e, first
+}
+
+// names tells entries that could not be taken in.
+func (v *verification) names() {
+	var odd []string
+	for _, fact := range v.b.facts {
+		if fact.Code == archive.OddName {
+			odd = append(odd, fmt.Sprintf("%q", fact.Entry))
+		}
+	}
+	if len(odd) > 0 {
+		v.say(Mismatch("names", "%d entries are left out, with names that cannot be shown: %s", len(odd), strings.Join(odd[:min(len(odd), 8)], ", ")))
+	}
 }
 
 // manifest holds the archive against what it says of itself.
