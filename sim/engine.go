@@ -190,6 +190,29 @@ type Tally struct {
 	Silences []Gap `json:"-"`
 	// Buckets are acknowledged and failed writes per second, for the report.
 	Buckets []Bucket `json:"buckets,omitempty"`
+	// Failures are writes that were refused or not answered, oldest first, at
+	// most MaxFailures.
+	Failures []Failure `json:"failures,omitempty"`
+}
+
+// MaxFailures bounds the failed writes that a run names.
+const MaxFailures = 100
+
+// Failure is a write of the load without a good answer: it may have been done
+// all the same.
+type Failure struct {
+	At     Duration `json:"at"`               // of the answer, or of the client's giving up
+	Client int      `json:"client"`           // from 1
+	Member string   `json:"member,omitempty"` // that was asked, "" where none serves
+	Error  string   `json:"error"`            // as the client shows it
+}
+
+// AddFailure puts one more behind failures, unless there are enough.
+func AddFailure(failures []Failure, f Failure) []Failure {
+	if len(failures) < MaxFailures {
+		failures = append(failures, f)
+	}
+	return failures
 }
 
 // ObjectLoss is what became of a backup's Kubernetes objects: the cluster that
@@ -220,6 +243,8 @@ func AddSilence(silences []Gap, g Gap) []Gap {
 type Bucket struct {
 	Acknowledged int `json:"ok"`
 	Failed       int `json:"failed,omitempty"`
+	// Slowest is the longest that an acknowledged write of that second took.
+	Slowest Duration `json:"slowest,omitempty"`
 }
 
 // MaxEvents bounds a timeline; a longer one ends with an EventTruncated.

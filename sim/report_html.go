@@ -27,6 +27,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return t.Execute(w, map[string]any{
 		"R": r, "CSS": css, "Style": style,
 		"Chart": chartOf(&r.Run), "Deeds": deedsOf(&r.Run), "Failed": r.Failed(), "Recovery": recoveryOf(r.Run.RTO), "Dots": dotsOf(r), "Shrunk": string(r.Shrunk),
+		"Latencies": latenciesOf(&r.Run), "Failures": failuresOf(&r.Run),
 	})
 }
 

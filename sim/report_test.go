@@ -28,8 +28,9 @@ func run(seed uint64, verdict sim.Verdict) sim.Run {
 		RPO:   &lost, Checked: []sim.Invariant{sim.LogMatching}, Unchecked: []sim.Invariant{sim.StatesAgree}, Length: seconds(8),
 		Members: []sim.Member{{Name: "m1", Role: sim.RoleDown}, {Name: "m2", Role: sim.RoleLeader, Term: 3, Commit: 9, Applied: 9}},
 		Tally: sim.Tally{
-			Sent: 10, Acknowledged: 8, Failed: 2, Lost: 2, LostKnown: true, LostKeys: []string{"write 3", "write 4"},
-			Gaps: []sim.Gap{{From: seconds(2), Until: seconds(4)}, {From: seconds(7)}}, Buckets: []sim.Bucket{{Acknowledged: 4}, {Acknowledged: 4, Failed: 2}},
+			Failures: []sim.Failure{{At: seconds(2.6), Client: 2, Member: "m2", Error: "etcdserver: request timed out"}, {At: seconds(2.9), Client: 1, Member: "m2", Error: "etcdserver: request timed out"}, {At: seconds(3), Client: 1, Error: "connection refused"}},
+			Sent:     10, Acknowledged: 8, Failed: 2, Lost: 2, LostKnown: true, LostKeys: []string{"write 3", "write 4"},
+			Gaps: []sim.Gap{{From: seconds(2), Until: seconds(4)}, {From: seconds(7)}}, Buckets: []sim.Bucket{{Acknowledged: 4, Slowest: seconds(0.25)}, {Acknowledged: 4, Failed: 2}},
 		},
 		Events: []sim.Event{
 			{Kind: sim.EventRole, Member: "m1", Role: sim.RoleLeader, Term: 2}, {Kind: sim.EventRole, Member: "m2", Role: sim.RoleFollower, Term: 2},
@@ -75,6 +76,9 @@ func TestReportsTellEverything(t *testing.T) {
 	require.Contains(t, page.String(), "lose &lt;it&gt;")
 	require.Contains(t, page.String(), "<pre># shrunk &lt;here&gt;")
 	require.Contains(t, page.String(), "<td>step: write ok</td><td>1</td><td>2</td>")
+	require.Contains(t, page.String(), "<td>etcdserver: request timed out</td><td>m2</td><td>2, 1</td>", "which writes failed, of whom, and what was said")
+	require.Contains(t, page.String(), "<td>connection refused</td><td>nobody</td><td>1</td>")
+	require.Contains(t, page.String(), "second 1: 250ms at most")
 	require.NotContains(t, page.String(), "<script")
 
 	require.NoError(t, r.WriteJSON(&report))

@@ -2,6 +2,7 @@ package members
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -27,8 +28,10 @@ type load struct {
 	probes  map[int]bool // the drill's own writes, which touch no object
 	failed  int
 	buckets []sim.Bucket
-	gaps    []sim.Gap
-	lastOK  time.Duration
+
+	failures []sim.Failure
+	gaps     []sim.Gap
+	lastOK   time.Duration
 	// silences are Tally.Silences.
 	silences []sim.Gap
 	running  bool
@@ -61,7 +64,9 @@ func (l *load) run(ctx context.Context) {
 	clients := max(1, given.Clients)
 	var wg sync.WaitGroup
 	for i := range clients {
-		wg.Go(func() { every(ctx, clients, given.Writes, i, l.write) })
+		wg.Go(func() {
+			every(ctx, clients, given.Writes, i, func(ctx context.Context, home int) bool { return l.write(ctx, i+1, home) })
+		})
 		wg.Go(func() { every(ctx, clients, given.Reads, i, l.read) })
 	}
 	wg.Wait()
@@ -91,26 +96,31 @@ func every(ctx context.Context, clients, rate, home int, do func(ctx context.Con
 // fastest bounds the load of one client: a drill shares the machine with others.
 const fastest = time.Millisecond
 
-// client is that of a voter that runs, counted from home on.
-func (l *load) client(home int) *clientv3.Client {
+// client is that of a voter that runs, counted from home on, and its name.
+func (l *load) client(home int) (client *clientv3.Client, name string) {
 	all := l.cluster.all()
 	for i := range all {
 		m := all[(home+i)%len(all)]
 		if client := m.api(); client != nil && !m.isLearner() {
-			return client
+			return client, m.name
 		}
 	}
-	return nil
+	return nil, ""
 }
 
-func (l *load) write(ctx context.Context, home int) bool {
-	client := l.client(home)
-	n := l.send(false)
-	ok := client != nil && l.put(ctx, client, n)
-	if ctx.Err() == nil || ok {
-		l.count(n, ok)
+// errNoMember is that of a client which knows no endpoint.
+var errNoMember = errors.New("connection refused")
+
+func (l *load) write(ctx context.Context, number, home int) bool {
+	client, name := l.client(home)
+	n, began, err := l.send(false), l.cluster.Now(), errNoMember
+	if client != nil {
+		err = l.put(ctx, client, n)
 	}
-	return ok
+	if ctx.Err() == nil || err == nil {
+		l.count(n, began, err, sim.Failure{Client: number, Member: name})
+	}
+	return err == nil
 }
 
 // send gives a write its number.
@@ -128,14 +138,14 @@ func (l *load) send(probe bool) int {
 // probe is a write of the drill itself. It counts as the load's do: with no
 // load it is all that can be lost.
 func (l *load) probe(ctx context.Context, client *clientv3.Client) error {
-	n := l.send(true)
+	n, began := l.send(true), l.cluster.Now()
 	_, err := client.Txn(ctx).Then(clientv3.OpPut(probeKey, l.cluster.Now().String()), clientv3.OpPut(loadKey(n), "")).Commit()
-	l.count(n, err == nil)
+	l.count(n, began, err, sim.Failure{})
 	return err
 }
 
 // put writes the n-th key, and with it a register and an object of the backup.
-func (l *load) put(ctx context.Context, client *clientv3.Client, n int) bool {
+func (l *load) put(ctx context.Context, client *clientv3.Client, n int) error {
 	ctx, cancel := patience(ctx, client)
 	defer cancel()
 	end := l.history.begin(access{key: n % registers, value: n + 1})
@@ -147,11 +157,11 @@ func (l *load) put(ctx context.Context, client *clientv3.Client, n int) bool {
 	if err == nil {
 		end(0)
 	}
-	return err == nil
+	return err
 }
 
 func (l *load) read(ctx context.Context, home int) bool {
-	client := l.client(home)
+	client, _ := l.client(home)
 	if client == nil {
 		return false
 	}
@@ -181,8 +191,8 @@ func patience(ctx context.Context, client *clientv3.Client) (context.Context, co
 	return ctx, func() { stop(); cancel() }
 }
 
-// count takes the end of a write.
-func (l *load) count(n int, ok bool) {
+// count takes the end of a write that began at a time; who says whose it was.
+func (l *load) count(n int, began time.Duration, err error, who sim.Failure) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.cluster.Now()
@@ -190,13 +200,17 @@ func (l *load) count(n int, ok bool) {
 	for len(l.buckets) <= second {
 		l.buckets = append(l.buckets, sim.Bucket{})
 	}
-	if !ok {
+	if err != nil {
 		l.failed++
 		l.buckets[second].Failed++
+		who.At, who.Error = sim.Duration(now), err.Error()
+		l.failures = sim.AddFailure(l.failures, who)
 		return
 	}
 	l.acked[n] = true
-	l.buckets[second].Acknowledged++
+	b := &l.buckets[second]
+	b.Acknowledged++
+	b.Slowest = max(b.Slowest, sim.Duration(now-began))
 	if l.lastOK > 0 {
 		l.silences = sim.AddSilence(l.silences, sim.Gap{From: sim.Duration(l.lastOK), Until: sim.Duration(now)})
 	}
@@ -218,7 +232,7 @@ func (l *load) tally() sim.Tally {
 	have, known := l.have()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := sim.Tally{Sent: l.sent, Failed: l.failed, Gaps: append([]sim.Gap(nil), l.gaps...), Silences: append([]sim.Gap(nil), l.silences...), Buckets: append([]sim.Bucket(nil), l.buckets...)}
+	t := sim.Tally{Sent: l.sent, Failed: l.failed, Gaps: append([]sim.Gap(nil), l.gaps...), Silences: append([]sim.Gap(nil), l.silences...), Buckets: append([]sim.Bucket(nil), l.buckets...), Failures: append([]sim.Failure(nil), l.failures...)}
 	l.setBack = map[*sim.Object]bool{}
 	for n, acked := range l.acked {
 		if !acked {

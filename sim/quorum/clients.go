@@ -323,10 +323,13 @@ func (c *Cluster) counted(r *request) {
 	if r.err != nil {
 		c.tally.Failed++
 		c.bucket().Failed++
+		c.tally.Failures = sim.AddFailure(c.tally.Failures, sim.Failure{At: sim.Duration(c.now), Client: c.number(r.client), Member: r.at.name, Error: r.err.Error()})
 		return
 	}
 	c.tally.Acknowledged++
-	c.bucket().Acknowledged++
+	b := c.bucket()
+	b.Acknowledged++
+	b.Slowest = max(b.Slowest, sim.Duration(c.now-r.began))
 	if c.lastAck > 0 {
 		c.tally.Silences = sim.AddSilence(c.tally.Silences, sim.Gap{From: sim.Duration(c.lastAck), Until: sim.Duration(c.now)})
 	}
@@ -336,6 +339,16 @@ func (c *Cluster) counted(r *request) {
 		}
 	}
 	c.lastAck = c.now
+}
+
+// number is which of the clients one is, from 1; 0 for the drill's own.
+func (c *Cluster) number(of *client) int {
+	for i := range c.clients {
+		if &c.clients[i] == of {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // silence is from when on a stretch without an acknowledged write is a gap:

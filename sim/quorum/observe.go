@@ -219,6 +219,7 @@ func (c *Cluster) Tally() sim.Tally {
 		t.LostKnown = true
 	}
 	t.Gaps, t.Silences, t.Buckets = slices.Clone(t.Gaps), slices.Clone(t.Silences), slices.Clone(t.Buckets)
+	t.Failures = slices.Clone(t.Failures)
 	if c.loaded && c.now-c.lastAck >= c.silence() {
 		t.Gaps = append(t.Gaps, sim.Gap{From: sim.Duration(c.lastAck)})
 	}
