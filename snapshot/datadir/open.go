@@ -69,6 +69,11 @@ func isFile(path string) (bool, error) {
 	return err == nil && info.Mode().IsRegular(), nil
 }
 
+// globbed is a path as a pattern that matches itself.
+func globbed(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
 // whatIsIn says what a folder is when it is no data dir, with the next step.
 func whatIsIn(path string) string {
 	if segments, _ := segmentsOf(path); len(segments) > 0 {
@@ -77,10 +82,10 @@ func whatIsIn(path string) string {
 	if file, _ := isFile(filepath.Join(path, "db")); file {
 		return "it holds a database without a write-ahead log: name the file " + fmt.Sprintf("%q", filepath.Join(path, "db"))
 	}
-	entries, _ := os.ReadDir(path)
 	var inside []string
-	for _, e := range entries {
-		below := filepath.Join(path, e.Name())
+	below, _ := filepath.Glob(filepath.Join(globbed(path), "*"))
+	deeper, _ := filepath.Glob(filepath.Join(globbed(path), "*", "*")) // kOps: data/TOKEN
+	for _, below := range append(below, deeper...) {
 		whole, _ := isFile(etcddatadir.ToBackendFileName(below))
 		member, _ := isFile(filepath.Join(below, "snap", "db"))
 		if whole || member {

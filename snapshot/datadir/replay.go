@@ -23,7 +23,7 @@ type ReplayOptions struct {
 	CommittedOnly bool
 
 	// AcceptLoss goes on over a log that is damaged, with what stands before
-	// the damage.
+	// the damage, and where a peer has or may have more than the result.
 	AcceptLoss bool
 
 	Spool snapshot.Spool // where the copy of the database goes
@@ -116,11 +116,15 @@ const maxChanges = 1000
 // Errors: a log that is damaged where it is needed is a DamagedError, which
 // AcceptLoss overrides; a database that is damaged snapshot.ErrDamaged; one
 // that is held by a process snapshot.ErrInUse; one of a newer etcd
-// etcdproc.ErrNewer.
+// etcdproc.ErrNewer; a result that lacks what a peer has, or may have, a
+// *LossError, which AcceptLoss overrides, too.
 func (s *Survivor) Replay(ctx context.Context, opts ReplayOptions) (*Replay, error) {
 	r, err := s.replay(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("replaying the log of %q: %w", s.Dir.Path, err)
+	}
+	if loss := r.Loss(append([]*Survivor{s}, opts.Peers...)); loss != nil && !opts.AcceptLoss {
+		return nil, errors.Join(loss, r.File.Close())
 	}
 	return r, nil
 }

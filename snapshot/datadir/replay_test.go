@@ -58,9 +58,15 @@ func TestPeerBeyondTheLog(t *testing.T) {
 	own, peer := survey(t, dirs["etcd-0"]), survey(t, dirs["etcd-2"])
 	peer.Log.Stretches, peer.Info.RaftIndex, peer.Info.RaftTerm = nil, 1700, 3
 	opts := datadir.ReplayOptions{Peers: []*datadir.Survivor{peer}}
+	_, err := own.Replay(t.Context(), opts)
+	var loss *datadir.LossError
+	require.ErrorAs(t, err, &loss, "what the peer has was acknowledged, perhaps")
+	require.Contains(t, loss.Doubts(), "went to entry 1700")
+	opts.AcceptLoss = true
 	r, err := own.Replay(t.Context(), opts)
 	require.NoError(t, err)
 	defer r.File.Close()
+	require.NotNil(t, r.Loss([]*datadir.Survivor{own, peer}))
 	require.Equal(t, []datadir.Span{{First: 1612, Last: 1613, Standing: datadir.InThisLogOnly}}, r.Spans)
 	require.Equal(t, "/stale", r.Unproven[len(r.Unproven)-1].Key)
 
@@ -72,7 +78,7 @@ func TestPeerBeyondTheLog(t *testing.T) {
 
 	// The same entry in both logs further up tells that those before it agree.
 	peer.Info.RaftIndex, peer.Info.RaftTerm = 1613, 2
-	r, err = own.Replay(t.Context(), datadir.ReplayOptions{Peers: []*datadir.Survivor{peer}})
+	r, err = own.Replay(t.Context(), datadir.ReplayOptions{Peers: []*datadir.Survivor{peer}, AcceptLoss: true})
 	require.NoError(t, err)
 	defer r.File.Close()
 	require.Equal(t, []datadir.Span{{First: 1612, Last: 1613, Standing: datadir.CommitRecorded}}, r.Spans)
