@@ -8,7 +8,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive"
-	"github.com/lifeboat-dr/lifeboat/internal/whole"
+	built "github.com/lifeboat-dr/lifeboat/internal/whole"
 )
 
 // UnpackFiles is the work that puts the kubernetes/ half of an archive below a
@@ -16,7 +16,7 @@ import (
 // modes.
 func UnpackFiles(src string, opts lifeboat.Options) Work {
 	return func(ctx context.Context, to string) error {
-		dir, err := whole.NewDir(to, whole.Options{Sources: []string{src}})
+		dir, err := built.NewDir(to, built.Options{Sources: []string{src}})
 		if err != nil {
 			return err
 		}
