@@ -3,6 +3,7 @@ package archives
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,6 +34,9 @@ func archiveListCommand(env *console.Environment) *cli.Command {
 			}
 			list := entryList{Items: []listedEntry{}}
 			reader, err := lifeboat.EachEntry(c.Context, path, opts.For(env, path), func(e *archive.Entry, _ io.Reader) error {
+				if e.Again { // the last of one name counts
+					list.Items = slices.DeleteFunc(list.Items, func(old listedEntry) bool { return old.Name == e.Name })
+				}
 				list.Items = append(list.Items, listedEntry{
 					Name: e.Name, Kind: string(e.Kind), Format: string(e.Format), Size: e.Size, Mode: e.Mode.String(), ModTime: e.ModTime.UTC(),
 				})
@@ -41,10 +45,20 @@ func archiveListCommand(env *console.Environment) *cli.Command {
 			if err != nil {
 				return err
 			}
+			odd := 0
+			for _, fact := range reader.Facts() {
+				if fact.Code == archive.OddName {
+					odd++
+					env.Warn("entry %d %q %s", fact.Number, fact.Entry, fact.Detail)
+				}
+			}
 			for _, l := range reader.Links() {
 				list.Items = append(list.Items, listedEntry{Name: l.Name, Kind: "link", Link: l.Target})
 			}
-			return list.print(env)
+			if err := list.print(env); err != nil || odd == 0 {
+				return err
+			}
+			return console.Incompletef("%d entries are not listed, see above", odd)
 		},
 	}
 }

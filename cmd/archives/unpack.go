@@ -20,7 +20,8 @@ func archiveUnpackCommand(env *console.Environment) *cli.Command {
 		ArgsUsage: "SRC [PATH...]",
 		Description: `The folder appears when the archive was read to its end and every layer is
 whole. Files and folders only, 0600 and 0700, nothing outside of the folder,
-whatever the archive says; links are named and left out.`,
+whatever the archive says; hard links are made, symbolic links named and left
+out, as are names that cannot be shown. Holes of sparse files stay holes.`,
 		Flags: append(console.KeyFlags(),
 			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER` to write to"},
 			&cli.BoolFlag{Name: "links", Usage: "make the symbolic links that stay inside the folder"},
@@ -71,7 +72,7 @@ func runUnpack(c *cli.Context, env *console.Environment) error {
 	if err := printUnpacked(env, to, done); err != nil {
 		return err
 	}
-	if n := len(done.Missing) + len(done.Linked); n > 0 {
+	if n := len(done.Missing) + len(done.Linked) + done.Odd; n > 0 {
 		return console.Incompletef("%d paths were not unpacked, see above", n)
 	}
 	return nil

@@ -36,7 +36,7 @@ of the manifest stay.`,
 				UsageText: "lifeboat host audit on",
 				Flags:     runFlags(env),
 				Action: func(c *cli.Context) error {
-					return onHost(c, env, func(s *session) error { return s.takeBack("host audit off") })
+					return onHost(c, env, runAuditOn)
 				},
 			},
 			auditCheckCommand(env),
@@ -60,6 +60,31 @@ Exit 5 where the server would end over it.`,
 			return runAuditCheck(&session{c: c, env: env}, src)
 		},
 	}
+}
+
+// runAuditOn puts the flags back. Where the manifest was changed since, it says
+// which lines are missing: they can be written in by hand.
+func runAuditOn(s *session) error {
+	const off = "host audit off"
+	err := s.takeBack(off)
+	if !errors.Is(err, host.ErrChanged) {
+		return err
+	}
+	id, lastErr := host.LastDone(s.root, off)
+	if lastErr != nil {
+		return err
+	}
+	run, loadErr := host.Load(s.root, id)
+	if loadErr != nil {
+		return err
+	}
+	defer run.Close()
+	for _, step := range run.Plan.Steps {
+		if step.Kind == host.Edit && step.Diff != "" {
+			s.env.Note("put back by hand what was taken out of %s (the lines with a minus):\n%s", step.To, step.Diff)
+		}
+	}
+	return err
 }
 
 // auditDocument is the verdict in JSON.

@@ -17,14 +17,16 @@ import (
 func defragCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name: "defrag-order", Usage: "a script that defragments a running cluster, the leader last",
-		UsageText: "lifeboat host defrag-order kube-backup.tar.gz > defrag.sh",
-		ArgsUsage: "SRC",
+		UsageText: "lifeboat host defrag-order kube-backup.tar.gz > defrag.sh\n" +
+			"lifeboat host defrag-order m0.tar.gz m1.tar.gz m2.tar.gz > defrag.sh",
+		ArgsUsage: "SRC...",
 		Description: `It is printed, not run. Who leads is in no backup, so the script asks first;
 it saves a snapshot, waits 60 s between members, and gives one that ran out of
-time twice as much.`,
+time twice as much. Of several SRC, the backups of several masters, the newest
+tells the members; one that knows others is named.`,
 		Flags: console.SourceFlags(),
 		Action: func(c *cli.Context) error {
-			cluster, err := readCluster(c, env)
+			cluster, err := readClusters(c, env)
 			if err != nil {
 				return err
 			}
@@ -81,6 +83,33 @@ func readCluster(c *cli.Context, env *console.Environment) (*host.Cluster, error
 	if err != nil {
 		return nil, err
 	}
+	return readOneCluster(c, env, src)
+}
+
+// readClusters reads the backups of several masters of one cluster.
+func readClusters(c *cli.Context, env *console.Environment) (*host.Cluster, error) {
+	if c.NArg() == 0 {
+		return nil, console.Usagef("SRC is missing")
+	}
+	var clusters []*host.Cluster
+	for _, src := range c.Args().Slice() {
+		cluster, err := readOneCluster(c, env, src)
+		if err != nil {
+			return nil, err
+		}
+		clusters = append(clusters, cluster)
+	}
+	newest, others, err := host.NewestOf(clusters)
+	if err != nil {
+		return nil, coded(err)
+	}
+	for _, i := range others {
+		env.Warn("%q knows other members than the newest backup, which counts", c.Args().Get(i))
+	}
+	return newest, nil
+}
+
+func readOneCluster(c *cli.Context, env *console.Environment, src string) (*host.Cluster, error) {
 	op, err := (&session{c: c, env: env}).opening(src)
 	if err != nil {
 		return nil, err
@@ -141,14 +170,18 @@ func printChecklist(c *cli.Context, env *console.Environment, make func(*host.Cl
 
 func timerCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
-		Name: "install-timer", Usage: "a nightly backup of this master: script, systemd service and timer",
+		Name: "install-timer", Usage: "a nightly backup: script, systemd service and timer, or a CronJob",
 		UsageText: "lifeboat host install-timer --recipient age1...\n" +
+			"lifeboat host install-timer --recipient age1... --cronjob > backup.yaml\n" +
 			"lifeboat host install-timer --recipient age1... --to timer/",
 		Description: `Printed, or written to a new folder with --to. The snapshot is taken through
-crictl in etcd's own container, with the manifest's certificates.`,
+crictl in etcd's own container, with the manifest's certificates. --cronjob is
+the same as an object of the cluster, for masters that have lifeboat's file.`,
 		Flags: []cli.Flag{
 			rootFlag(), manifestFlag(),
 			&cli.StringFlag{Name: "recipient", Usage: "encrypt to this age or ssh public `KEY`"},
+			&cli.BoolFlag{Name: "cronjob", Usage: "a CronJob in place of script, service and timer"},
+			&cli.StringFlag{Name: "program", Value: "/usr/local/bin/lifeboat", Usage: "where the masters have lifeboat, a `FILE`, for --cronjob"},
 			&cli.StringFlag{Name: "backups", Value: "/var/backups/lifeboat", Usage: "the `FOLDER` that the archives go to"},
 			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER` to write to"},
 		},
@@ -168,7 +201,14 @@ func runTimer(s *session) error {
 		return err
 	}
 	files := state.Timer(s.c.String("recipient"), s.c.String("backups"))
-	to := s.c.String("to")
+	to, cron := s.c.String("to"), s.c.Bool("cronjob")
+	if cron {
+		manifest, err := state.CronJob(s.c.String("recipient"), s.c.String("backups"), s.c.String("program"))
+		if err != nil {
+			return coded(err)
+		}
+		files = map[string]string{"lifeboat-backup.yaml": manifest}
+	}
 	if to != "" {
 		if err := os.Mkdir(to, 0o700); err != nil {
 			return err
@@ -189,7 +229,9 @@ func runTimer(s *session) error {
 		}
 		out.Line("%s", filepath.Join(to, name))
 	}
-	if to != "" {
+	if to != "" && cron {
+		printList(out, "Next", []string{"kubectl apply -f " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.yaml"))})
+	} else if to != "" {
 		printList(out, "Next", []string{
 			"install -m 0700 " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.sh")) + " /usr/local/sbin/",
 			"install -m 0644 " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.service")) + " " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.timer")) + " /etc/systemd/system/",

@@ -2,7 +2,6 @@ package host
 
 import (
 	"errors"
-	"os"
 	"strconv"
 
 	"github.com/urfave/cli/v2"
@@ -51,7 +50,7 @@ func (s *session) goOn(run *host.Run) error {
 		if err != nil {
 			return err
 		}
-		state, err := host.Look(s.c.Context, s.root, host.LookOptions{Manifest: op.Manifest, ReadFile: os.ReadFile})
+		state, err := host.Look(s.c.Context, s.root, op.look())
 		if err != nil {
 			return err
 		}

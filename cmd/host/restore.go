@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
 	"github.com/lifeboat-dr/lifeboat/archive/host"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
@@ -21,14 +24,23 @@ func restoreCommand(env *console.Environment) *cli.Command {
 		Usage: "full recovery of a single master from a backup",
 		UsageText: "lifeboat host restore kube-backup.tar.gz --dry-run\n" +
 			"lifeboat host restore kube-backup.tar.gz --yes\n" +
+			"lifeboat host restore kube-backup.tar.gz --at '20:50' --dry-run\n" +
+			"lifeboat host restore kube-backup.tar.gz --with-kubernetes --dry-run\n" +
 			"lifeboat host restore etcd-backup.snapshot --manifest etcd.yaml",
 		ArgsUsage: "SRC",
 		Description: `The manifests of etcd and kube-apiserver are taken out, so that kubelet stops
 them; when the data dir is free, a new one is built inside of it, under the
 manifest's own name and URLs, and booted on a copy; it takes the old one's
 place in one rename; the manifests go back. The old data is kept. The cluster
-has one member then: other masters join as new ones.`,
+has one member then: other masters join as new ones.
+
+--at and --rev restore to a point in time. --with-kubernetes is for a bare host:
+/etc/kubernetes comes out of the archive, too, with owners and modes, and last,
+since kubelet starts what is in it.`,
 		Flags: runFlags(env, append(console.SourceFlags(), manifestFlag(),
+			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
+			&cli.StringFlag{Name: "at", Usage: "as of a `TIME`: 2026-11-21T20:50:00Z, \"2026-11-21 20:50\", 20:50, \"10m ago\""},
+			&cli.BoolFlag{Name: "with-kubernetes", Usage: "put back /etc/kubernetes as well, on a host that has none"},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member, if not the manifest's"},
 			&cli.StringSliceFlag{Name: "drop-node", Usage: "delete the Node `NAME`, its Lease and its Pods; repeatable"},
 			&cli.BoolFlag{Name: "no-boot-check", Usage: "do not boot a real etcd on a copy of the result"})...),
@@ -54,6 +66,10 @@ type opening struct {
 	Manifest    string   `json:"manifest,omitempty"`
 	DropNodes   []string `json:"dropNodes,omitempty"`
 	NoBoot      bool     `json:"noBootCheck,omitempty"`
+	Snapshot    string   `json:"snapshotName,omitempty"`
+	Revision    int64    `json:"revision,omitempty"`
+	Kubernetes  bool     `json:"withKubernetes,omitempty"`
+	Etcd        []byte   `json:"etcdManifest,omitempty"` // of the archive, with Kubernetes
 }
 
 func (s *session) opening(path string) (opening, error) {
@@ -65,6 +81,7 @@ func (s *session) opening(path string) (opening, error) {
 		Path: path, Identities: o.Identities, Passphrase: o.PassphraseFile, PubKey: o.PubKey, Encryption: o.EncryptionConfig,
 		Prefix: o.EtcdPrefix, MaxSize: o.MaxSize, RequireHash: o.RequireHash, PeerDirs: o.PeerDirs, AcceptLoss: o.AcceptLoss, Committed: o.CommittedOnly,
 		Name: s.c.String("name"), Manifest: s.c.String("manifest"), DropNodes: s.c.StringSlice("drop-node"), NoBoot: s.c.Bool("no-boot-check"),
+		Snapshot: o.SnapshotName, Kubernetes: s.c.Bool("with-kubernetes"),
 	}
 	for _, name := range []*string{&op.Path, &op.Passphrase, &op.PubKey, &op.Encryption, &op.Manifest} {
 		if err := absolute(name); err != nil {
@@ -89,23 +106,36 @@ func absolute(name *string) (err error) {
 	return err
 }
 
-func (o opening) open(env *console.Environment) func(ctx context.Context) (*lifeboat.Backup, error) {
-	return func(ctx context.Context) (*lifeboat.Backup, error) {
-		return lifeboat.Open(ctx, o.Path, lifeboat.Options{
-			Identities: o.Identities, PassphraseFile: o.Passphrase, PubKey: o.PubKey, EncryptionConfig: o.Encryption, EtcdPrefix: o.Prefix,
-			MaxSize: o.MaxSize, RequireHash: o.RequireHash, PeerDirs: o.PeerDirs, AcceptLoss: o.AcceptLoss, CommittedOnly: o.Committed,
-			Observer: lifeboat.Observer{
-				Progress: func(phase string, total int64) lifeboat.Phase { return env.Progress.Start(phase, total) },
-				Warn:     func(m string) { env.Warn("%s", m) },
-				Note:     func(m string) { env.Note("%s", m) },
-			},
-		})
+func (o opening) options(env *console.Environment) lifeboat.Options {
+	return lifeboat.Options{
+		Identities: o.Identities, PassphraseFile: o.Passphrase, PubKey: o.PubKey, EncryptionConfig: o.Encryption, EtcdPrefix: o.Prefix,
+		MaxSize: o.MaxSize, RequireHash: o.RequireHash, PeerDirs: o.PeerDirs, AcceptLoss: o.AcceptLoss, CommittedOnly: o.Committed,
+		SnapshotName: o.Snapshot, Observer: env.Observer(),
 	}
+}
+
+func (o opening) open(env *console.Environment) func(ctx context.Context) (*lifeboat.Backup, error) {
+	return func(ctx context.Context) (*lifeboat.Backup, error) { return lifeboat.Open(ctx, o.Path, o.options(env)) }
+}
+
+func (o opening) restore() host.RestoreOptions {
+	return host.RestoreOptions{Name: o.Name, DropNodes: o.DropNodes, Revision: o.Revision, Kubernetes: o.Kubernetes, NoBootCheck: o.NoBoot}
 }
 
 // works are what the run's steps need besides the host.
 func (o opening) works(env *console.Environment, state *host.State) map[string]host.Work {
-	return state.RestoreWorks(host.RestoreOptions{Name: o.Name, DropNodes: o.DropNodes, NoBootCheck: o.NoBoot}, o.open(env))
+	works := state.RestoreWorks(o.restore(), o.open(env))
+	works[host.WorkFiles] = host.UnpackFiles(o.Path, o.options(env))
+	return works
+}
+
+// look says where etcd's manifest is found.
+func (o opening) look() host.LookOptions {
+	look := host.LookOptions{Manifest: o.Manifest, ReadFile: os.ReadFile}
+	if o.Manifest == "" && o.Etcd != nil {
+		look.Manifest, look.Data = "etcd.yaml of "+o.Path, o.Etcd
+	}
+	return look
 }
 
 // keep puts the opening into the plan, for host resume.
@@ -131,25 +161,51 @@ func runRestore(s *session) error {
 	if err != nil {
 		return err
 	}
-	state, err := s.look()
-	if err != nil {
-		return err
-	}
-	plan, err := state.PlanRestore(time.Now(), op.Path, host.RestoreOptions{Name: op.Name})
-	if err != nil {
-		return err
-	}
 	// SRC is read to its end before anything is stopped.
-	b, err := op.open(s.env)(s.c.Context)
+	if err := s.read(&op); err != nil {
+		return err
+	}
+	state, err := s.lookWith(op.look())
 	if err != nil {
 		return err
 	}
-	_, err = b.KeysOfNodes(s.c.Context, op.DropNodes, false)
-	if err := errors.Join(err, b.Close()); err != nil {
+	plan, err := state.PlanRestore(time.Now(), op.Path, op.restore())
+	if err != nil {
 		return err
 	}
 	if err := op.keep(plan); err != nil {
 		return err
 	}
 	return s.carryOut(plan, op.works(s.env, state))
+}
+
+// read opens SRC once, and takes out of it what the plan hangs on: the revision
+// that --at means, and for a bare host etcd's manifest.
+func (s *session) read(op *opening) (err error) {
+	if s.c.IsSet("rev") && s.c.IsSet("at") {
+		return console.Usagef("--rev and --at exclude each other")
+	}
+	b, err := op.open(s.env)(s.c.Context)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	if op.Revision = s.c.Int64("rev"); s.c.IsSet("at") {
+		if op.Revision, err = console.RevisionAt(s.c, s.env, b, s.c.String("at")); err != nil {
+			return err
+		}
+	}
+	if err := host.CheckRevision(s.c.Context, b, op.Revision); err != nil {
+		return err
+	}
+	if op.Kubernetes {
+		if b.ControlPlane() == nil {
+			return console.Failf("--with-kubernetes: there is no %s/ in %q", archive.FilesFolder, op.Path)
+		}
+		if _, data, ok := b.ControlPlane().Manifest(controlplane.Etcd); ok {
+			op.Etcd = data
+		}
+	}
+	_, err = b.KeysOfNodes(s.c.Context, op.DropNodes, false)
+	return err
 }

@@ -35,9 +35,13 @@ func onHost(c *cli.Context, env *console.Environment, do func(s *session) error)
 }
 
 func (s *session) look() (*host.State, error) {
+	return s.lookWith(host.LookOptions{Manifest: s.c.String("manifest"), ReadFile: os.ReadFile})
+}
+
+func (s *session) lookWith(opts host.LookOptions) (*host.State, error) {
 	phase := s.env.Progress.Start("looking at the host", 0)
 	defer phase.Done()
-	return host.Look(s.c.Context, s.root, host.LookOptions{Manifest: s.c.String("manifest"), ReadFile: os.ReadFile})
+	return host.Look(s.c.Context, s.root, opts)
 }
 
 // coded gives the package's errors their exit codes, and the next command.

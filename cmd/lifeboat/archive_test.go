@@ -298,9 +298,7 @@ func TestBadArchives(t *testing.T) {
 		"dots":              {gzipOf(t, tarOf(t, entry{name: "../x", data: []byte("x")})), console.ExitRefused},
 		"backslash dots":    {gzipOf(t, tarOf(t, entry{name: "a/../../x", data: []byte("x")})), console.ExitRefused},
 		"device":            {gzipOf(t, tarOf(t, entry{name: "x", kind: tar.TypeChar})), console.ExitRefused},
-		"twice":             {gzipOf(t, tarOf(t, entry{name: "ca.key"}, entry{name: "ca.key"})), console.ExitRefused},
 		"through a symlink": {gzipOf(t, tarOf(t, entry{name: "a", kind: tar.TypeSymlink, link: "/tmp"}, entry{name: "a/x"})), console.ExitRefused},
-		"escape in a name":  {gzipOf(t, tarOf(t, entry{name: "\x1b[2J"})), console.ExitRefused},
 	} {
 		path := filepath.Join(t.TempDir(), "bad")
 		require.NoError(t, os.WriteFile(path, c.data, 0o600))

@@ -50,7 +50,7 @@ func runKubelet(dir string) error {
 	if err := os.Chdir(dir); err != nil { // sockets have short names
 		return err
 	}
-	k := &kubelet{}
+	k, parent := &kubelet{}, os.Getppid()
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	for {
@@ -61,6 +61,9 @@ func runKubelet(dir string) error {
 		case <-stop:
 			return k.stop()
 		case <-time.After(50 * time.Millisecond):
+			if os.Getppid() != parent { // the test was killed
+				return k.stop()
+			}
 		}
 	}
 }

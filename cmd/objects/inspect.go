@@ -60,6 +60,12 @@ func printInspection(env *console.Environment, f *lifeboat.Inspection) error {
 	printKubernetes(out, f)
 	printHistoryFacts(out, f.History)
 	printFiles(out, f)
+	if len(f.Needs) > 0 {
+		out.Heading("Not in it, and needed for a restore")
+		for _, need := range f.Needs {
+			out.Line("  %s", console.Printable(need))
+		}
+	}
 	out.Heading("Next")
 	for _, command := range f.Next {
 		out.Line("  %s", command)

@@ -27,7 +27,7 @@ func simLoseCommand(env *console.Environment) *cli.Command {
 			"never come back. With --drain the nodes live: Pods are evicted as their\n" +
 			"PodDisruptionBudgets allow, as kubectl drain does.",
 		Flags: append(append(console.SourceFlags(), schedulerFlags()...),
-			&cli.StringSliceFlag{Name: "node", Usage: "lose node `N`; repeatable, all at once"},
+			&cli.StringSliceFlag{Name: "node", Usage: "lose node `N`; repeatable, or N,N: all at once"},
 			&cli.StringFlag{Name: "zone", Usage: "lose all nodes of zone `Z`"},
 			&cli.BoolFlag{Name: "each", Usage: "try every node and every zone, the worst first"},
 			&cli.BoolFlag{Name: "drain", Usage: "drain --node or --zone instead: cordoned first, budgets asked"},
@@ -122,7 +122,7 @@ func targetsOf(c *cli.Context, cluster *backup.Cluster) ([]scheduler.Target, err
 	if c.Bool("each") {
 		return scheduler.Targets(nodes), nil
 	}
-	target, err := scheduler.NodeTarget(nodes, c.StringSlice("node")...)
+	target, err := scheduler.NodeTarget(nodes, console.NamesOf(c, "node")...)
 	if zone := c.String("zone"); zone != "" {
 		target, err = scheduler.ZoneTarget(nodes, zone)
 	}

@@ -30,7 +30,7 @@ func simNodelossCommand(env *console.Environment) *cli.Command {
 			"the backup, else from ModuleConfig control-plane-manager, else the release's\n" +
 			"defaults. --grace and --toleration compare another tuning with that one.",
 		Flags: append(append(console.SourceFlags(), schedulerFlags()...),
-			&cli.StringSliceFlag{Name: "node", Usage: "lose node `N`; repeatable, all at once"},
+			&cli.StringSliceFlag{Name: "node", Usage: "lose node `N`; repeatable, or N,N: all at once"},
 			&cli.StringFlag{Name: "at", Value: string(nodeloss.Power), Usage: "`WHAT` fails: power, network, kubelet or runtime"},
 			&cli.IntFlag{Name: "grace", Usage: "compare: node monitor grace period of `SECONDS`"},
 			&cli.IntFlag{Name: "toleration", Usage: "compare: default toleration of unreachable nodes, `SECONDS`"},
@@ -47,7 +47,7 @@ func runSimNodeloss(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	lost, target := c.StringSlice("node"), c.String("to")
+	lost, target := console.NamesOf(c, "node"), c.String("to")
 	if len(lost) == 0 {
 		return console.Usagef("say which node is lost: --node N")
 	}

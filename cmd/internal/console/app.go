@@ -23,6 +23,7 @@ import (
 // runs one of its verbs, prints its error, and returns the exit code.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, verbs func(*Environment) []*cli.Command) ExitCode {
 	env := NewEnvironment(stdin, stdout, stderr)
+	env.interrupted = ctx.Done()
 	env.Format = formatWanted(args) // so that a usage error is printed in it, too
 	env.Progress.program = env.Format == FormatJSON
 	err := runCommand(ctx, env, NewApp(env, verbs(env)), args[1:])

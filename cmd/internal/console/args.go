@@ -171,7 +171,11 @@ func (p *argParser) word(word string) {
 			names = append(names, cmd.Name)
 		}
 	}
-	p.fail(DidYouMean(word, names, "", "lifeboat help"), "unknown command %q", word)
+	hint := elsewhere(p.path, word, p.rest)
+	if hint == "" {
+		hint = DidYouMean(word, names, "", "lifeboat help")
+	}
+	p.fail(hint, "unknown command %q", word)
 }
 
 func (p *argParser) long(arg string) {

@@ -17,7 +17,9 @@ type Environment struct {
 	// write binary only off one.
 	stdinTerminal, stdoutTerminal bool
 
-	color    bool      // stdout may carry colour; there is always a word beside it
+	color       bool            // stdout may carry colour; there is always a word beside it
+	interrupted <-chan struct{} // closed when the run is to end
+
 	Format   format    // the value of -o, set before the verb runs
 	Template string    // what follows its name, as in -o jsonpath=TEMPLATE
 	Progress *progress // on stderr, silent for the first half second

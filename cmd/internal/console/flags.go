@@ -32,6 +32,7 @@ func SourceFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "src-wal-dir", Usage: "`DIR` with SRC's log, where etcd ran with --wal-dir; repeated, those of the peers in their order. A snapshot is continued with a member's log: to any revision in it"},
 		&cli.BoolFlag{Name: "committed-only", Usage: "of a data dir, cut the log where etcd's --force-new-cluster does: acknowledged writes may be lost"},
 		&cli.BoolFlag{Name: "accept-loss", Usage: "of a data dir, go on where its log is damaged"},
+		&cli.StringFlag{Name: "snapshot-name", Usage: "the entry that is the snapshot, where an archive holds several databases"},
 		&cli.StringFlag{Name: "max-size", Value: defaultMaxSize, Usage: "refuse to unpack more than `SIZE`"},
 	}
 }
@@ -49,6 +50,7 @@ func SourceOptionsOf(c *cli.Context) (SourceOptions, error) {
 		WALDirs:          c.StringSlice("src-wal-dir"),
 		CommittedOnly:    c.Bool("committed-only"),
 		AcceptLoss:       c.Bool("accept-loss"),
+		SnapshotName:     c.String("snapshot-name"),
 	}}
 	var err error
 	if o.Spool, err = SpoolOf(c); err != nil {
@@ -107,4 +109,18 @@ func parseSize(text string) (int64, error) {
 		return 0, Usagef("%q is no size; write 64GiB or 500MB", text)
 	}
 	return int64(size), nil
+}
+
+// NamesOf reads a repeatable flag of names, which may also be joined by commas:
+// no name of Kubernetes has one.
+func NamesOf(c *cli.Context, flag string) []string {
+	var names []string
+	for _, value := range c.StringSlice(flag) {
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }

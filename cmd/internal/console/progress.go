@@ -33,6 +33,7 @@ type progress struct {
 	terminal bool
 	mode     string // auto, json, off
 	program  bool   // a program reads stderr (-o json): off a terminal, auto means json
+	held     bool   // somebody is asked something: the line stays away
 	width    int    // of the line that stands on the terminal, 0 for none
 	current  *phase // guarded by mu, as are width and out
 }
@@ -128,6 +129,19 @@ func (p *progress) Write(message []byte) (int, error) {
 	return p.out.Write(message)
 }
 
+// hold keeps the progress line away while somebody is asked, until the function
+// that it gives is called.
+func (p *progress) hold() (release func()) {
+	set := func(held bool) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.wipe()
+		p.held = held
+	}
+	set(true)
+	return func() { set(false) }
+}
+
 // wipe needs p.mu.
 func (p *progress) wipe() {
 	if p.width > 0 {
@@ -184,8 +198,10 @@ func (ph *phase) tell(ctx context.Context, every time.Duration) {
 	defer ticker.Stop()
 	for {
 		ph.p.mu.Lock()
-		ph.told = true
-		ph.print(false)
+		if !ph.p.held {
+			ph.told = true
+			ph.print(false)
+		}
 		ph.p.mu.Unlock()
 		select {
 		case <-ctx.Done():

@@ -48,13 +48,38 @@ func (e *Environment) askPassphrase(subject string) ([]byte, error) {
 	if !ok {
 		return nil, errors.New("asking for the passphrase: standard input is no terminal")
 	}
+	defer e.Progress.hold()()
 	fmt.Fprintf(e.stderr, "Passphrase for %s: ", Printable(subject))
-	passphrase, err := term.ReadPassword(int(stdin.Fd()))
+	passphrase, err := e.readPassword(int(stdin.Fd()))
 	fmt.Fprintln(e.stderr)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the passphrase: %w", err)
 	}
 	return passphrase, nil
+}
+
+// readPassword reads a line without echo. An interrupt ends the asking at once
+// and leaves the terminal as it was; the read itself ends with the process.
+func (e *Environment) readPassword(fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	type answer struct {
+		line []byte
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		line, err := term.ReadPassword(fd)
+		answered <- answer{line, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.line, a.err
+	case <-e.interrupted:
+		return nil, errors.Join(context.Canceled, term.Restore(fd, before))
+	}
 }
 
 // PassphraseIn is the passphrase in a file's first line, or asked for on the
