@@ -46,11 +46,15 @@ type operation struct {
 	Deletes []string
 	Leased  bool
 	Compact bool
+	If, Was string // compare and swap: only where the key If has the value Was
 	Acked   bool
 }
 
 func (o operation) apply(state map[string]string) map[string]string {
 	next := maps.Clone(state)
+	if was, there := state[o.If]; o.If != "" && (!there || was != o.Was) {
+		return next
+	}
 	for _, k := range o.Deletes {
 		delete(next, k)
 	}
@@ -101,6 +105,9 @@ func serveThree(spec string) error {
 			}
 			go members[lost].Server.HardStop()
 		}
+		if n%17 == 0 {
+			go disturb(members, n/17)
+		}
 		o := draw(r, n)
 		tell(o)
 		if err := o.write(client); err != nil {
@@ -112,6 +119,19 @@ func serveThree(spec string) error {
 		o.Acked = true
 		tell(o)
 	}
+}
+
+// disturb is what an operator does meanwhile: the leader moves, and a database is
+// defragmented. Neither changes a key, and each may fail.
+func disturb(members []*embed.Etcd, n int) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	from, to := members[n%3].Server, members[(n+1)%3].Server
+	if n%2 == 0 {
+		_ = from.MoveLeader(ctx, uint64(from.Leader()), uint64(to.MemberID()))
+		return
+	}
+	_ = from.Backend().Defrag()
 }
 
 func draw(r *rand.Rand, n int) operation {
@@ -126,6 +146,9 @@ func draw(r *rand.Rand, n int) operation {
 		o.Compact = n%3 == 0
 	case 3:
 		o.Puts[key()], o.Leased = fmt.Sprint("leased ", n), true
+	case 4:
+		o.If, o.Was = key(), strconv.Itoa(n-1-r.IntN(4))
+		o.Puts[o.If] = fmt.Sprint("swapped ", n)
 	default:
 		o.Puts[key()] = strconv.Itoa(n)
 	}
@@ -157,7 +180,11 @@ func (o operation) write(c *clientv3.Client) error {
 	for _, k := range o.Deletes {
 		ops = append(ops, clientv3.OpDelete(k))
 	}
-	_, err := c.Txn(ctx).Then(ops...).Commit()
+	txn := c.Txn(ctx)
+	if o.If != "" {
+		txn = txn.If(clientv3.Compare(clientv3.Value(o.If), "=", o.Was))
+	}
+	_, err := txn.Then(ops...).Commit()
 	return err
 }
 
@@ -243,7 +270,11 @@ func forced(t *testing.T, dir string, want *snapshot.DB) snapshot.Hash {
 // at the recorded commit is that of etcd's own --force-new-cluster.
 func TestKilledThree(t *testing.T) {
 	t.Parallel()
-	for n := range 2 * soak {
+	rounds := 2
+	if soak > 1 {
+		rounds = 10 * soak // 200 in `make soak`
+	}
+	for n := range rounds {
 		seed := uint64(time.Now().UnixNano()) + uint64(n)
 		t.Logf("seed %d", seed)
 		r := rand.New(rand.NewPCG(seed, 1))
