@@ -34,9 +34,9 @@ manifest's own name and URLs, and booted on a copy; it takes the old one's
 place in one rename; the manifests go back. The old data is kept. The cluster
 has one member then: other masters join as new ones.
 
---at and --rev restore to a point in time. --with-kubernetes is for a bare host:
-/etc/kubernetes comes out of the archive, too, with owners and modes, and last,
-since kubelet starts what is in it.`,
+--at and --rev restore to a point in time. --with-kubernetes is for a bare
+host: /etc/kubernetes comes out of the archive, too, with owners and modes, and
+last, since kubelet starts what is in it.`,
 		Flags: runFlags(env, append(console.SourceFlags(), manifestFlag(),
 			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
 			&cli.StringFlag{Name: "at", Usage: "as of a `TIME`: 2026-11-21T20:50:00Z, \"2026-11-21 20:50\", 20:50, \"10m ago\""},

@@ -141,7 +141,7 @@ func (c *comparer) notServed() {
 }
 
 // judge makes checks of what was found.
-func (r *runner) judge(c *comparer, total int, elsewhere *lifeboat.PrefixError) {
+func (r *runner) judge(c *comparer, total int, elsewhere *registry.PrefixError) {
 	var same, compared int
 	for _, count := range r.report.Resources {
 		same += count.Same
@@ -149,7 +149,7 @@ func (r *runner) judge(c *comparer, total int, elsewhere *lifeboat.PrefixError) 
 	}
 	switch {
 	case total > 0 && same == 0 && elsewhere != nil:
-		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, as an empty cluster: none of %d objects is there. They stand under %q, and the manifest's --etcd-prefix is another", total, elsewhere.Guess))
+		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, as an empty cluster: none of %d objects is there. They stand under %q, and the manifest's --etcd-prefix is another", total, elsewhere.Keyspace.Best()))
 		return
 	case total > 0 && same == 0:
 		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, as an empty cluster: none of %d objects is there", total))
