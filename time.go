@@ -116,7 +116,7 @@ func (o *opener) continued(ctx context.Context) error {
 	b, path := o.src, o.opts.WALDirs[0]
 	log, err := datadir.LogAt(path).Survey(ctx)
 	if err != nil {
-		return hintInUse(err)
+		return hintInUse(path, err)
 	}
 	if log.Log.Segments == 0 {
 		return &Error{Class: Failed, Err: fmt.Errorf("--src-wal-dir %q: there is no write-ahead log in it", path)}
