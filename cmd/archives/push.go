@@ -16,15 +16,15 @@ func archivePushCommand(env *console.Environment) *cli.Command {
 		Name:  "push",
 		Usage: "archives to a place off site, with their signatures",
 		UsageText: "lifeboat archive push kube-backup.tar.gz.age --to s3://backups/prod\n" +
-			"lifeboat archive push *.tar.gz.age --to s3://backups/prod --object-lock-until 2027-12-31",
+			"lifeboat archive push b.age --to s3://backups --object-lock-until 2027-12-31",
 		ArgsUsage: "FILE...",
-		Description: `PLACE is a folder or s3://BUCKET/PREFIX; where the store is and who asks is read
-from the environment and AWS' files, never from a flag (lifeboat help places).
-A killed push is gone on with by the same command. The name is there when all
-of the file is, checked by its sha256, and nothing is overwritten: another
-content under the name is exit code 6. --object-lock-until keeps everybody, the
-owner too, from removing it before that day (compliance mode); the bucket has
-to have object lock enabled.`,
+		Description: `PLACE is a folder or s3://BUCKET/PREFIX; where the store is and who asks is
+read from the environment and AWS' files, never from a flag (lifeboat help
+places). A killed push is gone on with by the same command. The name is there
+when all of the file is, checked by its sha256, and nothing is overwritten:
+another content under the name is exit code 6. --object-lock-until keeps
+everybody, the owner too, from removing it before that day (compliance mode);
+the bucket has to have object lock enabled.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "the `PLACE` to send to"},
 			&cli.StringFlag{Name: "object-lock-until", Usage: "nobody removes it before `DAY`, 2027-12-31 or a time of RFC 3339"},
