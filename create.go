@@ -34,7 +34,11 @@ type PackOptions struct {
 // Packing is a new archive, read and judged, and not written yet. Close it.
 type Packing struct {
 	Skipped []archive.Skipped // what of the folder is not packed
-	Missing []string          // of manifests and pki, what the folder has not
+
+	// Unstartable are the mismatches that would keep the archived components from
+	// starting.
+	Unstartable []Check
+	Missing     []string // of manifests and pki, what the folder has not
 
 	manifest archive.Manifest
 	time     time.Time // of the snapshot: by its Leases, else of its file
@@ -242,11 +246,33 @@ func (x *Packing) describe(ctx context.Context) error {
 	if x.src.control != nil {
 		x.manifest.KubernetesVersion, _ = x.src.control.KubernetesVersion()
 	}
+	if err := x.startable(ctx); err != nil {
+		return err
+	}
 	if x.manifest.Cluster, err = x.src.ClusterUID(ctx); err != nil {
 		x.src.opts.Observer.warn("no namespace kube-system can be read in the snapshot (%v): is it one of Kubernetes?", err)
 	}
 	if x.time, x.clock = x.src.snapshotTime(ctx); !x.clock {
 		x.time = x.manifest.Time
+	}
+	return nil
+}
+
+// startable says what would keep the components from starting out of what is
+// packed: now it can still be put right.
+func (x *Packing) startable(ctx context.Context) error {
+	if x.src.control == nil {
+		return nil
+	}
+	checks, err := x.src.Startable(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range checks {
+		if c.State() == StateMismatch {
+			x.src.opts.Observer.warn("%s: %s", c.Name, c.Detail)
+			x.Unstartable = append(x.Unstartable, c)
+		}
 	}
 	return nil
 }

@@ -26,6 +26,33 @@ func (v *verification) startable(found *belongings) {
 	v.mentions(control.Mentions())
 	v.addresses(control)
 	v.encryptionFlag(control, found)
+	v.tokenKeys(control)
+}
+
+// tokenKeys: a server that does not accept its own tokens starts, and locks every
+// Pod out.
+func (v *verification) tokenKeys(control *controlplane.View) {
+	const name = "token keys"
+	switch keys, ok := control.TokenKeys(); {
+	case !ok:
+		v.say(NotChecked(name, "the kube-apiserver manifest does not name both keys, or one of them cannot be read"))
+	case !keys.Fits:
+		v.say(Mismatch(name, "kube-apiserver would sign tokens with %q, and accept those of %q alone: no Pod could speak to it", keys.Signing, keys.Accepted))
+	default:
+		v.say(Good(name, int64(len(keys.Accepted)), "keys", "kube-apiserver accepts the tokens that it signs"))
+	}
+}
+
+// Startable is the part of Verify that says what would keep the archived
+// components from starting. It makes one pass over the objects.
+func (b *Backup) Startable(ctx context.Context) ([]Check, error) {
+	v := &verification{b: b}
+	found, err := v.gather(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking for what would keep the components from starting: %w", err)
+	}
+	v.startable(found)
+	return v.checks, nil
 }
 
 // namedFiles bounds the files that a check's detail names.

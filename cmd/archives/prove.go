@@ -51,6 +51,7 @@ start. 1: this host could not try.`,
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`N` picks the objects that are compared in whole"},
 			&cli.DurationFlag{Name: "timeout", Value: proof.DefaultTimeout, Usage: "how `LONG` the server may take to become ready"},
 			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html and junit.xml; it must not exist"},
+			&cli.BoolFlag{Name: "record", Usage: "write SRC.proof.json beside SRC, for archive catalog"},
 			&cli.StringFlag{Name: "sign", Usage: "sign report.json with the minisign secret key in `FILE`"},
 			&cli.StringFlag{Name: "sign-passphrase-file", Usage: "`FILE` with the passphrase of the signing key"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
@@ -111,6 +112,11 @@ func prove(c *cli.Context, env *console.Environment, path string) (err error) {
 	}
 	if err := printProof(env, report); err != nil {
 		return err
+	}
+	if c.Bool("record") {
+		if err := report.Record(src.Size()).WriteBeside(path); err != nil {
+			return err
+		}
 	}
 	return report.Err()
 }

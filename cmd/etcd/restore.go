@@ -108,7 +108,7 @@ func runRestore(c *cli.Context, env *console.Environment, as verb) error {
 	if err != nil {
 		return err
 	}
-	restore.Revision, restore.NewestKnown = rev, src.History().Revision()
+	r.rev, restore.Revision, restore.NewestKnown = rev, rev, src.History().Revision()
 	db, file, err := src.Holding(rev)
 	if err != nil {
 		return err
@@ -139,6 +139,7 @@ type restorer struct {
 	src  *lifeboat.Backup
 	to   string
 	verb verb
+	rev  int64 // to restore to, 0 for the newest
 
 	lost      *lifeboat.LostObjects // by a restore to a revision, nil for nothing
 	explained []string              // how defaults were chosen
@@ -233,11 +234,13 @@ type restoreDocument struct {
 	Explained []string         `json:"explained"`
 	Next      []string         `json:"next"`
 
+	Awakening *lifeboat.Awakening `json:"awakening,omitempty"` // what the controllers will do
+
 	Evidence *datadir.Evidence `json:"evidence,omitempty"` // of a data dir
 }
 
 func (r *restorer) document(result *datadir.Restored) restoreDocument {
-	doc := restoreDocument{Restored: result, Explained: r.explained, Next: result.Next(), Evidence: r.src.Evidence()}
+	doc := restoreDocument{Restored: result, Explained: r.explained, Next: result.Next(), Awakening: r.awakening(), Evidence: r.src.Evidence()}
 	if replay := r.src.Replay(); replay != nil {
 		doc.Tail, doc.NotProven = replay.Spans, replay.Unproven
 	}
@@ -291,4 +294,17 @@ func (r *restorer) printNext(out *console.Section, plan *datadir.RestorePlan) {
 	for _, step := range plan.Next() {
 		out.Line("  %s", console.Printable(step))
 	}
+	if a := r.awakening(); a != nil && a.String() != "" {
+		out.Line("  %s", a)
+	}
+}
+
+// awakening is nil for a database that holds no Kubernetes objects that can be
+// read: what its owners do with it is not ours to tell.
+func (r *restorer) awakening() *lifeboat.Awakening {
+	a, err := r.src.Awakening(r.c.Context, r.rev)
+	if err != nil {
+		return nil
+	}
+	return a
 }

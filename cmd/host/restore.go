@@ -115,7 +115,16 @@ func (o opening) options(env *console.Environment) lifeboat.Options {
 }
 
 func (o opening) open(env *console.Environment) func(ctx context.Context) (*lifeboat.Backup, error) {
-	return func(ctx context.Context) (*lifeboat.Backup, error) { return lifeboat.Open(ctx, o.Path, o.options(env)) }
+	return func(ctx context.Context) (*lifeboat.Backup, error) {
+		b, err := lifeboat.Open(ctx, o.Path, o.options(env))
+		if err != nil {
+			return nil, err
+		}
+		if a, err := b.Awakening(ctx, o.Revision); err == nil && a.String() != "" { // else it has no objects that can be read
+			env.Note("%s", a)
+		}
+		return b, nil
+	}
 }
 
 func (o opening) restore() host.RestoreOptions {

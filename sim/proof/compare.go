@@ -28,12 +28,12 @@ type comparer struct {
 	printer  *printer.Printer
 	report   *Report
 
-	restored int64  // revision of the restored data: what is newer, the server has written
-	minor    string // "1.37" where the server is of the version whose types are linked, "" elsewhere
+	restored int64 // revision of the restored data: what is newer, the server has written
+	foreign  bool  // the server is of another version than the types that are linked
 	all      bool
 	stored   map[schema.GroupResource]map[string]*entry // by namespace/name
 	locked   int
-	foreign  []string // objects that differ under a server of another version
+	others   []string // objects that differ under such a server
 }
 
 // entry is a stored object, and whether it was met.
@@ -251,8 +251,8 @@ func (c *comparer) whole(ctx context.Context, s served, e *entry, raw json.RawMe
 	count.Compared++
 	if paths := differing("", want, got, nil); len(paths) > 0 {
 		d := Difference{label(s.stored, e.Key.Namespace+"/"+e.Key.Name), paths}
-		if c.minor == "" {
-			c.foreign = append(c.foreign, d.Object)
+		if c.foreign {
+			c.others = append(c.others, d.Object)
 			return nil
 		}
 		c.report.Differing = append(c.report.Differing, d)

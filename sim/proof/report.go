@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
 )
 
 // Verdict is what a proof came to.
@@ -149,6 +150,19 @@ func (r *Report) Err() error {
 type errVerdict struct{ r *Report }
 
 func (e errVerdict) Error() string { return string(e.r.Verdict) + ": " + e.r.Reason }
+
+// Record is what is kept beside an archive of size bytes.
+func (r *Report) Record(size int64) lifeboat.ProofRecord {
+	record := lifeboat.ProofRecord{
+		Archive: r.Source.SHA256, Size: size, Proven: r.Started, Verdict: string(r.Verdict), Took: r.Recovery().Seconds(),
+	}
+	for _, p := range r.Programs {
+		if p.Name == controlplane.APIServer {
+			record.Server = p.Version
+		}
+	}
+	return record
+}
 
 // WriteJSON writes the whole report.
 func (r *Report) WriteJSON(w io.Writer) error {

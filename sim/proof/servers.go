@@ -16,9 +16,8 @@ import (
 // poll is how often a server is asked whether it is there.
 const poll = 50 * time.Millisecond
 
-// etcdPatience is how long etcd may take to answer. It reads its whole log, and
-// nothing else: half of what the API server has.
-func (r *runner) etcdPatience() time.Duration { return r.opts.Timeout / 2 }
+// etcdPatience is how long etcd may take to answer: it reads its whole log.
+func (r *runner) etcdPatience() time.Duration { return max(r.opts.Timeout, time.Minute) }
 
 func (r *runner) startEtcd(ctx context.Context) (string, error) {
 	program, err := r.etcdProgram()

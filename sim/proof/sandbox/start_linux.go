@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// stepClone is the first step of a set-up: clone(2), with the namespaces.
+const stepClone = "starting the first process"
+
 // setUpLimit is how long the first process may take until its file system and
 // network stand. It works for some milliseconds.
 const setUpLimit = 30 * time.Second
@@ -76,7 +79,7 @@ func startIn(ctx context.Context, spec Spec, way Way) (*Sandbox, error) {
 	_ = far.Close() // the child's copy counts
 	if err != nil {
 		_ = conn.Close()
-		return nil, &stepError{"starting the first process", errnoOf(err), err.Error()}
+		return nil, &stepError{stepClone, errnoOf(err), err.Error()}
 	}
 	go s.listen()
 

@@ -1,0 +1,111 @@
+package lifeboat
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	batchv1beta1 "k8s.io/api/batch/v1beta1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
+)
+
+// Awakening is what the controllers of a cluster will do by themselves, soon
+// after they start on restored data, and which nobody may expect.
+type Awakening struct {
+	// CronJobs are not suspended: those whose time has come since the data was
+	// written start a Job at once, within their starting deadline.
+	CronJobs int `json:"cronJobs"`
+
+	// Nodes are NotReady until their kubelets renew the Leases, all of which are
+	// as old as the data.
+	Nodes int `json:"nodes"`
+
+	// Pods stand on those Nodes and do not tolerate that for ever; the first of
+	// them is deleted After it was noticed.
+	Pods  int           `json:"pods"`
+	After time.Duration `json:"after"` // nanoseconds
+}
+
+// Awakening looks for it in the objects at a revision, 0 for the newest. What
+// cannot be read is not counted.
+func (b *Backup) Awakening(ctx context.Context, rev int64) (*Awakening, error) {
+	reg, err := b.Objects(rev)
+	if err != nil {
+		return nil, err
+	}
+	want := func(k registry.Key) bool {
+		return k.Resource() == "cronjobs.batch" || k.Resource() == "nodes" || k.Resource() == "pods"
+	}
+	a := &Awakening{}
+	for o, err := range reg.Objects(ctx, want) {
+		if err != nil {
+			return nil, fmt.Errorf("looking for what the controllers will do: %w", err)
+		}
+		switch typed := o.Typed.(type) {
+		case *batchv1.CronJob:
+			a.cronJob(typed.Spec.Suspend)
+		case *batchv1beta1.CronJob:
+			a.cronJob(typed.Spec.Suspend)
+		case *corev1.Node:
+			a.Nodes++
+		case *corev1.Pod:
+			a.pod(typed)
+		}
+	}
+	return a, nil
+}
+
+func (a *Awakening) cronJob(suspended *bool) {
+	if suspended == nil || !*suspended {
+		a.CronJobs++
+	}
+}
+
+// pod is counted by what TaintManager does once a Node is unreachable: Pods
+// without a toleration go at once, others when it runs out
+// (kubernetes pkg/controller/tainteviction).
+func (a *Awakening) pod(p *corev1.Pod) {
+	if p.Spec.NodeName == "" || p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+		return
+	}
+	after, forEver := time.Duration(0), false
+	for _, t := range p.Spec.Tolerations {
+		if t.Key != corev1.TaintNodeUnreachable && (t.Key != "" || t.Operator != corev1.TolerationOpExists) || t.Effect != "" && t.Effect != corev1.TaintEffectNoExecute {
+			continue
+		}
+		if t.TolerationSeconds == nil {
+			forEver = true
+			continue
+		}
+		after = max(after, time.Duration(*t.TolerationSeconds)*time.Second)
+	}
+	if forEver {
+		return
+	}
+	if a.Pods == 0 || after < a.After {
+		a.After = after
+	}
+	a.Pods++
+}
+
+// String is one line for people, "" where nothing will happen.
+func (a *Awakening) String() string {
+	var parts []string
+	if a.CronJobs > 0 {
+		parts = append(parts, fmt.Sprintf("of %d CronJobs those fire at once whose time has come since the backup", a.CronJobs))
+	}
+	if a.Nodes > 0 {
+		parts = append(parts, fmt.Sprintf("%d Nodes go NotReady unless their kubelets renew their Leases", a.Nodes))
+	}
+	if a.Pods > 0 {
+		parts = append(parts, fmt.Sprintf("%d Pods are evicted from Nodes that stay so, the first %s later", a.Pods, a.After))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "when kube-controller-manager starts: " + strings.Join(parts, "; ")
+}

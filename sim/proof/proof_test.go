@@ -1,0 +1,241 @@
+package proof_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/sim/proof"
+	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
+)
+
+// prove proves a backup with the stand-in.
+func prove(t *testing.T, b backup, change func(*proof.Options)) (*proof.Report, error) {
+	t.Helper()
+	src, err := lifeboat.Open(t.Context(), b.write(t), lifeboat.Options{})
+	require.NoError(t, err)
+	defer src.Close()
+	opts := proof.Options{Dir: t.TempDir(), APIServer: proof.Binary{Path: standInPath(t), Found: "the stand-in"}, Versions: map[string]string{"etcd": "v3.7.3"}}
+	if change != nil {
+		change(&opts)
+	}
+	r, err := proof.Run(t.Context(), src, opts)
+	if forbidden := (*sandbox.ForbiddenError)(nil); errors.As(err, &forbidden) {
+		t.Skip(forbidden)
+	}
+	return r, err
+}
+
+// standInPath is this binary under the name of the program that it stands in for.
+func standInPath(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "kube-apiserver")
+	require.NoError(t, os.Symlink(self, path))
+	return path
+}
+
+// states are the results by the names of the checks; the worst of a name.
+func states(r *proof.Report) map[string]lifeboat.State {
+	order := []lifeboat.State{"", lifeboat.StateGood, lifeboat.StateNote, lifeboat.StateNotChecked, lifeboat.StateMismatch, lifeboat.StateBad}
+	all := map[string]lifeboat.State{}
+	for _, c := range r.Checks {
+		if slices.Index(order, c.State()) > slices.Index(order, all[c.Name]) {
+			all[c.Name] = c.State()
+		}
+	}
+	return all
+}
+
+// What was archived runs as it stands, and is asked for everything.
+func TestProven(t *testing.T) {
+	t.Parallel()
+	r, err := prove(t, backup{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, proof.Proven, r.Verdict, r.Reason)
+	require.NoError(t, r.Err())
+	require.Empty(t, r.Reason)
+	require.Equal(t, map[string]lifeboat.State{
+		"etcd": lifeboat.StateGood, "kube-apiserver": lifeboat.StateGood, "objects": lifeboat.StateGood, "whole objects": lifeboat.StateGood,
+		"stored but not served": lifeboat.StateNote, "the server's own writes": lifeboat.StateNote, "serving certificate": lifeboat.StateGood,
+	}, states(r))
+	require.Equal(t, []proof.ResourceCount{
+		{Resource: "configmaps", Stored: 8, Served: 9, Same: 8, Compared: 8},
+		{Resource: "namespaces", Stored: 2, Served: 2, Same: 2, Compared: 2},
+		{Resource: "secrets", Stored: 1, Served: 1, Same: 1, Compared: 1},
+	}, r.Resources)
+	require.Equal(t, []proof.ResourceCount{{Resource: "deployments.apps", Stored: 1}}, r.NotServed)
+	require.Equal(t, []proof.Write{{Object: "configmaps kube-system/extension-apiserver-authentication", What: "created", Why: "how aggregated servers know their callers"}}, r.OwnWrites)
+	require.Equal(t, []string{"metrics.k8s.io/v1beta1 is served by another server of the cluster, which is not here"}, r.NotProvable)
+	require.Equal(t, "Kubernetes v1.37.1", r.Programs[1].Version)
+	require.Contains(t, r.Programs[1].Command, "--advertise-address="+archived)
+	require.Len(t, r.Source.SHA256, 64)
+	require.Positive(t, r.Recovery())
+	for _, s := range r.Steps {
+		require.False(t, s.Failed, s.Name)
+	}
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "aHVudGVyMg")
+}
+
+// Where a host allows no namespaces the proof is a weaker one, and says so.
+func TestProvenOnLoopback(t *testing.T) {
+	t.Parallel()
+	r, err := prove(t, backup{}, func(o *proof.Options) { o.Ways = []sandbox.Way{sandbox.Loopback} })
+	require.NoError(t, err)
+	require.Equal(t, proof.Proven, r.Verdict, r.Reason)
+	require.Equal(t, string(sandbox.Loopback), r.Way)
+	require.Contains(t, r.Programs[1].Command, "--advertise-address="+archived)
+}
+
+// A backup that differs from what the server shows is proven but for that.
+func TestProvenBut(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[string]struct {
+		check string
+		words string
+		look  func(r *proof.Report) any
+		has   any
+	}{
+		"missing":    {"missing objects", "1 stored objects are not served: configmaps infra/c", func(r *proof.Report) any { return r.Missing }, []string{"configmaps infra/c"}},
+		"changed":    {"whole objects", "configmaps infra/c (data.key)", func(r *proof.Report) any { return r.Differing }, []proof.Difference{{Object: "configmaps infra/c", Paths: []string{"data.key"}}}},
+		"unreadable": {"unreadable objects", "unable to transform key", func(r *proof.Report) any { return r.Resources[0].Same }, 7},
+		"strange":    {"the server's own writes", "1 of them are none", func(r *proof.Report) any { return len(r.OwnWrites) }, 2},
+	} {
+		r, err := prove(t, backup{fault: fault}, nil)
+		require.NoError(t, err)
+		require.Equal(t, proof.ProvenBut, r.Verdict, fault)
+		require.Equal(t, lifeboat.StateMismatch, states(r)[want.check], fault)
+		require.Contains(t, r.Reason, want.words)
+		require.Equal(t, want.has, want.look(r), fault)
+		failed := (*lifeboat.Error)(nil)
+		require.ErrorAs(t, r.Err(), &failed)
+		require.Equal(t, lifeboat.Incomplete, failed.Class)
+		text, err := json.Marshal(r)
+		require.NoError(t, err)
+		require.NotContains(t, string(text), "must not be shown")
+	}
+}
+
+// A backup from which nothing starts is told with the reason.
+func TestCannotStart(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		backup backup
+		check  string
+		words  []string
+	}{
+		"a file that nobody packed":    {backup{drop: "kubernetes/deckhouse/extra-files/audit.yml"}, "kube-apiserver", []string{"exit status 1", "/extra/audit.yml is not in the backup"}},
+		"etcd's certificate":           {backup{drop: "kubernetes/pki/etcd/server.crt"}, "etcd", []string{"/etc/kubernetes/pki/etcd/server.crt is not in the backup"}},
+		"a flag that is gone":          {backup{flags: []string{"--gone=1"}}, "kube-apiserver", []string{"does not know --gone"}},
+		"another prefix":               {backup{flags: []string{"--etcd-prefix=/elsewhere"}}, "objects", []string{"as an empty cluster: none of 12 objects", `"/registry"`}},
+		"an expired certificate":       {backup{hours: -1}, "serving certificate", []string{"none of its clients would trust it", "expired"}},
+		"another host's certificate":   {backup{addr: "192.0.2.81"}, "serving certificate", []string{"192.0.2.81"}},
+		"objects that nobody can read": {backup{fault: "never"}, "kube-apiserver", []string{"not ready after 2s: informer-sync", "values are encrypted with a key"}},
+		"a server that says nothing":   {backup{fault: "silent"}, "kube-apiserver", []string{"not ready after 2s", "its log is empty"}},
+		"a server that dies":           {backup{fault: "dies"}, "kube-apiserver", []string{"exit status 2", "on purpose"}},
+		"another cluster's client":     {backup{other: true}, "kube-apiserver", nil},
+	} {
+		r, err := prove(t, tc.backup, func(o *proof.Options) {
+			if tc.backup.fault == "never" || tc.backup.fault == "silent" {
+				o.Timeout = 2 * time.Second
+			}
+		})
+		require.NoError(t, err, name)
+		require.Equal(t, proof.CannotStart, r.Verdict, name)
+		require.Equal(t, lifeboat.StateBad, states(r)[tc.check], "%s: %s", name, r.Reason)
+		for _, word := range tc.words {
+			require.Contains(t, r.Reason, word, name)
+		}
+		failed := (*lifeboat.Error)(nil)
+		require.ErrorAs(t, r.Err(), &failed, name)
+		require.Equal(t, lifeboat.Damaged, failed.Class)
+	}
+}
+
+// What this host or the backup does not have is no verdict.
+func TestCouldNotTry(t *testing.T) {
+	t.Parallel()
+	_, err := prove(t, backup{drop: "kubernetes/manifests/etcd.yaml"}, nil)
+	require.ErrorContains(t, err, "no manifest of etcd")
+	_, err = prove(t, backup{noKeys: true}, nil)
+	require.ErrorContains(t, err, "nobody in the backup may ask")
+	_, err = prove(t, backup{}, func(o *proof.Options) { o.APIServer.Path = "/bin/false" })
+	require.ErrorContains(t, err, `"/bin/false" --version`)
+}
+
+// Whenever a proof is killed, nothing of it runs on; the host is as it was.
+func TestProofKilled(t *testing.T) {
+	source, binary := backup{}.write(t), standInPath(t)
+	steps := []string{"restoring the data dir", "making the sandbox", "asking the programs for their versions", "starting etcd", "starting kube-apiserver", "comparing what it serves"}
+	for _, step := range steps {
+		before, dir := host(t), t.TempDir()
+		cmd := exec.Command("/proc/self/exe", source, dir, binary)
+		cmd.Env = append(os.Environ(), proverEnv+"=1")
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewScanner(out)
+		for lines.Scan() && lines.Text() != step {
+			require.Contains(t, steps, lines.Text())
+		}
+		require.Equal(t, step, lines.Text())
+		time.Sleep(10 * time.Millisecond)
+		require.NoError(t, cmd.Process.Kill())
+		_ = cmd.Wait()
+		waitFor(t, "the end of all processes after "+step, func() bool { return holding(dir) == 0 })
+		require.Equal(t, before, host(t))
+		require.NoError(t, os.RemoveAll(dir), "nothing is mounted in it")
+	}
+}
+
+// host is what must be the same on the host before and after.
+func host(t *testing.T) string {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	addresses, err := net.InterfaceAddrs()
+	require.NoError(t, err)
+	return fmt.Sprintln(string(mounts), addresses)
+}
+
+// holding counts the processes that stand in dir, have it as their root, or
+// have it in their command line.
+func holding(dir string) (n int) {
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, process := range processes {
+		root, _ := os.Readlink(process + "/root")
+		cwd, _ := os.Readlink(process + "/cwd")
+		words, _ := os.ReadFile(process + "/cmdline")
+		mounts, _ := os.ReadFile(process + "/mountinfo")
+		if strings.HasPrefix(root, dir) || strings.HasPrefix(cwd, dir) || strings.Contains(string(words), dir) || strings.Contains(string(mounts), dir) {
+			n++
+		}
+	}
+	return n
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 500 {
+		if ok() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%s: not within five seconds", what)
+}

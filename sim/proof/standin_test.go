@@ -1,0 +1,202 @@
+package proof_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+)
+
+// faultEnv is a variable of the archived Pod that tells the stand-in what to do
+// wrong.
+const faultEnv = "STANDIN_FAULT"
+
+// standIn is a small API server: it opens the files of its flags, its etcd and
+// its TLS port, and serves what it finds, as kube-apiserver does; what goes
+// wrong it says in kube-apiserver's words.
+func standIn() {
+	flags := map[string]string{}
+	for _, arg := range os.Args[1:] {
+		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		flags[name] = value
+	}
+	if _, ok := flags["version"]; ok {
+		fmt.Println("Kubernetes v1.37.1")
+		os.Exit(0)
+	}
+	if err := newStandIn(flags).serve(); err != nil {
+		fmt.Printf("E1128 22:00:00.000000       1 run.go:72] \"command failed\" err=%q\n", err)
+		os.Exit(1)
+	}
+}
+
+type standInServer struct {
+	flags  map[string]string
+	fault  string
+	etcd   *clientv3.Client
+	prefix string
+	asked  int
+}
+
+func newStandIn(flags map[string]string) *standInServer {
+	s := &standInServer{flags: flags, fault: os.Getenv(faultEnv), prefix: flags["etcd-prefix"]}
+	if s.prefix == "" {
+		s.prefix = "/registry"
+	}
+	return s
+}
+
+func (s *standInServer) serve() error {
+	if s.flags["gone"] != "" {
+		fmt.Println("Error: unknown flag: --gone")
+		os.Exit(1)
+	}
+	for name, value := range s.flags {
+		if strings.HasPrefix(value, "/") && name != "etcd-prefix" {
+			if _, err := os.ReadFile(value); err != nil {
+				return err
+			}
+		}
+	}
+	if s.fault == "silent" {
+		time.Sleep(time.Minute)
+	}
+	info := transport.TLSInfo{CertFile: s.flags["etcd-certfile"], KeyFile: s.flags["etcd-keyfile"], TrustedCAFile: s.flags["etcd-cafile"]}
+	config, err := info.ClientConfig()
+	if err != nil {
+		return err
+	}
+	s.etcd, err = clientv3.New(clientv3.Config{Endpoints: strings.Split(s.flags["etcd-servers"], ","), TLS: config, Logger: zap.NewNop(), DialTimeout: 5 * time.Second})
+	if err != nil {
+		return err
+	}
+	if err := s.write("configmaps/kube-system/extension-apiserver-authentication", "kube-system", "extension-apiserver-authentication"); err != nil {
+		return err
+	}
+	if s.fault == "strange" {
+		if err := s.write("configmaps/infra/strange", "infra", "strange"); err != nil {
+			return err
+		}
+	}
+	ca, err := os.ReadFile(s.flags["client-ca-file"])
+	if err != nil {
+		return err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	server := &http.Server{Handler: s, ReadHeaderTimeout: time.Minute, TLSConfig: &tls.Config{ClientCAs: pool, ClientAuth: tls.VerifyClientCertIfGiven, MinVersion: tls.VersionTLS12}}
+	l, err := net.Listen("tcp", net.JoinHostPort(s.flags["bind-address"], s.flags["secure-port"]))
+	if err != nil {
+		return err
+	}
+	return server.ServeTLS(l, s.flags["tls-cert-file"], s.flags["tls-private-key-file"])
+}
+
+func (s *standInServer) write(key, namespace, name string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err := s.etcd.Put(ctx, s.prefix+"/"+key, fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"namespace":%q}}`, name, namespace))
+	return err
+}
+
+func (s *standInServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		http.Error(w, `{"message":"Unauthorized"}`, http.StatusUnauthorized)
+		return
+	}
+	switch path := r.URL.Path; {
+	case path == "/readyz":
+		if s.fault == "never" {
+			fmt.Println(`E1128 22:00:00.000000       1 reflector.go:204] "Failed to watch" err="failed to list *core.Secret: unable to transform key \"/registry/secrets/infra/s\": identity transformer tried to read encrypted data"`)
+			http.Error(w, "[+]ping ok\n[-]informer-sync failed: reason withheld\nreadyz check failed", http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintln(w, "readyz check passed")
+	case path == "/api":
+		fmt.Fprint(w, `{"items":[{"metadata":{},"versions":[{"version":"v1","resources":[`+
+			`{"resource":"namespaces","responseKind":{"kind":"Namespace"},"verbs":["get","list"]},`+
+			`{"resource":"secrets","responseKind":{"kind":"Secret"},"verbs":["get","list"]},`+
+			`{"resource":"bindings","responseKind":{"kind":"Binding"},"verbs":["create"]},`+
+			`{"resource":"configmaps","responseKind":{"kind":"ConfigMap"},"verbs":["get","list"]}]}]}]}`)
+	case path == "/apis":
+		fmt.Fprint(w, `{"items":[{"metadata":{"name":"metrics.k8s.io"},"versions":[{"version":"v1beta1","freshness":"Stale"}]}]}`)
+	default:
+		s.objects(w, r)
+	}
+}
+
+// objects answers lists, three objects a page, and single objects.
+func (s *standInServer) objects(w http.ResponseWriter, r *http.Request) {
+	if s.asked++; s.fault == "dies" && s.asked > 1 {
+		fmt.Println("panic: on purpose")
+		os.Exit(2)
+	}
+	words := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")
+	if len(words) == 4 { // namespaces/NS/configmaps/NAME
+		words = []string{words[2], words[1] + "/" + words[3]}
+	}
+	found, err := s.etcd.Get(r.Context(), s.prefix+"/"+words[0]+"/", clientv3.WithPrefix())
+	if err != nil {
+		http.Error(w, `{"message":"etcd does not answer"}`, http.StatusInternalServerError)
+		return
+	}
+	single := len(words) == 2
+	var items []map[string]any
+	for _, kv := range found.Kvs {
+		name := strings.TrimPrefix(string(kv.Key), s.prefix+"/"+words[0]+"/")
+		if name == "infra/c" && s.fault == "unreadable" && (!single || words[1] == name) {
+			http.Error(w, `{"message":"unable to transform key \"/registry/configmaps/infra/c\""}`, http.StatusInternalServerError)
+			return
+		}
+		if name == "infra/c" && s.fault == "missing" || single && name != words[1] {
+			continue
+		}
+		items = append(items, s.object(kv.Value, kv.ModRevision, name))
+	}
+	var answer any
+	switch from, _ := strconv.Atoi(r.URL.Query().Get("continue")); {
+	case single && len(items) == 0:
+		http.Error(w, `{"message":"not found"}`, http.StatusNotFound)
+		return
+	case single:
+		answer = items[0]
+	default:
+		metadata := map[string]any{}
+		if rest := items[from:]; len(rest) > 3 {
+			items, metadata["continue"] = rest[:3], strconv.Itoa(from+3)
+		} else {
+			items = rest
+		}
+		answer = map[string]any{"metadata": metadata, "items": items}
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func (s *standInServer) object(value []byte, revision int64, name string) map[string]any {
+	var object map[string]any
+	if json.Unmarshal(value, &object) != nil {
+		return nil
+	}
+	metadata, _ := object["metadata"].(map[string]any)
+	metadata["resourceVersion"] = strconv.FormatInt(revision, 10)
+	if name == "infra/c" && s.fault == "changed" {
+		object["data"] = map[string]any{"key": "another value, which must not be shown"}
+	}
+	if slices.Contains([]string{"v1"}, fmt.Sprint(object["apiVersion"])) {
+		delete(object, "apiVersion")
+		delete(object, "kind")
+	}
+	return object
+}

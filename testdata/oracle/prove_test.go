@@ -1,0 +1,113 @@
+package oracle
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// proofReport is what the test needs of report.json.
+type proofReport struct {
+	Verdict, Reason, Way string
+	Missing, Unreadable  []string
+	Differing, NotServed []any
+	Resources            []struct{ Stored, Same, Compared int }
+	OwnWrites            []struct{ Object, What, Why string }
+	Checks               []struct{ Name, State, Detail string }
+}
+
+// prove runs `lifeboat prove` with the real kube-apiserver.
+func (l lifeboat) prove(t *testing.T, source string, args ...string) (proofReport, int) {
+	t.Helper()
+	work := t.TempDir()
+	to := filepath.Join(work, "proof")
+	server := filepath.Join(linkPrograms(t), "kube-apiserver")
+	cmd := exec.Command(l.binary, append([]string{"prove", source, "--kube-apiserver", server, "--to", to, "--all"}, args...)...)
+	output, err := cmd.CombinedOutput()
+	var report proofReport
+	data, readErr := os.ReadFile(filepath.Join(to, "report.json"))
+	require.NoError(t, readErr, "%v: %s", err, output)
+	require.NoError(t, json.Unmarshal(data, &report))
+	entries, err := os.ReadDir(work)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "nothing but the report is left")
+	t.Logf("%s: %s", report.Verdict, report.Reason)
+	return report, cmd.ProcessState.ExitCode()
+}
+
+// TestProveHarbour: the real API server starts from the archive, with the
+// archived commands, and serves what the backup holds, each object field by
+// field.
+func TestProveHarbour(t *testing.T) {
+	r, code := findLifeboat(t).prove(t, harbour)
+	require.Equal(t, 0, code, r.Reason)
+	require.Equal(t, "proven", r.Verdict)
+	require.Contains(t, r.Way, "namespaces")
+	require.Empty(t, r.Missing)
+	require.Empty(t, r.Differing)
+	require.Len(t, r.NotServed, 3, "APIs that harbour's flags do not serve")
+	same, compared := 0, 0
+	for _, n := range r.Resources {
+		same += n.Same
+		compared += n.Compared
+	}
+	require.Greater(t, same, 600)
+	require.Equal(t, same, compared)
+	for _, w := range r.OwnWrites {
+		require.NotContains(t, w.Why, "not known", w.Object)
+	}
+}
+
+// TestProveWhatVerifyNames: archives that are whole, and from which no API
+// server starts as that cluster. verify names them; so does a start.
+func TestProveWhatVerifyNames(t *testing.T) {
+	program := findLifeboat(t)
+	const flag = "    - --authorization-mode=Node,RBAC\n"
+	for name, tc := range map[string]struct {
+		from, to string
+		code     int
+		words    string
+	}{
+		"a file that nobody packed":    {flag, flag + "    - --authentication-config=/etc/kubernetes/extra/authn.yaml\n", 5, "/etc/kubernetes/extra/authn.yaml is not in the backup"},
+		"no encryption configuration":  {"    - --encryption-provider-config=/etc/kubernetes/encryption.yaml\n", "", 5, "encrypted"},
+		"another prefix":               {flag, flag + "    - --etcd-prefix=/elsewhere\n", 5, "as an empty cluster"},
+		"a flag that this one dropped": {flag, flag + "    - --insecure-port=0\n", 5, "--insecure-port"},
+	} {
+		source := editHarbour(t, tc.from, tc.to)
+		if !strings.Contains(name, "dropped") {
+			require.Equal(t, 3, exitCode(t, exec.Command(program.binary, "archive", "verify", source)), name)
+		}
+		r, code := program.prove(t, source, "--timeout", "40s")
+		require.Equal(t, tc.code, code, "%s: %s", name, r.Reason)
+		require.Contains(t, r.Reason, tc.words, name)
+	}
+}
+
+func exitCode(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	output, err := cmd.CombinedOutput()
+	require.NotNil(t, cmd.ProcessState, "%v: %s", err, output)
+	return cmd.ProcessState.ExitCode()
+}
+
+// editHarbour is harbour with another kube-apiserver manifest, packed by tar.
+func editHarbour(t *testing.T, from, to string) string {
+	t.Helper()
+	dir := t.TempDir()
+	output, err := exec.Command("tar", "-xzf", harbour, "-C", dir).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	path := filepath.Join(dir, "kubernetes", "manifests", "kube-apiserver.yaml")
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(data), from)
+	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(string(data), from, to, 1)), 0o600))
+	packed := filepath.Join(t.TempDir(), "kube-backup.tar.gz")
+	output, err = exec.Command("tar", "-czf", packed, "-C", dir, ".").CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	return packed
+}
