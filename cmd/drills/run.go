@@ -1,11 +1,8 @@
 package drills
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -195,46 +192,18 @@ func writeReports(env *console.Environment, to string, reports []*sim.Report) er
 	if err != nil {
 		return err
 	}
-	if err := fillReports(folder.Root, reports); err != nil {
-		return errors.Join(fmt.Errorf("writing the report: %w", err), folder.Discard())
+	for _, r := range reports {
+		if err := r.WriteFiles(folder.Root, r.Scenario.Name); err != nil {
+			return errors.Join(fmt.Errorf("writing the report: %w", err), folder.Discard())
+		}
 	}
 	return folder.Commit()
 }
 
-func fillReports(root *os.Root, reports []*sim.Report) error {
-	for _, r := range reports {
-		dir := r.Scenario.Name
-		if err := root.Mkdir(dir, 0o700); err != nil {
-			return err
-		}
-		for _, file := range []struct {
-			name  string
-			write func(io.Writer) error
-		}{{"report.json", r.WriteJSON}, {"report.md", r.WriteMarkdown}, {"report.html", r.WriteHTML}, {"junit.xml", r.WriteJUnit}} {
-			var content bytes.Buffer
-			if err := file.write(&content); err != nil {
-				return fmt.Errorf("%s: %w", file.name, err)
-			}
-			if err := root.WriteFile(filepath.Join(dir, file.name), content.Bytes(), 0o600); err != nil {
-				return err
-			}
-		}
-		if r.Shrunk != nil {
-			if err := root.WriteFile(filepath.Join(dir, shrunkName), r.Shrunk, 0o600); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// shrunkName is the file of a drill that deviated, without what it can do without.
-const shrunkName = "shrunk.yaml"
-
 func noteShrunk(env *console.Environment, to string, reports []*sim.Report) {
 	for _, r := range reports {
 		if r.Shrunk != nil {
-			env.Note("%s deviated; the least of it that still does (a local minimum): %s", r.Scenario.Name, filepath.Join(to, r.Scenario.Name, shrunkName))
+			env.Note("%s deviated; the least of it that still does (a local minimum): %s", r.Scenario.Name, filepath.Join(to, r.Scenario.Name, sim.ShrunkName))
 		}
 	}
 }

@@ -63,6 +63,7 @@ func packageOrder() []string {
 		"archive",
 		"crypto",
 		"scenarios",
+		"internal/progress",
 		"internal/whole",
 		"internal/words",
 		"internal/shard",

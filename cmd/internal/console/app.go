@@ -6,7 +6,7 @@
 //   - args.go: flags before and after arguments, checked before anything runs;
 //   - exit.go: the exit codes, and the one place that prints errors and hints;
 //   - flags.go: the flags that stand wherever SRC stands; source.go opens it;
-//   - output.go, section.go, progress.go: the result, and what is said beside it;
+//   - output.go, section.go: the result, and what is said beside it;
 //   - help.go, topics.go, completion.go, version.go: the words about it all.
 package console
 
@@ -25,12 +25,12 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	env := NewEnvironment(stdin, stdout, stderr)
 	env.interrupted = ctx.Done()
 	env.Format = formatWanted(args) // so that a usage error is printed in it, too
-	env.Progress.program = env.Format == FormatJSON
+	env.Progress.ForProgram(env.Format == FormatJSON)
 	err := runCommand(ctx, env, NewApp(env, verbs(env)), args[1:])
 	if err != nil && ctx.Err() != nil && !errors.Is(err, errSpoken) {
 		err = errors.Join(context.Canceled, err)
 	}
-	env.Progress.stop()
+	env.Progress.Stop()
 	return report(env, err)
 }
 

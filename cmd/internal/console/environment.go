@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/lifeboat-dr/lifeboat/internal/progress"
 )
 
 // Environment is what a verb may touch of the world outside its arguments.
@@ -20,9 +22,9 @@ type Environment struct {
 	color       bool            // stdout may carry colour; there is always a word beside it
 	interrupted <-chan struct{} // closed when the run is to end
 
-	Format   format    // the value of -o, set before the verb runs
-	Template string    // what follows its name, as in -o jsonpath=TEMPLATE
-	Progress *progress // on stderr, silent for the first half second
+	Format   format          // the value of -o, set before the verb runs
+	Template string          // what follows its name, as in -o jsonpath=TEMPLATE
+	Progress *progress.Meter // on stderr, silent for the first half second
 }
 
 // NewEnvironment looks at the streams and at the terminal that they may be.
@@ -34,7 +36,7 @@ func NewEnvironment(stdin io.Reader, stdout, stderr io.Writer) *Environment {
 		Format: FormatTable,
 	}
 	env.color = env.stdoutTerminal && !dumb && os.Getenv("NO_COLOR") == ""
-	env.Progress = newProgress(stderr, isTerminal(stderr) && !dumb)
+	env.Progress = progress.New(stderr, isTerminal(stderr) && !dumb)
 	env.stderr = env.Progress // so that a message never lands in the middle of a progress line
 	return env
 }
@@ -57,6 +59,6 @@ func (e *Environment) Note(message string, args ...any) {
 // Streams are standard input, output and error for a program that is run: as
 // they are, so that it finds the terminal. Progress ends.
 func (e *Environment) Streams() (in io.Reader, out, err io.Writer) {
-	e.Progress.stop()
-	return e.Stdin, e.Stdout, e.Progress.out
+	e.Progress.Stop()
+	return e.Stdin, e.Stdout, e.Progress.Out()
 }

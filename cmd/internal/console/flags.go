@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/internal/progress"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
@@ -123,4 +124,17 @@ func NamesOf(c *cli.Context, flag string) []string {
 		}
 	}
 	return names
+}
+
+// ProgressFlag chooses what progress looks like.
+func ProgressFlag(env *Environment) cli.Flag {
+	return &choiceFlag{values: progress.Modes(), StringFlag: &cli.StringFlag{
+		Name: "progress", Value: "auto", Usage: "`HOW` progress is told on stderr: auto, json or off",
+		Action: func(_ *cli.Context, mode string) error {
+			if err := env.Progress.SetMode(mode); err != nil {
+				return UsageError(err)
+			}
+			return nil
+		},
+	}}
 }

@@ -48,7 +48,7 @@ func (e *Environment) askPassphrase(subject string) ([]byte, error) {
 	if !ok {
 		return nil, errors.New("asking for the passphrase: standard input is no terminal")
 	}
-	defer e.Progress.hold()()
+	defer e.Progress.Hold()()
 	fmt.Fprintf(e.stderr, "Passphrase for %s: ", Printable(subject))
 	passphrase, err := e.readPassword(int(stdin.Fd()))
 	fmt.Fprintln(e.stderr)

@@ -1,4 +1,7 @@
-package console
+// Package progress tells on a stream how far the work is: one line that is
+// redrawn on a terminal, a plain line now and then elsewhere, JSON lines when
+// asked for. Short runs stay silent.
+package progress
 
 import (
 	"context"
@@ -6,13 +9,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 )
 
@@ -24,10 +27,10 @@ const (
 	progressJSON  = time.Second            // for a program
 )
 
-// progress tells on stderr how far the work is: one line that is redrawn on a
+// Meter tells on stderr how far the work is: one line that is redrawn on a
 // terminal, a plain line now and then elsewhere, JSON lines when asked for. It
 // is also the Writer for all other messages, which it keeps off that line.
-type progress struct {
+type Meter struct {
 	mu       sync.Mutex
 	out      io.Writer
 	terminal bool
@@ -35,32 +38,37 @@ type progress struct {
 	program  bool   // a program reads stderr (-o json): off a terminal, auto means json
 	held     bool   // somebody is asked something: the line stays away
 	width    int    // of the line that stands on the terminal, 0 for none
-	current  *phase // guarded by mu, as are width and out
+	current  *Phase // guarded by mu, as are width and out
 }
 
-func newProgress(out io.Writer, terminal bool) *progress {
-	return &progress{out: out, terminal: terminal, mode: "auto"}
+// New gives a Meter that writes to out, which may be a terminal.
+func New(out io.Writer, terminal bool) *Meter {
+	return &Meter{out: out, terminal: terminal, mode: "auto"}
 }
 
-// ProgressFlag chooses what progress looks like.
-func ProgressFlag(env *Environment) cli.Flag {
-	return &choiceFlag{values: []string{"auto", "json", "off"}, StringFlag: &cli.StringFlag{
-		Name: "progress", Value: "auto", Usage: "`HOW` progress is told on stderr: auto, json or off",
-		Action: func(_ *cli.Context, mode string) error {
-			switch mode {
-			case "auto", "json", "off":
-				env.Progress.mode = mode
-				return nil
-			}
-			return Usagef("unknown --progress %q: it is auto, json or off", mode)
-		},
-	}}
+// Modes are what SetMode takes: lines as fit the place, lines of JSON, none.
+func Modes() []string { return []string{"auto", "json", "off"} }
+
+// SetMode chooses what progress looks like.
+func (p *Meter) SetMode(mode string) error {
+	if !slices.Contains(Modes(), mode) {
+		return fmt.Errorf("unknown --progress %q: it is auto, json or off", mode)
+	}
+	p.mode = mode
+	return nil
 }
 
-// phase is one stretch of work, measured in bytes. Its methods may be called
+// ForProgram says whether a program reads the messages: off a terminal, auto
+// means json then.
+func (p *Meter) ForProgram(yes bool) { p.program = yes }
+
+// Out is where the messages go, without the care that Write takes.
+func (p *Meter) Out() io.Writer { return p.out }
+
+// Phase is one stretch of work, measured in bytes. Its methods may be called
 // from any goroutine.
-type phase struct {
-	p     *progress
+type Phase struct {
+	p     *Meter
 	name  string
 	unit  string // what is counted, "" for bytes
 	total int64  // 0 when unknown
@@ -73,15 +81,15 @@ type phase struct {
 
 // Start begins a phase, "reading archive" for example, and ends the one before
 // it. total is its size in bytes, 0 when that is not known.
-func (p *progress) Start(name string, total int64) *phase { return p.Count(name, "", total) }
+func (p *Meter) Start(name string, total int64) *Phase { return p.Count(name, "", total) }
 
 // Count begins a phase that counts things of a unit, "seeds" for example, instead
 // of bytes. It is never silent for long: what is done is told, also when that is
 // nothing yet.
-func (p *progress) Count(name, unit string, total int64) *phase {
-	p.stop()
+func (p *Meter) Count(name, unit string, total int64) *Phase {
+	p.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
-	ph := &phase{p: p, name: name, unit: unit, total: total, start: time.Now(), end: cancel, gone: make(chan struct{})}
+	ph := &Phase{p: p, name: name, unit: unit, total: total, start: time.Now(), end: cancel, gone: make(chan struct{})}
 	p.mu.Lock()
 	p.current = ph
 	p.mu.Unlock()
@@ -94,8 +102,8 @@ func (p *progress) Count(name, unit string, total int64) *phase {
 	return ph
 }
 
-// stop ends the phase that runs, if one does.
-func (p *progress) stop() {
+// Stop ends the phase that runs, if one does.
+func (p *Meter) Stop() {
 	p.mu.Lock()
 	ph := p.current
 	p.mu.Unlock()
@@ -104,7 +112,7 @@ func (p *progress) stop() {
 	}
 }
 
-func (p *progress) interval() time.Duration {
+func (p *Meter) interval() time.Duration {
 	switch {
 	case p.mode == "off":
 		return 0
@@ -116,22 +124,22 @@ func (p *progress) interval() time.Duration {
 	return progressPlain
 }
 
-func (p *progress) inJSON() bool {
+func (p *Meter) inJSON() bool {
 	return p.mode == "json" || (p.mode == "auto" && p.program && !p.terminal)
 }
 
 // Write prints a message. A progress line that stands on the terminal is wiped
 // first; it comes back below the message.
-func (p *progress) Write(message []byte) (int, error) {
+func (p *Meter) Write(message []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wipe()
 	return p.out.Write(message)
 }
 
-// hold keeps the progress line away while somebody is asked, until the function
+// Hold keeps the progress line away while somebody is asked, until the function
 // that it gives is called.
-func (p *progress) hold() (release func()) {
+func (p *Meter) Hold() (release func()) {
 	set := func(held bool) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -143,7 +151,7 @@ func (p *progress) hold() (release func()) {
 }
 
 // wipe needs p.mu.
-func (p *progress) wipe() {
+func (p *Meter) wipe() {
 	if p.width > 0 {
 		fmt.Fprintf(p.out, "\r%s\r", strings.Repeat(" ", p.width))
 		p.width = 0
@@ -151,14 +159,14 @@ func (p *progress) wipe() {
 }
 
 // Add counts n more bytes as done.
-func (ph *phase) Add(n int64) { ph.done.Add(n) }
+func (ph *Phase) Add(n int64) { ph.done.Add(n) }
 
 // Reader counts what is read from r.
-func (ph *phase) Reader(r io.Reader) io.Reader { return &countingReader{r, ph} }
+func (ph *Phase) Reader(r io.Reader) io.Reader { return &countingReader{r, ph} }
 
 type countingReader struct {
 	r  io.Reader
-	ph *phase
+	ph *Phase
 }
 
 func (c *countingReader) Read(buf []byte) (int, error) {
@@ -169,7 +177,7 @@ func (c *countingReader) Read(buf []byte) (int, error) {
 
 // Done ends the phase: nothing is drawn after it returns. A second call does
 // nothing.
-func (ph *phase) Done() {
+func (ph *Phase) Done() {
 	ph.end()
 	<-ph.gone
 	p := ph.p
@@ -185,7 +193,7 @@ func (ph *phase) Done() {
 	}
 }
 
-func (ph *phase) tell(ctx context.Context, every time.Duration) {
+func (ph *Phase) tell(ctx context.Context, every time.Duration) {
 	defer close(ph.gone)
 	first := time.NewTimer(max(progressQuiet, min(every, progressPlain)))
 	defer first.Stop()
@@ -212,7 +220,7 @@ func (ph *phase) tell(ctx context.Context, every time.Duration) {
 }
 
 // print needs p.mu.
-func (ph *phase) print(last bool) {
+func (ph *Phase) print(last bool) {
 	p := ph.p
 	switch {
 	case p.inJSON():
@@ -251,7 +259,7 @@ type progressState struct {
 	Done        bool    `json:"done"`
 }
 
-func (ph *phase) state(last bool) progressState {
+func (ph *Phase) state(last bool) progressState {
 	s := progressState{Phase: ph.name, Unit: ph.unit, Total: ph.total, Done: last}
 	s.Seconds = time.Since(ph.start).Seconds()
 	if ph.unit != "" {

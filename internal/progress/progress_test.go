@@ -1,4 +1,4 @@
-package console
+package progress
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ func work(t *testing.T, terminal bool, mode string, d time.Duration) string {
 	t.Helper()
 	var out bytes.Buffer
 	synctest.Test(t, func(*testing.T) {
-		p := newProgress(&out, terminal)
+		p := New(&out, terminal)
 		p.mode = mode
 		ph := p.Start("reading archive", 1000<<20)
 		const steps = 100
@@ -89,7 +89,7 @@ func TestProgressForAProgram(t *testing.T) {
 // Under -o json all of stderr is JSON, also progress in a log.
 func TestProgressFollowsTheFormat(t *testing.T) {
 	t.Parallel()
-	p := newProgress(io.Discard, false)
+	p := New(io.Discard, false)
 	require.False(t, p.inJSON())
 	p.program = true
 	require.True(t, p.inJSON())
@@ -137,14 +137,14 @@ func TestUnknownTotal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		p := newProgress(&out, false)
+		p := New(&out, false)
 		ph := p.Start("reading archive", 0)
 		n, err := io.Copy(io.Discard, ph.Reader(strings.NewReader(strings.Repeat("x", 3<<20))))
 		require.NoError(t, err)
 		require.EqualValues(t, 3<<20, n)
 		time.Sleep(6 * time.Second)
 		p.Start("writing", 0) // ends the one before
-		p.stop()
+		p.Stop()
 	})
 	require.Equal(t, "lifeboat: reading archive: 3.0 MiB, 614 KiB/s\nlifeboat: reading archive: 3.0 MiB in 6s\n", out.String())
 }
