@@ -73,7 +73,8 @@ func (r *Registry) Closure(ctx context.Context, chosen []*Object) (*Closure, err
 		}
 	}
 	for entry, err := range r.Entries(ctx, func(k Key) bool {
-		return !k.System && (k.Namespace == "" || w.namespaces[k.Namespace]) && k.Plural != "events" && k.GroupResource() != leaseResource
+		isService := k.Plural == "services" && k.Group == "" // of any namespace: backends of webhooks
+		return !k.System && (k.Namespace == "" || w.namespaces[k.Namespace] || isService) && k.Plural != "events" && k.GroupResource() != leaseResource
 	}) {
 		if err != nil {
 			return nil, err
@@ -222,7 +223,7 @@ func (w *closureWalk) caller(o *Object, content map[string]any, services map[str
 			w.take(o.Key.Path, "calls into the Service "+id)
 		}
 		backend := Reference{schema.GroupKind{Kind: "Service"}, namespace, name}.path(w.registry.opts.Prefix)
-		missing := w.namespaces[namespace] && w.all[backend] == nil
+		missing := w.all[backend] == nil
 		if policy := stringAt(hook, "failurePolicy"); policy != "Ignore" && (services[id] || missing) {
 			w.closure.Webhooks = append(w.closure.Webhooks, fmt.Sprintf("%s, webhook %q: it refuses what it is asked about (failurePolicy Fail) until the Service %q answers",
 				o, stringAt(hook, "name"), id))

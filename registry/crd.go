@@ -8,6 +8,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiextensionsv1beta1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1beta1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 )
 
 // crdResource is where CustomResourceDefinitions are kept.
@@ -57,7 +58,7 @@ func fromV1(spec apiextensionsv1.CustomResourceDefinitionSpec) CustomResource {
 	}
 	for _, v := range spec.Versions {
 		version := CustomVersion{
-			Name: v.Name, Served: v.Served, Storage: v.Storage,
+			Name: v.Name, Served: v.Served, Storage: v.Storage, Deprecated: v.Deprecated, Warning: ptr.Deref(v.DeprecationWarning, ""),
 			Status: v.Subresources != nil && v.Subresources.Status != nil,
 		}
 		for _, col := range v.AdditionalPrinterColumns {
@@ -98,7 +99,7 @@ func fromV1beta1(spec apiextensionsv1beta1.CustomResourceDefinitionSpec) CustomR
 			columns = v.AdditionalPrinterColumns
 		}
 		version := CustomVersion{
-			Name: v.Name, Served: v.Served, Storage: v.Storage,
+			Name: v.Name, Served: v.Served, Storage: v.Storage, Deprecated: v.Deprecated, Warning: ptr.Deref(v.DeprecationWarning, ""),
 			Status: subresources != nil && subresources.Status != nil,
 		}
 		for _, col := range columns {

@@ -267,6 +267,9 @@ func (s *diffSide) content(path string, raw bool) (content map[string]any, probl
 		if err != nil {
 			return nil, err.Error(), true
 		}
+		if spec, ok := content["spec"].(map[string]any); ok && len(spec) == 0 {
+			delete(content, "spec") // the API tells no difference
+		}
 		return content, "", true
 	}
 	return nil, "", false

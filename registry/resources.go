@@ -132,6 +132,9 @@ type CustomVersion struct {
 	Status          bool // has the status subresource
 	Columns         []CustomColumn
 	Selectable      []string // JSON paths that field selectors may ask for: ".spec.colour"
+
+	Deprecated bool
+	Warning    string // what clients are told of a deprecated version; "" is the API server's own words
 }
 
 // CustomColumn is one of a version's additionalPrinterColumns.

@@ -28,6 +28,19 @@ func (s *Step) Unified(showSecrets bool) (string, error) {
 	return text, err
 }
 
+// YAML is the object after the step, without managedFields; "" where it was
+// deleted or cannot be read. A Secret's values are digests unless showSecrets.
+func (s *Step) YAML(showSecrets bool) (string, error) {
+	_, after := s.Contents(showSecrets)
+	if after == nil {
+		return "", nil
+	}
+	after = copyValue(after).(map[string]any)
+	delete(mapAt(after, "metadata"), "managedFields")
+	text, err := MarshalYAML(after)
+	return string(text), err
+}
+
 // linesOf has no line for an object that is not there.
 func linesOf(text string) []string {
 	if text == "" {

@@ -19,14 +19,19 @@ func DiffCommand(env *console.Environment) *cli.Command {
 		Usage: "what differs between two backups, or two moments of one",
 		UsageText: "lifeboat diff yesterday.tar.gz kube-backup.tar.gz\n" +
 			"lifeboat diff kube-backup.tar.gz --at '20:40..20:50' -n infra-production\n" +
-			"lifeboat diff kube-backup.tar.gz --rev 1217..1392 -o json",
+			"lifeboat diff kube-backup.tar.gz --rev 1217..1392 -o json\n" +
+			"lifeboat diff kube-backup.tar.gz --manifests git/infra/",
 		ArgsUsage: "OLD NEW | SRC",
 		Description: `Objects are compared as extract would write them: without what a new cluster
 makes by itself, and without what their controllers make again. --raw compares
-all that is stored. Secrets show as digests. Exit 7: something differs.`,
+all that is stored. Secrets show as digests. Exit 7: something differs.
+
+With --manifests the other side are files, or what kubectl get -o yaml prints;
+what is compared are the kinds of which these have any, in their namespaces.`,
 		Flags: append(console.SourceFlags(), console.OlderFlag(),
-			&cli.StringFlag{Name: "rev", Usage: "of one SRC, the revisions `A..B`; no B is the newest"},
-			&cli.StringFlag{Name: "at", Usage: "of one SRC, the times `A..B`; no B is the newest"},
+			&cli.StringFlag{Name: "rev", Usage: "of one SRC, the revisions `A..B`; no B is the newest. With --manifests, one"},
+			&cli.StringFlag{Name: "at", Usage: "of one SRC, the times `A..B`; no B is the newest. With --manifests, one"},
+			&cli.StringFlag{Name: "manifests", Usage: "compare with the manifests in `DIR`, - for standard input"},
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "of this `NAMESPACE` (default: everything)"},
 			&cli.StringFlag{Name: "kinds", Usage: "of these kinds, `KIND,KIND` as kubectl takes them"},
 			&cli.BoolFlag{Name: "raw", Usage: "every object and field as it is stored"},
@@ -43,14 +48,7 @@ func runDiff(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
-	before, after, closeBoth, err := diffSides(c, env, opts)
-	if err != nil {
-		return err
-	}
-	defer closeBoth()
-	diff, err := lifeboat.Diff(c.Context, before, after, lifeboat.DiffOptions{
-		Words: c.String("kinds"), Namespace: c.String("namespace"), Raw: c.Bool("raw"), ShowSecrets: c.Bool("show-secrets"), Force: c.Bool("force"),
-	})
+	diff, err := diffOf(c, env, opts)
 	if err != nil {
 		return err
 	}
@@ -62,6 +60,54 @@ func runDiff(c *cli.Context, env *console.Environment) error {
 	}
 	env.Note("no difference; %d objects were compared", diff.Compared)
 	return nil
+}
+
+// diffOf compares what the arguments name.
+func diffOf(c *cli.Context, env *console.Environment, opts console.SourceOptions) (*registry.Diff, error) {
+	how := lifeboat.DiffOptions{
+		Words: c.String("kinds"), Namespace: c.String("namespace"), Raw: c.Bool("raw"), ShowSecrets: c.Bool("show-secrets"), Force: c.Bool("force"),
+	}
+	if c.IsSet("manifests") {
+		return diffManifests(c, env, opts, how)
+	}
+	before, after, closeBoth, err := diffSides(c, env, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer closeBoth()
+	return lifeboat.Diff(c.Context, before, after, how)
+}
+
+func diffManifests(c *cli.Context, env *console.Environment, opts console.SourceOptions, how lifeboat.DiffOptions) (*registry.Diff, error) {
+	path := c.String("manifests")
+	switch {
+	case c.NArg() != 1:
+		return nil, console.Usagef("diff --manifests takes one SRC")
+	case path == "":
+		return nil, console.Usagef("--manifests is empty; is a variable not set?")
+	case path == "-" && c.Args().First() == "-":
+		return nil, console.Usagef("standard input is SRC already")
+	case c.IsSet("rev") && c.IsSet("at"):
+		return nil, console.Usagef("--rev and --at exclude each other")
+	}
+	src, err := console.OpenWithOlder(c, env, opts, c.Args().First())
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	rev := int64(0)
+	switch {
+	case c.IsSet("at"):
+		rev, err = console.RevisionAt(c, env, src, c.String("at"))
+	case c.IsSet("rev"):
+		if rev, err = strconv.ParseInt(c.String("rev"), 10, 64); err != nil || rev <= 0 {
+			err = console.Usagef("--rev %q is no revision", c.String("rev"))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return src.DiffManifests(c.Context, rev, path, how)
 }
 
 // diffSides opens what is compared.

@@ -3,6 +3,7 @@ package objects
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -20,7 +21,9 @@ func HistoryCommand(env *console.Environment) *cli.Command {
 		Usage: "what happened to objects, by whom and when, as far back as a backup goes",
 		UsageText: "lifeboat history kube-backup.tar.gz deploy/web -n infra-production\n" +
 			"lifeboat history kube-backup.tar.gz cm settings -n infra -o diff\n" +
+			"lifeboat history kube-backup.tar.gz cm settings -n infra -o yaml --rev 1211\n" +
 			"lifeboat history kube-backup.tar.gz deploy -n infra --since '20:30'\n" +
+			"lifeboat history kube-backup.tar.gz -n infra --to history.html\n" +
 			"lifeboat history kube-backup.tar.gz -n infra --older yesterday.tar.gz -o json",
 		ArgsUsage:    "SRC [KIND [NAME...] | KIND/NAME...]",
 		BashComplete: console.CompletesWith(console.KindAfterSource),
@@ -30,8 +33,10 @@ they can be told apart. Who deleted an object stands in the audit log alone.`,
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "of this `NAMESPACE` (default: of all)"},
 			&cli.StringFlag{Name: "since", Usage: "changes after this `TIME`, as --at of get takes it"},
 			&cli.StringFlag{Name: "until", Usage: "changes up to this `TIME`"},
+			&cli.Int64Flag{Name: "rev", Usage: "the change of revision `N` alone"},
+			&cli.StringFlag{Name: "to", Usage: "write a new HTML `FILE` for the incident review: one page, no script"},
 			&cli.BoolFlag{Name: "show-secrets", Usage: "show the values of Secrets"},
-			console.OutputFlag(env, console.FormatTable, console.FormatDiff, console.FormatJSON),
+			console.OutputFlag(env, console.FormatTable, console.FormatDiff, console.FormatYAML, console.FormatJSON),
 		),
 		Action: func(c *cli.Context) error { return runHistory(c, env) },
 	}
@@ -52,6 +57,17 @@ func runHistory(c *cli.Context, env *console.Environment) error {
 	if words == "" && c.String("namespace") == "" {
 		return console.Usagef("say of what: KIND, KIND/NAME or -n NAMESPACE")
 	}
+	rev, to := c.Int64("rev"), c.String("to")
+	switch {
+	case c.IsSet("rev") && rev <= 0:
+		return console.Usagef("--rev %d is no revision", rev)
+	case env.Format == console.FormatYAML && !c.IsSet("rev"):
+		return console.Usagef("-o yaml is one state: say which with --rev N")
+	case to != "" && to != "-":
+		if err := console.RefuseExisting(to); err != nil {
+			return err
+		}
+	}
 	src, err := console.OpenWithOlder(c, env, opts, c.Args().First())
 	if err != nil {
 		return err
@@ -63,6 +79,9 @@ func runHistory(c *cli.Context, env *console.Environment) error {
 	if err != nil {
 		return err
 	}
+	if rev > 0 {
+		timeline.Between(rev-1, rev)
+	}
 	if timeline.Len() == 0 {
 		if refs != nil {
 			return console.Failf("nothing of it is in the history")
@@ -72,7 +91,22 @@ func runHistory(c *cli.Context, env *console.Environment) error {
 	for _, w := range src.History().Windows()[1:] {
 		env.Note("what happened after revision %d is unknown up to the next older revision shown", w.Last)
 	}
+	if to != "" {
+		return writePage(c, env, src, timeline)
+	}
 	return printHistory(c, env, timeline)
+}
+
+// writePage writes the HTML page.
+func writePage(c *cli.Context, env *console.Environment, src *lifeboat.Backup, timeline *registry.Timeline) error {
+	opts := registry.PageOptions{
+		Title: "What happened: " + strings.Join(append(c.Args().Tail(), c.String("namespace")), " ") + " in " + c.Args().First(), ShowSecrets: c.Bool("show-secrets"), Windows: src.History().Windows(),
+	}
+	encode := func(w io.Writer) error { return timeline.WritePage(c.Context, w, opts) }
+	if c.String("to") == "-" {
+		return encode(env.Stdout)
+	}
+	return console.WriteNew(env, c.String("to"), encode)
 }
 
 // historyRow is a step for machines.
@@ -113,6 +147,19 @@ func printHistory(c *cli.Context, env *console.Environment, timeline *registry.T
 				_, err = fmt.Fprint(env.Stdout, text)
 			}
 			if err != nil {
+				return err
+			}
+		case console.FormatYAML:
+			text, err := step.YAML(show)
+			switch {
+			case err != nil:
+				return err
+			case text == "" && step.Event == registry.Deleted:
+				return console.Failf("revision %d deleted %s", step.Revision, objectOf(step))
+			case text == "":
+				return console.Incompletef("%s cannot be read: it is locked or damaged", objectOf(step))
+			}
+			if _, err := fmt.Fprint(env.Stdout, text); err != nil {
 				return err
 			}
 		default:

@@ -2,12 +2,15 @@ package apiserver
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	discoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/apiserver/pkg/endpoints/deprecation"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/registry/apiserver/spec"
@@ -21,6 +24,8 @@ type served struct {
 	stored     registry.Resource // where its objects lie: the core group's for events.k8s.io
 	namespaced bool
 	status     bool // has the subresource status
+
+	deprecated string // what clients are told of the version; "" for nothing
 }
 
 // catalog is all that the server answers for. It does not hang on a revision:
@@ -66,7 +71,7 @@ func (c *catalog) addBuiltin(group discoveryv2.APIGroupDiscovery) {
 			}
 			s := served{
 				gvr: gv.WithResource(r.Resource), gvk: gv.WithKind(r.ResponseKind.Kind), listKind: r.ResponseKind.Kind + "List", stored: stored,
-				namespaced: r.Scope == discoveryv2.ScopeNamespace,
+				namespaced: r.Scope == discoveryv2.ScopeNamespace, deprecated: deprecationOf(gv.WithKind(r.ResponseKind.Kind)),
 			}
 			r.Verbs, r.Subresources = readVerbs(), readable(r.Subresources)
 			s.status = slices.ContainsFunc(r.Subresources, func(s discoveryv2.APISubresourceDiscovery) bool { return s.Subresource == "status" })
@@ -80,6 +85,21 @@ func (c *catalog) addBuiltin(group discoveryv2.APIGroupDiscovery) {
 	if len(out.Versions) > 0 {
 		c.groups = append(c.groups, out)
 	}
+}
+
+// deprecationOf is what an API server says with every answer in a version that
+// will go (k8s.io/apiserver pkg/endpoints/installer.go).
+func deprecationOf(gvk schema.GroupVersionKind) string {
+	obj, err := clientscheme.Scheme.New(gvk)
+	if err != nil {
+		return "" // of the two API servers beside the main one, which serve none
+	}
+	obj.GetObjectKind().SetGroupVersionKind(gvk)
+	major, minor, err := deprecation.MajorMinor(serverVersion())
+	if err != nil || !deprecation.IsDeprecated(obj, major, minor) {
+		return ""
+	}
+	return deprecation.WarningMessage(obj)
 }
 
 // readable are the subresources that stay: status is part of the object, and
@@ -162,6 +182,9 @@ func (c *catalog) addCustomVersion(group *discoveryv2.APIGroupDiscovery, custom 
 	s := served{
 		gvr: gv.WithResource(custom.Plural), gvk: gv.WithKind(custom.Kind), listKind: cmp.Or(custom.ListKind, custom.Kind+"List"), stored: stored,
 		namespaced: custom.Namespaced, status: v.Status,
+	}
+	if v.Deprecated {
+		s.deprecated = cmp.Or(v.Warning, fmt.Sprintf("%s %s is deprecated", gv, custom.Kind))
 	}
 	if _, double := c.served[s.gvr]; double {
 		return

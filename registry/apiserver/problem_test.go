@@ -75,18 +75,19 @@ func TestWritesAreRefusedWithTheWayBack(t *testing.T) {
 	t.Parallel()
 	s := serveHarbour(t)
 	for _, c := range []struct{ method, path, want string }{
-		{"DELETE", pods + "/db-0", "nothing can be changed in it. To bring the object back: lifeboat extract kube-backup.tar.gz -n infra-production pods --to DIR"},
-		{"PATCH", "/apis/apps/v1/namespaces/infra-production/deployments/supercronic?dryRun=All", "nor tried with --dry-run=server. To bring the object back: lifeboat extract kube-backup.tar.gz -n infra-production deployments.apps --to DIR"},
+		{"DELETE", pods + "/db-0", "nothing can be changed in it. To bring the object back: lifeboat extract kube-backup.tar.gz -n infra-production pods/db-0 --to DIR"},
+		{"PATCH", "/apis/apps/v1/namespaces/infra-production/deployments/supercronic?dryRun=All", "nor tried with --dry-run=server. To bring the object back: lifeboat extract kube-backup.tar.gz -n infra-production deployments.apps/supercronic --to DIR"},
 		{"POST", "/api/v1/namespaces", "lifeboat extract kube-backup.tar.gz --cluster namespaces --to DIR"},
 		{"DELETE", "/api/v1/namespaces/infra-production", "lifeboat extract kube-backup.tar.gz -n infra-production --to DIR"},
-		{"PUT", "/api/v1/nodes/node-1", "lifeboat extract kube-backup.tar.gz --cluster nodes --to DIR"},
-		{"DELETE", "/apis/fleet.example.com/v1/namespaces/infra-production/ships/aurora", "-n infra-production ships.fleet.example.com --to DIR"},
+		{"PUT", "/api/v1/nodes/node-1", "lifeboat extract kube-backup.tar.gz nodes/node-1 --to DIR"},
+		{"DELETE", "/apis/fleet.example.com/v1/namespaces/infra-production/ships/aurora", "-n infra-production ships.fleet.example.com/aurora --to DIR"},
 		{"GET", pods + "/db-0/log", "it holds no logs"},
 		{"POST", pods + "/db-0/exec", "nothing runs in it"},
 		{"GET", pods + "/db-0/exec", "nothing runs in it"},
 		{"GET", "/apis/apps/v1/namespaces/infra-production/deployments/supercronic/scale", "nothing can be scaled in it"},
 		{"POST", "/version", "nothing can be changed"},
-		{"DELETE", "/api/v1/namespaces/a'b%20c/pods/x", `-n 'a'\''b c' pods --to DIR`},
+		{"DELETE", "/rev/1211/api/v1/namespaces/infra-production/configmaps/flip", "lifeboat extract kube-backup.tar.gz --rev 1211 -n infra-production configmaps/flip --to DIR"},
+		{"DELETE", "/api/v1/namespaces/a'b%20c/pods/x", `-n 'a'\''b c' pods/x --to DIR`},
 	} {
 		answer := s.do(t, c.method, c.path)
 		message := answer.message(t, http.StatusMethodNotAllowed)

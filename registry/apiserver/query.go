@@ -39,6 +39,9 @@ func (q *query) serve(w http.ResponseWriter, r *http.Request) (err error) {
 	if err := q.readTableOptions(r); err != nil {
 		return err
 	}
+	if q.served.deprecated != "" {
+		addWarning(w.Header(), q.served.deprecated)
+	}
 	if q.info.Verb == "get" {
 		return q.get(w, r)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,19 +14,19 @@ import (
 )
 
 // refuse says that nothing can be changed, and how to get the object back.
-func (s *Server) refuse(r *http.Request) error {
+func (s *Server) refuse(r *http.Request, v view) error {
 	what := "nothing can be changed in it"
 	if r.URL.Query().Get("dryRun") != "" {
 		what = "nothing can be changed in it, nor tried with --dry-run=server"
 	}
 	info, err := s.requestInfo(r)
 	if err != nil || !info.IsResourceRequest {
-		return s.notAllowed(nil, what)
+		return s.notAllowed(nil, v, what)
 	}
 	if res, ok := s.catalog.served[gvrOf(info)]; ok && isConnect(info.Subresource) {
-		return s.refuseSubresource(info, res)
+		return s.refuseSubresource(info, v, res)
 	}
-	return s.notAllowed(info, what)
+	return s.notAllowed(info, v, what)
 }
 
 // isConnect tells the subresources that lead into a container.
@@ -34,23 +35,23 @@ func isConnect(subresource string) bool {
 }
 
 // refuseSubresource answers for what only a running cluster has.
-func (s *Server) refuseSubresource(info *request.RequestInfo, res served) error {
+func (s *Server) refuseSubresource(info *request.RequestInfo, v view, res served) error {
 	switch {
 	case info.Subresource == "log":
-		return s.notAllowed(nil, "it holds no logs: they stayed on the node")
+		return s.notAllowed(nil, v, "it holds no logs: they stayed on the node")
 	case isConnect(info.Subresource):
-		return s.notAllowed(nil, "nothing runs in it")
+		return s.notAllowed(nil, v, "nothing runs in it")
 	case info.Subresource == "scale":
-		return s.notAllowed(info, "nothing can be scaled in it")
+		return s.notAllowed(info, v, "nothing can be scaled in it")
 	}
 	return apierrors.NewNotFound(res.gvr.GroupResource(), info.Name+"/"+info.Subresource)
 }
 
 // notAllowed is the 405 that kubectl prints whole.
-func (s *Server) notAllowed(info *request.RequestInfo, what string) error {
+func (s *Server) notAllowed(info *request.RequestInfo, v view, what string) error {
 	message := fmt.Sprintf("this is a backup%s; %s.", s.dated(), what)
 	if info != nil {
-		message += " To bring the object back: " + s.extractCommand(info)
+		message += " To bring the object back: " + s.extractCommand(info, v)
 	}
 	err := failure(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "%s", message)
 	if info != nil {
@@ -68,13 +69,18 @@ func (s *Server) dated() string {
 	return " of " + moment.UTC().Format("2006-01-02 15:04") + " UTC"
 }
 
-// extractCommand brings back what a request was about.
-func (s *Server) extractCommand(info *request.RequestInfo) string {
+// extractCommand brings back what a request was about, as of the moment that the
+// client looked at.
+func (s *Server) extractCommand(info *request.RequestInfo, v view) string {
 	words := []string{"lifeboat extract", s.source()}
+	if v.revision != s.revision {
+		words = append(words, "--rev", strconv.FormatInt(v.revision, 10))
+	}
 	res, known := s.catalog.served[gvrOf(info)]
 	switch {
 	case info.Resource == "namespaces" && info.Name != "":
 		return strings.Join(append(words, "-n", shellWord(info.Name), "--to DIR"), " ")
+	case known && !res.namespaced && info.Name != "": // a name of the cluster's own needs no more
 	case known && !res.namespaced:
 		words = append(words, "--cluster")
 	case info.Namespace != "":
@@ -82,7 +88,10 @@ func (s *Server) extractCommand(info *request.RequestInfo) string {
 	default:
 		words = append(words, "-A")
 	}
-	if known {
+	switch {
+	case known && info.Name != "" && (info.Namespace != "" || !res.namespaced):
+		words = append(words, shellWord(res.stored.String()+"/"+info.Name))
+	case known:
 		words = append(words, shellWord(res.stored.String()))
 	}
 	return strings.Join(append(words, "--to DIR"), " ")

@@ -26,10 +26,10 @@ func isReview(resource string) bool {
 }
 
 // servePost answers every method but GET: reviews, and refusals.
-func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
+func (s *Server) servePost(w http.ResponseWriter, r *http.Request, v view) {
 	info, err := s.requestInfo(r)
 	if err != nil || r.Method != http.MethodPost || !info.IsResourceRequest || !isReview(info.Resource) || info.Subresource != "" {
-		s.respondError(w, r, s.refuse(r))
+		s.respondError(w, r, s.refuse(r, v))
 		return
 	}
 	review, err := readReview(r)

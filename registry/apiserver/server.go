@@ -114,7 +114,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.URL.Path, r.URL.RawPath = path, ""
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		s.servePost(w, r)
+		s.servePost(w, r, v)
 	case s.servePlain(w, path):
 	case s.serveOpenAPI(w, r, path):
 	case s.serveDiscovery(w, r, path):
@@ -184,7 +184,7 @@ func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, v view) {
 		return
 	}
 	if info.Subresource != "" && (info.Subresource != "status" || !res.status) {
-		s.respondError(w, r, s.refuseSubresource(info, res))
+		s.respondError(w, r, s.refuseSubresource(info, v, res))
 		return
 	}
 	q := &query{server: s, view: v, info: info, served: res}

@@ -3,9 +3,13 @@ package apiserver_test
 import (
 	"io"
 	"net/http"
+	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -35,15 +39,25 @@ func TestLongListsAreTheSame(t *testing.T) {
 	require.NotEmpty(t, page["metadata"].(map[string]any)["continue"])
 }
 
-// Many lists at once take turns, and all are answered.
+// Many lists at once take turns, and all are answered; memory does not grow with
+// how many there are. In a soak there are ten thousand.
 func TestManyListsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := serveHarbour(t)
 	want := string(s.get(t, pods).body)
+	lists := 200
+	if factor, err := strconv.Atoi(os.Getenv("LIFEBOAT_SOAK")); err == nil && factor > 0 {
+		lists = min(500*factor, 10_000)
+	}
+	places := make(chan struct{}, 1000) // of this test's own connections: the system has no more ports than that to spare
+	most, stop := watchHeap(t)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: cap(places)}}
 	var wg sync.WaitGroup
-	for range 200 {
+	for range lists {
+		places <- struct{}{}
 		wg.Go(func() {
-			resp, err := http.Get(s.URL + pods) //nolint:noctx // as many at once as can be
+			defer func() { <-places }()
+			resp, err := client.Get(s.URL + pods) //nolint:noctx // as many at once as can be
 			if err != nil {
 				t.Error(err)
 				return
@@ -56,5 +70,46 @@ func TestManyListsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	close(stop)
+	require.Less(t, <-most, uint64(1<<30), "bytes of heap")
 	require.Equal(t, http.StatusOK, s.get(t, pods+"?limit=9223372036854775807").code)
+}
+
+// watchHeap gives the most that was on the heap until stop is closed.
+func watchHeap(t *testing.T) (most <-chan uint64, stop chan struct{}) {
+	t.Helper()
+	answer, stop := make(chan uint64, 1), make(chan struct{})
+	go func() {
+		highest, ticks := uint64(0), time.NewTicker(50*time.Millisecond)
+		defer ticks.Stop()
+		for {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			highest = max(highest, m.HeapAlloc)
+			select {
+			case <-stop:
+				answer <- highest
+				return
+			case <-ticks.C:
+			}
+		}
+	}()
+	return answer, stop
+}
+
+// A version that will go says so with every answer, in the API server's words.
+func TestDeprecatedVersionsSayIt(t *testing.T) {
+	t.Parallel()
+	s := serveHarbour(t)
+	for path, want := range map[string]string{
+		"/api/v1/endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+		"/api/v1/namespaces/default/endpoints/kubernetes": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+		"/apis/discovery.k8s.io/v1/endpointslices":        "",
+		pods: "",
+	} {
+		require.Contains(t, s.get(t, path).header.Get("Warning"), want, path)
+		if want == "" {
+			require.Empty(t, s.get(t, path).header.Get("Warning"), path)
+		}
+	}
 }
