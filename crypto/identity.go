@@ -22,6 +22,18 @@ type IdentityFile struct {
 	Warnings []string
 }
 
+// ReadKeyFile reads a file of private keys as it stands, to be split.
+func ReadKeyFile(path string) (content []byte, warnings []string, err error) {
+	data, mode, err := readSmall(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the key: %w", err)
+	}
+	if mode.IsRegular() && mode.Perm()&0o077 != 0 {
+		warnings = append(warnings, fmt.Sprintf("%q can be read by others (mode %04o): chmod 600 it", path, mode.Perm()))
+	}
+	return data, warnings, nil
+}
+
 // maxIdentityFile is age's own limit for such files.
 const maxIdentityFile = 16 << 20
 

@@ -20,10 +20,10 @@ import (
 func KeyCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name:  "key",
-		Usage: "keys of archives: make, show, prove that they open",
+		Usage: "keys of archives: make, show, split, prove that they open",
 		UsageText: "lifeboat key generate --to recovery.key\n" +
 			"lifeboat key check *.age -i recovery.key",
-		Subcommands: []*cli.Command{keyGenerateCommand(env), keyShowCommand(env), keyCheckCommand(env)},
+		Subcommands: []*cli.Command{keyGenerateCommand(env), keyShowCommand(env), keyCheckCommand(env), keySplitCommand(env), keyCombineCommand(env)},
 	}
 }
 
@@ -176,10 +176,14 @@ func keyCheckCommand(env *console.Environment) *cli.Command {
 		ArgsUsage: "SRC...",
 		Description: `Each identity is tried by itself on the header and the first 64 KiB of each
 archive. That proves the key, not that the archive is whole: lifeboat archive
-verify does. An archive that none of them opens is exit code 4.`,
+verify does. An archive that none of them opens is exit code 4. With --shares-of
+and --share it is a split key that is tried: it is put together in memory, and
+written nowhere.`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "`FILE` with an age or ssh private key; repeatable"},
 			&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of a locked key"},
+			&cli.StringFlag{Name: "shares-of", Usage: "`FILE` with the locked key of key split"},
+			shareFlag(),
 			console.PluginsFlag(),
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
 		},
@@ -195,12 +199,19 @@ type keyFit struct {
 }
 
 func runKeyCheck(c *cli.Context, env *console.Environment) error {
-	if c.NArg() == 0 || len(c.StringSlice("identity")) == 0 {
+	if c.NArg() == 0 || len(c.StringSlice("identity"))+len(c.StringSlice("share")) == 0 {
 		return console.Usagef("give archives, and identities with -i FILE")
 	}
 	files, err := identityFiles(env, c)
 	if err != nil {
 		return err
+	}
+	shared, err := sharedIdentity(c)
+	if err != nil {
+		return err
+	}
+	if shared != nil {
+		files = append(files, shared)
 	}
 	fits := []keyFit{}
 	var failed []error
