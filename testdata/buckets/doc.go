@@ -1,0 +1,2 @@
+// Package buckets tests lifeboat against a real S3 server.
+package buckets
