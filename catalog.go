@@ -150,8 +150,9 @@ func (l *Listing) readBeginning(ctx context.Context, store place.Store, opts Opt
 		return err
 	}
 	defer in.Close()
-	// Bounded, so that nobody unpacks ahead of what is wanted.
-	reader, err := archive.NewReader(io.LimitReader(in, maxBeginning), opts.limits())
+	limits := opts.limits()
+	limits.Beginning = true
+	reader, err := archive.NewReader(io.LimitReader(in, maxBeginning), limits)
 	if err != nil {
 		return err
 	}

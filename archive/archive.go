@@ -44,6 +44,10 @@ import (
 type Limits struct {
 	MaxBytes   int64 // sum of everything unpacked, tar's own blocks included; 64 GiB
 	MaxEntries int   // 16384
+
+	// Beginning says that the first entry is all that is wanted: nothing is
+	// unpacked ahead of what is read.
+	Beginning bool
 }
 
 // The bounds that nobody had to change yet. Window is the zstd window, and

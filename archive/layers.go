@@ -47,10 +47,19 @@ type unpacked struct {
 	src     *source
 	offset  int64
 	max     int64
+	plain   bool      // nothing is unpacked ahead
 	checked bool      // the layer carries a checksum
 	padding int64     // zero bytes behind the layer's end
 	magic   *lastRead // of zstd
 	err     error
+}
+
+// members reads gzip on all cores, nil where that is not asked for or cannot be.
+func (u *unpacked) members(br *bufio.Reader) *memberReader {
+	if u.plain {
+		return nil
+	}
+	return newMemberReader(br, &u.padding)
 }
 
 func (u *unpacked) Read(p []byte) (int, error) {
@@ -113,7 +122,7 @@ const windowReason = "its zstd window is larger than 128 MiB"
 func (u *unpacked) decompress(br *bufio.Reader) error {
 	switch u.layer {
 	case Gzip:
-		if m := newMemberReader(br, &u.padding); m != nil {
+		if m := u.members(br); m != nil {
 			u.r, u.checked = m, true
 			return nil
 		}

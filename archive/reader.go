@@ -49,7 +49,7 @@ func NewReader(src io.Reader, limits Limits) (*Reader, error) {
 	if outer != Gzip && outer != Zstd && outer != Tar {
 		return nil, &NotArchiveError{Format: outer}
 	}
-	stream := &unpacked{layer: outer, src: from, max: limits.MaxBytes}
+	stream := &unpacked{layer: outer, src: from, max: limits.MaxBytes, plain: limits.Beginning}
 	if err := stream.decompress(br); err != nil {
 		return nil, err
 	}
