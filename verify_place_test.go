@@ -46,7 +46,7 @@ type fleet struct {
 
 func clusterUID(i int) string { return fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", 0x10000000+i*7919, i) }
 
-func newFleet(t *testing.T, clusters, archives int) *fleet {
+func newFleet(t testing.TB, clusters, archives int) *fleet {
 	t.Helper()
 	keys := t.TempDir()
 	f := &fleet{dir: t.TempDir(), key: filepath.Join(keys, "key"), pubkey: filepath.Join(keys, "sign.pub")}
@@ -65,7 +65,7 @@ func newFleet(t *testing.T, clusters, archives int) *fleet {
 	return f
 }
 
-func newKey(t *testing.T, path string) crypto.Recipient {
+func newKey(t testing.TB, path string) crypto.Recipient {
 	t.Helper()
 	id, err := age.GenerateX25519Identity()
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func newKey(t *testing.T, path string) crypto.Recipient {
 
 // pack makes the n-th nightly archive of a cluster, under a name of its own
 // unless one is given.
-func (f *fleet) pack(t *testing.T, cluster string, n int, team []crypto.Recipient, name string) string {
+func (f *fleet) pack(t testing.TB, cluster string, n int, team []crypto.Recipient, name string) string {
 	t.Helper()
 	db := filepath.Join(t.TempDir(), "db")
 	_, err := snapshottest.Generate(db, snapshottest.Spec{Keys: 8 + n, Updates: -1, Deletions: -1, Cluster: cluster, Trailer: true})
@@ -101,7 +101,7 @@ func (f *fleet) pack(t *testing.T, cluster string, n int, team []crypto.Recipien
 
 func (f *fleet) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
 
-func (f *fleet) put(t *testing.T, name string, content []byte, comment string) {
+func (f *fleet) put(t testing.TB, name string, content []byte, comment string) {
 	t.Helper()
 	signature, err := f.signer.Sign(bytes.NewReader(content), comment)
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func (f *fleet) options() lifeboat.Options {
 	return lifeboat.Options{Identities: []string{f.key}, PubKey: f.pubkey}
 }
 
-func (f *fleet) store(t *testing.T) place.Store {
+func (f *fleet) store(t testing.TB) place.Store {
 	t.Helper()
 	store, err := place.OpenFolder(f.dir)
 	require.NoError(t, err)

@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat"
 )
 
-// Every archive and key command does its work where there is no network, and
+// Every archive and key command, no bucket being named, does its work where there is no network, and
 // strace, where it is installed, sees no socket made: neither one that could
 // reach anybody, nor one that asks the kernel about the network.
 func TestArchiveAndKeyWithoutSockets(t *testing.T) {
@@ -27,6 +29,11 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 	program := filepath.Join(s.dir, "program") // the tests' own binary links what asks the kernel about the network
 	output, err = exec.Command("go", "build", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, string(output))
+	folder := filepath.Join(s.dir, "place")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	for _, suffix := range []string{"", lifeboat.SignatureSuffix} {
+		require.NoError(t, os.Link(sealed+suffix, filepath.Join(folder, "a.tar.gz.age"+suffix)))
+	}
 	open := []string{sealed, "-i", s.identity, "--pubkey", s.signer + ".pub"}
 	for name, args := range map[string][]string{
 		"create":           {"archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--sign", s.signer, "--to", "b.age"},
@@ -39,6 +46,13 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 		"decrypt":          append([]string{"archive", "decrypt", "--to", "d.tar.gz"}, open...),
 		"rekey":            append([]string{"archive", "rekey", "--add", s.recipient, "--to", "e.age"}, open...),
 		"rekey, rotate":    append([]string{"archive", "rekey", "--rotate", "-R", team, "--to", "f.age"}, open...),
+		"verify, place":    {"archive", "verify", folder, "-i", s.identity, "--pubkey", s.signer + ".pub"},
+		"catalog":          {"archive", "catalog", folder, "-i", s.identity},
+		"prune":            {"archive", "prune", folder, "--pubkey", s.signer + ".pub", "--keep-last", "1"},
+		"rekey, place":     {"archive", "rekey", folder, "-i", s.identity, "-R", team, "--to", "re-keyed"},
+		"push":             {"archive", "push", sealed, "--to", "."},
+		"pull":             {"archive", "pull", filepath.Join(folder, "a.tar.gz.age"), "--to", "pulled.age"},
+		"key split":        {"key", "split", s.identity, "--shares", "3", "--threshold", "2", "--to", "shares"},
 		"key generate":     {"key", "generate", "--to", "key"},
 		"key for signing":  {"key", "generate", "--sign", "--to", "sig"},
 		"key show":         {"key", "show", s.identity},
