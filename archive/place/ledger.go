@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // ledgerFolder is where a place keeps its ledger. Its name begins with a dot, so
@@ -87,17 +88,25 @@ func Records(ctx context.Context, store Store, run string) ([][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".json") })
 	slices.Sort(names)
-	var records [][]byte
-	for _, name := range names {
-		if !strings.HasSuffix(name, ".json") {
-			continue
-		}
-		record, err := store.Read(ctx, name, maxRecord)
-		if err != nil {
-			return nil, fmt.Errorf("reading the ledger: %w", err)
-		}
-		records = append(records, record)
+	records := make([][]byte, len(names))
+	errs := make([]error, len(names))
+	var wait sync.WaitGroup
+	for worker := range readers {
+		wait.Go(func() {
+			for i := worker; i < len(names) && ctx.Err() == nil; i += readers {
+				records[i], errs[i] = store.Read(ctx, names[i], maxRecord)
+			}
+		})
+	}
+	wait.Wait()
+	if err := errors.Join(ctx.Err(), errors.Join(errs...)); err != nil {
+		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
 	return records, nil
 }
+
+// readers is how many records are read side by side: what takes time is the way
+// to the store.
+const readers = 16

@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/lifeboat-dr/lifeboat"
 )
 
 // Every archive and key command, no bucket being named, does its work where there is no network, and
@@ -31,7 +29,7 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 	require.NoError(t, err, string(output))
 	folder := filepath.Join(s.dir, "place")
 	require.NoError(t, os.Mkdir(folder, 0o700))
-	for _, suffix := range []string{"", lifeboat.SignatureSuffix} {
+	for _, suffix := range []string{"", ".minisig"} {
 		require.NoError(t, os.Link(sealed+suffix, filepath.Join(folder, "a.tar.gz.age"+suffix)))
 	}
 	open := []string{sealed, "-i", s.identity, "--pubkey", s.signer + ".pub"}

@@ -33,6 +33,7 @@ type Bucket struct {
 	core   *minio.Core
 	name   string
 	prefix string // ends with a slash, or is empty
+	part   int64  // bytes of a part of an upload
 }
 
 var _ place.Store = (*Bucket)(nil)
@@ -60,7 +61,7 @@ func (c Config) Open(url string) (*Bucket, error) {
 	if prefix != "" {
 		prefix = strings.TrimSuffix(prefix, "/") + "/"
 	}
-	return &Bucket{core, name, prefix}, nil
+	return &Bucket{core, name, prefix, partSize}, nil
 }
 
 func split(url string) (name, prefix string, err error) {

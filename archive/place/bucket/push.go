@@ -39,7 +39,7 @@ func (b *Bucket) Push(ctx context.Context, name string, file io.ReaderAt, size i
 		}
 		return false, err
 	}
-	u := &upload{b: b, name: name, partSize: max(partSize, (size/maxParts>>20+1)<<20), done: map[int]minio.ObjectPart{}}
+	u := &upload{b: b, name: name, partSize: max(b.part, (size/maxParts>>20+1)<<20), done: map[int]minio.ObjectPart{}}
 	u.opts.UserMetadata = map[string]string{digestKey: digest}
 	if !opts.LockUntil.IsZero() {
 		u.opts.Mode, u.opts.RetainUntilDate = minio.Compliance, opts.LockUntil.UTC()

@@ -57,6 +57,7 @@ func newFaulty(t *testing.T, do func(r *http.Request) fault) (*faulty, *bucket.B
 	t.Cleanup(server.Close)
 	b, err := bucket.Config{Endpoint: server.URL, Region: "us-east-1", AccessKey: "user", SecretKey: "hunter2hunter2"}.Open("s3://backups/prod")
 	require.NoError(t, err)
+	b.SetPartSize(1 << 20)
 	return f, b
 }
 

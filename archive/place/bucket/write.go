@@ -35,7 +35,7 @@ func (b *Bucket) Put(ctx context.Context, name string, content io.Reader) error 
 	if err := place.CheckName(name); err != nil {
 		return err
 	}
-	u := &upload{b: b, name: name, partSize: partSize}
+	u := &upload{b: b, name: name, partSize: b.part}
 	if err := u.stream(ctx, content); err != nil {
 		return fmt.Errorf("writing %q: %w", name, err)
 	}
