@@ -46,9 +46,13 @@ func ProbeOverwrite(ctx context.Context, to place.Store, observer Observer) erro
 	return err
 }
 
-// Push sends a file, and the signature beside it first, to a place. Where it was
-// cut off before it goes on. fs.ErrExist: another content has the name.
+// Push sends a file, and the signature beside it first, to a place; of a link,
+// such as latest, what it leads to. Where it was cut off before it goes on. fs.ErrExist: another content has the name.
 func Push(ctx context.Context, path string, to place.Store, lockUntil time.Time, observer Observer) (Pushed, error) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return Pushed{}, err
+	}
 	p := Pushed{Name: filepath.Base(path)}
 	file, err := os.Open(path)
 	if err != nil {

@@ -16,7 +16,8 @@ func archivePushCommand(env *console.Environment) *cli.Command {
 		Name:  "push",
 		Usage: "archives to a place off site, with their signatures",
 		UsageText: "lifeboat archive push kube-backup.tar.gz.age --to s3://backups/prod\n" +
-			"lifeboat archive push b.age --to s3://backups --object-lock-until 2027-12-31",
+			"lifeboat archive push latest.tar.gz.age --to s3://backups/prod \\\n" +
+			"  --object-lock-until 2027-12-31",
 		ArgsUsage: "FILE...",
 		Description: `PLACE is a folder or s3://BUCKET/PREFIX; where the store is and who asks is
 read from the environment and AWS' files, never from a flag (lifeboat help

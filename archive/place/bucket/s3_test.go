@@ -76,7 +76,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/backups"), "/")
 	switch {
 	case wrong.status != 0:
-		answer(w, wrong.status, "SlowDown")
+		answer(w, wrong.status, map[int]string{http.StatusForbidden: "AccessDenied", http.StatusServiceUnavailable: "SlowDown"}[wrong.status])
 	case r.Method == http.MethodGet && key == "":
 		f.list(w, r, wrong)
 	case r.Method == http.MethodGet && r.URL.Query().Has("uploadId"):
