@@ -43,6 +43,17 @@ func BenchmarkPlace(b *testing.B) {
 		_, err := lifeboat.VerifyPlace(b.Context(), store, f.options(), lifeboat.PlaceOptions{})
 		return err
 	})
+	b.Run("verify of 112 MB", func(b *testing.B) {
+		large := newFleet(b, 1, 0)
+		name := large.pack(b, clusterUID(0), 40_000, large.team, "")
+		info, err := os.Stat(large.path(name))
+		require.NoError(b, err)
+		b.SetBytes(info.Size())
+		for b.Loop() {
+			_, err := lifeboat.VerifyPlace(b.Context(), large.store(b), large.options(), lifeboat.PlaceOptions{})
+			require.NoError(b, err)
+		}
+	})
 	run("sample of 5%", func() error {
 		_, err := lifeboat.VerifyPlace(b.Context(), store, f.options(), lifeboat.PlaceOptions{Sample: place.Sample{Percent: 5}})
 		return err

@@ -146,6 +146,7 @@ func (f *faulty) get(w http.ResponseWriter, r *http.Request, key string, wrong f
 	data := o.data[from:to]
 	if wrong.cut > 0 && wrong.cut < len(data) {
 		w.Write(data[:wrong.cut])
+		_ = http.NewResponseController(w).Flush() // what was sent before it broke off arrives
 		panic(http.ErrAbortHandler)
 	}
 	w.Write(data)
