@@ -44,9 +44,13 @@ func hintFolder(path string, err error) error {
 			return withHint(fmt.Errorf("%s: %w", f.name, err), fmt.Sprintf(f.hint, words.ShellQuote(path)))
 		}
 	}
-	found := backupsIn(path)
-	if len(found) == 0 {
+	found, manifests := backupsIn(path)
+	switch {
+	case len(found) == 0 && len(manifests) == 0:
 		return err
+	case len(found) == 0:
+		return withHint(fmt.Errorf("a folder with copies of the control plane's files, and no data of etcd: %w", err),
+			"beside a backup of the data it gives the member's name and URLs: lifeboat host restore SRC --manifest "+words.ShellQuote(manifests[len(manifests)-1]))
 	}
 	hint := "give the file: " + words.ShellQuote(found[0])
 	if len(found) > 1 {
@@ -66,9 +70,10 @@ const (
 
 // backupsIn are the files below a folder that begin as a database does, packed
 // or not, or as an archive, by their last names: Gardener's Full-*, kOps'
-// TIME/etcd.backup.gz, the folder that an archive was unpacked to.
-func backupsIn(root string) []string {
-	var found []string
+// TIME/etcd.backup.gz, the folder that an archive was unpacked to. manifests are
+// etcd's among them: Deckhouse's control-plane-manager keeps those that it
+// replaced in /etc/kubernetes/deckhouse/backup.
+func backupsIn(root string) (found, manifests []string) {
 	looked := 0
 	_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		switch {
@@ -82,13 +87,17 @@ func backupsIn(root string) []string {
 		if looked++; looked > lookedFiles {
 			return fs.SkipAll
 		}
-		if isBackup(path) {
+		switch {
+		case isBackup(path):
 			found = append(found, path)
+		case strings.HasPrefix(e.Name(), "etcd") && strings.Contains(e.Name(), ".yaml"):
+			manifests = append(manifests, path)
 		}
 		return nil
 	})
-	slices.SortStableFunc(found, func(a, b string) int { return strings.Compare(a, b) })
-	return found
+	slices.Sort(found)
+	slices.Sort(manifests)
+	return found, manifests
 }
 
 func isBackup(path string) bool {

@@ -193,6 +193,7 @@ func TestFoldersOfOthers(t *testing.T) {
 		"kopia repository":       {"kopia.repository.f": nil},
 		"00001612-1700000001.gz": {"Backup-1/Full-00000000-00000100-1700000000.gz": snap, "Backup-1/Full-00000000-00001612-1700000001.gz": snap, "Backup-1/Incr-00001613-00001700-1700000002": []byte(`[{"etcdEvent":{}}]`)},
 		"etcd.backup.gz":         {"main/2024-01-01T00:00:00Z-000001/etcd.backup.gz": snap, "main/2024-01-01T00:00:00Z-000001/_etcd_backup.meta": []byte("{}")},
+		"--manifest":             {"2026-11-20/etcd.yaml": []byte("kind: Pod\n"), "2026-11-20/kube-apiserver.yaml": []byte("kind: Pod\n")},
 		"tar -cC":                {"kubernetes/manifests/etcd.yaml": nil, "etcd.db.gz": snap},
 	} {
 		dir := t.TempDir()

@@ -26,6 +26,7 @@ func restoreCommand(env *console.Environment) *cli.Command {
 			"lifeboat host restore kube-backup.tar.gz --yes\n" +
 			"lifeboat host restore kube-backup.tar.gz --at '20:50' --dry-run\n" +
 			"lifeboat host restore kube-backup.tar.gz --with-kubernetes --dry-run\n" +
+			"lifeboat host restore kube-backup.tar.gz --members all --to masters/\n" +
 			"lifeboat host restore etcd-backup.snapshot --manifest etcd.yaml",
 		ArgsUsage: "SRC",
 		Description: `The manifests of etcd and kube-apiserver are taken out, so that kubelet stops
@@ -36,11 +37,14 @@ has one member then: other masters join as new ones.
 
 --at and --rev restore to a point in time. --with-kubernetes is for a bare
 host: /etc/kubernetes comes out of the archive, too, with owners and modes, and
-last, since kubelet starts what is in it.`,
+last, since kubelet starts what is in it. --members all changes nothing here:
+it makes a folder for each master, with its data dir and a script for its host.`,
 		Flags: runFlags(env, append(console.SourceFlags(), manifestFlag(),
 			&cli.Int64Flag{Name: "rev", Usage: "as of etcd revision `N`, 0 for the newest"},
 			&cli.StringFlag{Name: "at", Usage: "as of a `TIME`: 2026-11-21T20:50:00Z, \"2026-11-21 20:50\", 20:50, \"10m ago\""},
 			&cli.BoolFlag{Name: "with-kubernetes", Usage: "put back /etc/kubernetes as well, on a host that has none"},
+			&cli.StringFlag{Name: "members", Usage: "all: a folder for every master, at --to, in place of a restore of this host"},
+			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER`, with --members all"},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the member, if not the manifest's"},
 			&cli.StringSliceFlag{Name: "drop-node", Usage: "delete the Node `NAME`, its Lease and its Pods; repeatable"},
 			&cli.BoolFlag{Name: "no-boot-check", Usage: "do not boot a real etcd on a copy of the result"})...),
@@ -170,6 +174,9 @@ func runRestore(s *session) error {
 	if err != nil {
 		return err
 	}
+	if s.c.IsSet("members") || s.c.IsSet("to") {
+		return s.restoreAll(op)
+	}
 	// SRC is read to its end before anything is stopped.
 	if err := s.read(&op); err != nil {
 		return err
@@ -191,22 +198,12 @@ func runRestore(s *session) error {
 // read opens SRC once, and takes out of it what the plan hangs on: the revision
 // that --at means, and for a bare host etcd's manifest.
 func (s *session) read(op *opening) (err error) {
-	if s.c.IsSet("rev") && s.c.IsSet("at") {
-		return console.Usagef("--rev and --at exclude each other")
-	}
-	b, err := op.open(s.env)(s.c.Context)
+	b, rev, err := s.openAt(*op)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	if op.Revision = s.c.Int64("rev"); s.c.IsSet("at") {
-		if op.Revision, err = console.RevisionAt(s.c, s.env, b, s.c.String("at")); err != nil {
-			return err
-		}
-	}
-	if err := host.CheckRevision(s.c.Context, b, op.Revision); err != nil {
-		return err
-	}
+	op.Revision = rev
 	if op.Kubernetes {
 		if b.ControlPlane() == nil {
 			return console.Failf("--with-kubernetes: there is no %s/ in %q", archive.FilesFolder, op.Path)

@@ -155,8 +155,9 @@ func tuningsOf(c *cli.Context, base nodeloss.Tuning) ([]nodeloss.Tuning, error) 
 func printNodeloss(env *console.Environment, reports []*nodeloss.Report) error {
 	if env.Format != console.FormatTable {
 		return env.PrintDocument(struct {
-			Items []*nodeloss.Report `json:"items"`
-		}{reports})
+			Items        []*nodeloss.Report `json:"items"`
+			ModuleConfig string             `json:"moduleConfig,omitempty"` // of the last one, where it was compared
+		}{reports, moduleConfigOf(reports)})
 	}
 	for i, r := range reports {
 		if i > 0 {
@@ -166,7 +167,19 @@ func printNodeloss(env *console.Environment, reports []*nodeloss.Report) error {
 			return err
 		}
 	}
+	if text := moduleConfigOf(reports); text != "" {
+		fmt.Fprintf(env.Stdout, "\n%s is had with kubectl apply of this, which takes the place of these two settings:\n%s", reports[len(reports)-1].Tuning.Name, text)
+	}
 	return nil
+}
+
+// moduleConfigOf is what makes a cluster of Deckhouse like the tuning that the
+// backup's was compared with, "" for nothing.
+func moduleConfigOf(reports []*nodeloss.Report) string {
+	if len(reports) < 2 {
+		return ""
+	}
+	return reports[len(reports)-1].Tuning.ModuleConfig()
 }
 
 func printNodelossReport(env *console.Environment, r *nodeloss.Report) error {

@@ -148,3 +148,26 @@ func TestUnknownTotal(t *testing.T) {
 	})
 	require.Equal(t, "lifeboat: reading archive: 3.0 MiB, 614 KiB/s\nlifeboat: reading archive: 3.0 MiB in 6s\n", out.String())
 }
+
+// While somebody is asked, nothing is drawn over the question.
+func TestProgressWaitsWhileAsking(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	synctest.Test(t, func(*testing.T) {
+		p := newProgress(&out, true)
+		ph := p.Start("reading archive", 1000<<20)
+		time.Sleep(2 * time.Second)
+		release := p.hold()
+		before := out.Len()
+		time.Sleep(time.Minute)
+		if out.Len() != before {
+			panic("something was drawn while somebody was asked")
+		}
+		release()
+		time.Sleep(2 * time.Second)
+		if out.Len() == before {
+			panic("the line did not come back")
+		}
+		ph.Done()
+	})
+}

@@ -175,3 +175,22 @@ func (t Tuning) Cost(n int) Cost {
 		Passes: math.Round(100/t.Period.Seconds()) / 100,
 	}
 }
+
+// ModuleConfig is what has to be applied to a cluster of Deckhouse for a tuning,
+// "" where no ModuleConfig made it: control-plane-manager writes the flags of
+// kube-controller-manager and kubelet, and the toleration of new Pods, from it.
+func (t Tuning) ModuleConfig() string {
+	if !t.deckhouse {
+		return ""
+	}
+	return fmt.Sprintf(`apiVersion: deckhouse.io/v1alpha1
+kind: ModuleConfig
+metadata:
+  name: control-plane-manager
+spec:
+  version: 1
+  settings:
+    nodeMonitorGracePeriodSeconds: %d
+    failedNodePodEvictionTimeoutSeconds: %d
+`, int64(t.Grace.Seconds()), int64(t.Unreachable.Seconds()))
+}

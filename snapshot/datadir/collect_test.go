@@ -70,7 +70,7 @@ func TestEvidenceDecidesAsDirsDo(t *testing.T) {
 	t.Parallel()
 	runs := 6
 	if factor, err := strconv.Atoi(os.Getenv("LIFEBOAT_SOAK")); err == nil {
-		runs *= factor
+		runs = max(runs, 10*factor) // 200 in `make soak`
 	}
 	source := harbour(t)
 	for n := range runs {
