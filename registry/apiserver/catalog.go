@@ -24,6 +24,7 @@ type served struct {
 	stored     registry.Resource // where its objects lie: the core group's for events.k8s.io
 	namespaced bool
 	status     bool // has the subresource status
+	scale      bool // and scale
 
 	deprecated string // what clients are told of the version; "" for nothing
 }
@@ -34,6 +35,7 @@ type catalog struct {
 	groups    []discoveryv2.APIGroupDiscovery // the core group first
 	served    map[schema.GroupVersionResource]served
 	resources *registry.Resources
+	builtin   map[string]bool // groups that Kubernetes itself serves
 }
 
 // readVerbs are what a backup can do.
@@ -45,7 +47,7 @@ func newCatalog(customs []registry.CustomResource) (*catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &catalog{served: map[schema.GroupVersionResource]served{}, resources: registry.NewResources(customs)}
+	c := &catalog{served: map[schema.GroupVersionResource]served{}, resources: registry.NewResources(customs), builtin: map[string]bool{}}
 	for _, group := range list.Items {
 		c.addBuiltin(group)
 	}
@@ -56,6 +58,7 @@ func newCatalog(customs []registry.CustomResource) (*catalog, error) {
 // addBuiltin takes over the resources of a group that are stored, and the
 // reviews that a client asks about itself.
 func (c *catalog) addBuiltin(group discoveryv2.APIGroupDiscovery) {
+	c.builtin[group.Name] = true
 	out := discoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: group.Name}}
 	for _, v := range group.Versions {
 		version := discoveryv2.APIVersionDiscovery{Version: v.Version, Freshness: discoveryv2.DiscoveryFreshnessCurrent}
@@ -74,7 +77,7 @@ func (c *catalog) addBuiltin(group discoveryv2.APIGroupDiscovery) {
 				namespaced: r.Scope == discoveryv2.ScopeNamespace, deprecated: deprecationOf(gv.WithKind(r.ResponseKind.Kind)),
 			}
 			r.Verbs, r.Subresources = readVerbs(), readable(r.Subresources)
-			s.status = slices.ContainsFunc(r.Subresources, func(s discoveryv2.APISubresourceDiscovery) bool { return s.Subresource == "status" })
+			s.status, s.scale = hasSubresource(r, "status"), hasSubresource(r, "scale")
 			c.served[s.gvr] = s
 			version.Resources = append(version.Resources, r)
 		}
@@ -100,6 +103,10 @@ func deprecationOf(gvk schema.GroupVersionKind) string {
 		return ""
 	}
 	return deprecation.WarningMessage(obj)
+}
+
+func hasSubresource(r discoveryv2.APIResourceDiscovery, name string) bool {
+	return slices.ContainsFunc(r.Subresources, func(s discoveryv2.APISubresourceDiscovery) bool { return s.Subresource == name })
 }
 
 // readable are the subresources that stay: status is part of the object, and

@@ -29,6 +29,14 @@ func badRevision(text string) error {
 	return failure(http.StatusNotFound, metav1.StatusReasonNotFound, "/rev/%.40q is no etcd revision", text)
 }
 
+// noRoute is what a kube-apiserver says of a path below a group of its own that
+// leads to nothing.
+func noRoute() error {
+	err := failure(http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
+	err.ErrStatus.Details = &metav1.StatusDetails{}
+	return err
+}
+
 // tooNew is what a kube-apiserver says of a resource version that it has not
 // seen yet; a backup will not see it later.
 func tooNew(asked, newest int64) error {

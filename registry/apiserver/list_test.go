@@ -184,7 +184,8 @@ func TestEveryRevisionIsThere(t *testing.T) {
 	require.Contains(t, s.get(t, configMaps+"?resourceVersion=99999").message(t, http.StatusGatewayTimeout), "Too large resource version: 99999, current: 1485")
 	require.Contains(t, s.get(t, "/rev/99999"+configMaps).message(t, http.StatusGatewayTimeout), "Too large resource version")
 	require.Contains(t, s.get(t, "/rev/zero"+configMaps).message(t, http.StatusNotFound), "no etcd revision")
-	require.Contains(t, s.get(t, configMaps+"?resourceVersion=x").message(t, http.StatusBadRequest), "invalid resource version")
+	require.Contains(t, s.get(t, configMaps+"?resourceVersion=x").message(t, http.StatusBadRequest), `invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax`)
+	require.Contains(t, s.get(t, configMaps+"?resourceVersion=1400&continue=x").message(t, http.StatusBadRequest), "invalid continue token")
 	require.Equal(t, s.get(t, "/apis").body, s.get(t, "/rev/1/apis").body) // discovery is the same at all revisions
 }
 
@@ -198,6 +199,16 @@ func TestPathsThatAreNotThere(t *testing.T) {
 		"/openapi/v2", "/openapi/v3/apis/nobody/v1", "/api/v1/componentstatuses",
 	} {
 		require.Equal(t, http.StatusNotFound, s.get(t, path).code, path)
+	}
+	// Below its own groups an API server answers with a Status, else with a line.
+	for path, status := range map[string]bool{
+		"/api/v1/nobodies": true, "/api/v2/pods": true, "/api/v1/pods/lonely": true, "/apis/apps/v9/deployments": true, "/apis/apiextensions.k8s.io/v1/nobodies": true,
+		"/apis/apps/v1/namespaces/default/deployments/x/log": true, "/api/v1/namespaces/default/services/x/scale": true, pods + "/a%2Fb": true,
+		"/apis/nobody/v1/things": false, "/apis/fleet.example.com/v9/ships": false, "/apis/fleet.example.com/v1/nobodies": false, "/foo": false,
+	} {
+		answer := s.get(t, path)
+		require.Equal(t, http.StatusNotFound, answer.code, path)
+		require.Equal(t, status, strings.Contains(string(answer.body), `"message":"the server could not find the requested resource"`), "%s: %s", path, answer.body)
 	}
 	require.Equal(t, "ok", string(s.get(t, "/readyz").body))
 	require.Equal(t, "v1.37.1+lifeboat", s.get(t, "/version").json(t)["gitVersion"])

@@ -2,8 +2,8 @@ package apiserver
 
 import (
 	"fmt"
+	"math"
 	"net/http"
-	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -133,12 +133,12 @@ type point struct {
 // revision; all else means at least it, and is answered with the newest.
 func (q *query) point() (point, error) {
 	if token := q.options.Continue; token != "" {
-		if rv := q.options.ResourceVersion; rv != "" && rv != "0" {
-			return point{}, apierrors.NewBadRequest("specifying resource version is not allowed when using continue")
-		}
 		from, revision, err := storage.DecodeContinue(token, q.prefix())
 		if err != nil {
 			return point{}, apierrors.NewBadRequest(fmt.Sprintf("invalid continue token: %v", err))
+		}
+		if rv := q.options.ResourceVersion; rv != "" && rv != "0" {
+			return point{}, apierrors.NewBadRequest("specifying resource version is not allowed when using continue")
 		}
 		if revision < 0 {
 			revision = q.view.revision
@@ -165,14 +165,11 @@ func (q *query) checked(p point) (point, error) {
 }
 
 func parseResourceVersion(text string) (int64, error) {
-	if text == "" {
-		return 0, nil
+	rev, err := storage.APIObjectVersioner{}.ParseResourceVersion(text)
+	if err != nil || rev > math.MaxInt64 {
+		return 0, apierrors.NewBadRequest(fmt.Sprintf("invalid resource version: %v", err))
 	}
-	n, err := strconv.ParseUint(text, 10, 63)
-	if err != nil {
-		return 0, apierrors.NewBadRequest(fmt.Sprintf("invalid resource version: %q is not a number", text))
-	}
-	return int64(n), nil
+	return int64(rev), nil
 }
 
 // get answers with one object.
@@ -194,7 +191,10 @@ func (q *query) get(w http.ResponseWriter, r *http.Request) error {
 	}
 	key := q.prefix() + q.info.Name
 	record, ok := idx.find(q.served.stored.GroupResource(), key)
-	if !ok || strings.Contains(q.info.Name, "/") {
+	switch {
+	case strings.Contains(q.info.Name, "/"):
+		return noRoute()
+	case !ok:
 		return apierrors.NewNotFound(q.served.gvr.GroupResource(), q.info.Name)
 	}
 	s.warnOfTime(w, r, idx)

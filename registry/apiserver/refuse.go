@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
@@ -37,15 +36,17 @@ func isConnect(subresource string) bool {
 // refuseSubresource answers for what only a running cluster has.
 func (s *Server) refuseSubresource(info *request.RequestInfo, v view, res served) error {
 	switch {
-	case info.Subresource == "log":
+	case info.Subresource == "log" && isPod(res):
 		return s.notAllowed(nil, v, "it holds no logs: they stayed on the node")
-	case isConnect(info.Subresource):
+	case isConnect(info.Subresource) && (isPod(res) || info.Subresource == "proxy"):
 		return s.notAllowed(nil, v, "nothing runs in it")
-	case info.Subresource == "scale":
+	case info.Subresource == "scale" && (res.scale || res.stored.Custom):
 		return s.notAllowed(info, v, "nothing can be scaled in it")
 	}
-	return apierrors.NewNotFound(res.gvr.GroupResource(), info.Name+"/"+info.Subresource)
+	return noRoute()
 }
+
+func isPod(res served) bool { return res.gvr.Resource == "pods" && res.gvr.Group == "" }
 
 // notAllowed is the 405 that kubectl prints whole.
 func (s *Server) notAllowed(info *request.RequestInfo, v view, what string) error {

@@ -179,7 +179,11 @@ func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, v view) {
 		return
 	}
 	res, ok := s.resourceOf(info)
-	if !ok {
+	switch {
+	case !ok && s.catalog.builtin[info.APIGroup]:
+		s.respondError(w, r, noRoute())
+		return
+	case !ok:
 		http.NotFound(w, r)
 		return
 	}

@@ -170,3 +170,37 @@ kubectl --context rev-1212 get cm flip -n infra-production`
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.stderr, `configmaps "flip" not found`)
 }
+
+// What `lifeboat get` takes over from kubectl it prints as kubectl does, byte for
+// byte. Where two objects compare alike, kubectl's order is none.
+func TestFormsAreKubectls(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, line := range [][]string{
+		{"pods", "-A", "-o", "jsonpath={.items[*].metadata.name}"},
+		{"pods", "-n", "infra-production", "-o", `jsonpath={range .items[*]}{.metadata.name}{"\t"}{.status.phase}{"\n"}{end}`},
+		{"cm", "flip", "-n", "infra-production", "-o", "jsonpath={.data}"},
+		{"cm", "flip", "-n", "infra-production", "-o", "jsonpath-as-json={.data}"},
+		{"svc", "-n", "infra-production", "-o", "custom-columns=NAME:.metadata.name,PORTS:.spec.ports[*].port,IP:.spec.clusterIP,NO:.no"},
+		{"deploy,sts", "-n", "infra-production", "-o", "custom-columns=KIND:.kind,NAME:metadata.name"},
+		{"pods", "-A", "-o", `go-template={{range .items}}{{.metadata.name}} {{.spec.nodeName}}{{"\n"}}{{end}}`},
+		{"pods", "-n", "infra-production", "--sort-by=.metadata.name"},
+		{"pv", "--sort-by=.metadata.name"},
+		{"nodes", "--show-labels"},
+		{"nodes", "-o", "wide"},
+		{"pods", "-n", "infra-production", "-L", "app,tier", "--show-labels"},
+		{"events", "-n", "infra-production", "--sort-by=.lastTimestamp", "-o", "custom-columns=T:.lastTimestamp"},
+		{"pods", "-A", "--field-selector=status.phase=Running,spec.nodeName!=node-1", "-o", "name"},
+		{"secrets", "-n", "infra-production", "--field-selector=type=Opaque", "-o", "name"},
+		{"ships", "-n", "infra-production", "-o", "custom-columns=N:.spec.tonnage"},
+		{"jobs", "-n", "infra-production-2", "-o", "custom-columns=N:.metadata.name"},
+		{"jobs", "-n", "infra-production-2", "-o", "jsonpath={.items}"},
+		{"cm", "flip", "-n", "infra-production", "-o", "custom-columns=N:.metadata.name", "--no-headers"},
+		{"all", "-n", "infra-production", "-o", "name"},
+	} {
+		theirs := b.quiet(t, append([]string{"get"}, line...)...)
+		ours := b.run(t, append([]string{"get", backup}, line...)...)
+		require.Equal(t, 0, ours.code, "%q: %s", line, ours.stderr)
+		require.Equal(t, theirs, ours.stdout, "%q", line)
+	}
+}
