@@ -179,6 +179,15 @@ func (b *Backup) Trailer() snapshot.Trailer { return b.trailer }
 // ControlPlane is the kubernetes/ half of an archive, nil when there is none.
 func (b *Backup) ControlPlane() *controlplane.View { return b.control }
 
+// Adopt takes the kubernetes/ half of another backup of the same cluster, for a
+// database or a data dir that has none. It comes before anything is asked of the
+// objects. Whether the two are of one cluster, Verify says.
+func (b *Backup) Adopt(other *Backup) {
+	if b.control == nil {
+		b.control = other.control
+	}
+}
+
 // Replay is what the log of a data dir held beyond its database, nil for any
 // other source. DB already has it.
 func (b *Backup) Replay() *datadir.Replay { return b.replay }

@@ -47,10 +47,12 @@ start. 1: this host could not try.`,
 			&cli.StringFlag{Name: "etcd", Value: "linked", Usage: "`PATH` of the binary, auto, or linked"},
 			&cli.StringFlag{Name: "image", Usage: "take kube-apiserver out of an image's tar `FILE` (docker save, OCI)"},
 			&cli.StringFlag{Name: "work-dir", Usage: "`DIR` for the restored copy, plaintext, removed at the end (default: where --to goes)"},
+			&cli.StringFlag{Name: "data-dir", Usage: "prove the data dir `DIR` of a stopped member, as it stands, with SRC's manifests and certificates"},
 			&cli.BoolFlag{Name: "all", Usage: "compare all objects in whole, not 25 of each resource"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "`N` picks the objects that are compared in whole"},
 			&cli.DurationFlag{Name: "timeout", Value: proof.DefaultTimeout, Usage: "how `LONG` the server may take to become ready"},
 			&cli.StringFlag{Name: "to", Usage: "the folder `DIR` for report.json, .md, .html and junit.xml; it must not exist"},
+			&cli.BoolFlag{Name: "reissue-expired", Usage: "sign expired certificates anew with the archived CA, in the sandbox alone"},
 			&cli.BoolFlag{Name: "record", Usage: "write SRC.proof.json beside SRC, for archive catalog"},
 			&cli.StringFlag{Name: "sign", Usage: "sign report.json with the minisign secret key in `FILE`"},
 			&cli.StringFlag{Name: "sign-passphrase-file", Usage: "`FILE` with the passphrase of the signing key"},
@@ -86,6 +88,17 @@ func prove(c *cli.Context, env *console.Environment, path string) (err error) {
 		return err
 	}
 	defer src.Close()
+	if dir := c.String("data-dir"); dir != "" {
+		archive := src
+		if src, err = console.OpenSource(c.Context, env, opts, dir); err != nil {
+			return err
+		}
+		defer src.Close()
+		if src.Kind() != lifeboat.DataDir {
+			return console.Usagef("--data-dir %q is an %s, and no data dir", dir, src.Kind())
+		}
+		src.Adopt(archive)
+	}
 	work := c.String("work-dir")
 	if work == "" {
 		work = filepath.Dir(filepath.Clean(to))
@@ -152,7 +165,7 @@ func proofFolder(env *console.Environment, dir string) (*etcdproc.Lab, error) {
 func proofOptions(c *cli.Context, src *lifeboat.Backup, dir string) (proof.Options, error) {
 	version := console.ReadVersion()
 	o := proof.Options{
-		Seed: c.Uint64("seed"), All: c.Bool("all"), Timeout: c.Duration("timeout"),
+		Seed: c.Uint64("seed"), All: c.Bool("all"), ReissueExpired: c.Bool("reissue-expired"), DataDir: c.String("data-dir"), Timeout: c.Duration("timeout"),
 		Versions: map[string]string{
 			"lifeboat": version.Version, "etcd": version.Modules["go.etcd.io/etcd/server/v3"], "kubernetes": version.Modules["k8s.io/kubernetes"],
 		},

@@ -23,7 +23,8 @@ type layout struct {
 	control *controlplane.View
 	server  component
 	etcd    component
-	dataDir string // the host's path of etcd's data dir
+	dataDir string            // the host's path of etcd's data dir
+	renewed map[string][]byte // files of the backup that stand in another form, see reissue
 }
 
 // component is a program of the control plane.
@@ -71,6 +72,9 @@ func (l *layout) write() error {
 		data, err := l.control.ReadFile(name)
 		if err != nil {
 			return err
+		}
+		if own, ok := l.renewed[name]; ok {
+			data = own
 		}
 		rest, ok := strings.CutPrefix(name, "kubernetes/")
 		if !ok {

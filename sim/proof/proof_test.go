@@ -19,6 +19,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/sim/proof"
 	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 // prove proves a backup with the stand-in.
@@ -165,6 +166,53 @@ func TestCannotStart(t *testing.T) {
 		require.ErrorAs(t, r.Err(), &failed, name)
 		require.Equal(t, lifeboat.Damaged, failed.Class)
 	}
+}
+
+// A data dir is proven as it stands, with the manifests of an archive; it is not
+// changed.
+func TestDataDir(t *testing.T) {
+	t.Parallel()
+	source := backup{}.write(t)
+	src, err := lifeboat.Open(t.Context(), source, lifeboat.Options{})
+	require.NoError(t, err)
+	defer src.Close()
+	dir := filepath.Join(t.TempDir(), "etcd")
+	plan, err := datadir.PlanRestore(t.Context(), src.DB(), src.File(), datadir.RestoreOptions{
+		InitialCluster: "master-0=https://192.0.2.80:2380", NoBootCheck: true,
+		Members: []datadir.NewMember{{Name: "master-0", PeerURLs: []string{"https://192.0.2.80:2380"}, Target: datadir.Target{Path: dir}}},
+	})
+	require.NoError(t, err)
+	_, err = plan.Run(t.Context())
+	require.NoError(t, err)
+	member, err := lifeboat.Open(t.Context(), dir, lifeboat.Options{})
+	require.NoError(t, err)
+	defer member.Close()
+	member.Adopt(src)
+	db, err := os.ReadFile(filepath.Join(dir, "member", "snap", "db"))
+	require.NoError(t, err)
+	r, err := proof.Run(t.Context(), member, proof.Options{Dir: t.TempDir(), DataDir: dir, APIServer: proof.Binary{Path: standInPath(t)}})
+	if forbidden := (*sandbox.ForbiddenError)(nil); errors.As(err, &forbidden) {
+		t.Skip(forbidden)
+	}
+	require.NoError(t, err)
+	require.Equal(t, proof.Proven, r.Verdict, r.Reason)
+	require.Equal(t, 8, r.Resources[0].Same)
+	after, err := os.ReadFile(filepath.Join(dir, "member", "snap", "db"))
+	require.NoError(t, err)
+	require.Equal(t, db, after)
+}
+
+// What has expired is signed anew where the archive's own CA can, and the proof
+// says so.
+func TestReissueExpired(t *testing.T) {
+	t.Parallel()
+	renew := func(o *proof.Options) { o.ReissueExpired = true }
+	r, err := prove(t, backup{hours: -1}, renew)
+	require.NoError(t, err)
+	require.Equal(t, proof.Proven, r.Verdict, r.Reason)
+	require.Contains(t, r.Weaker, "expired, and signed anew for the sandbox: kubernetes/pki/apiserver.crt")
+	_, err = prove(t, backup{hours: -1, noKeys: true}, renew)
+	require.ErrorContains(t, err, "the key of its authority is not in the backup")
 }
 
 // What this host or the backup does not have is no verdict.

@@ -2,6 +2,8 @@ package proof
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -9,6 +11,22 @@ import (
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
+
+// copyDir copies a member's data dir as it stands: it is to be proven before it
+// goes live.
+func (l *layout) copyDir(from string) error {
+	to := l.onHost(l.dataDir)
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	return filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error { // CopyFS makes them for everybody
+		mode := fs.FileMode(0o600)
+		if err == nil && d.IsDir() {
+			mode = 0o700
+		}
+		return errors.Join(err, os.Chmod(path, mode))
+	})
+}
 
 // restore makes the data dir that `lifeboat etcd restore` makes of the backup,
 // with the revision bump that a real restore has. It is not booted by itself:

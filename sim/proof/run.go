@@ -26,6 +26,15 @@ type Options struct {
 	APIServer Binary // kube-apiserver
 	Etcd      Binary // etcd; without a path the one that is linked serves, in a child process
 
+	// DataDir is the data dir of a stopped member that is proven as it stands, a
+	// copy of it; "" has one restored from the backup. The backup is the same dir
+	// then, opened, with another one's kubernetes/ (lifeboat.Backup.Adopt).
+	DataDir string
+
+	// ReissueExpired has expired certificates signed anew, with the archived
+	// authorities and in the sandbox alone.
+	ReissueExpired bool
+
 	Seed    uint64        // of the sample of objects that are compared in whole
 	All     bool          // all of them are
 	Timeout time.Duration // until the API server is ready; 0 is DefaultTimeout
@@ -99,6 +108,15 @@ func (r *runner) run(ctx context.Context) (err error) {
 	if err := r.source(ctx); err != nil {
 		return err
 	}
+	if r.opts.ReissueExpired {
+		var names []string
+		if r.layout.renewed, names, err = reissue(r.b.ControlPlane(), r.report.Started); err != nil {
+			return err
+		}
+		if len(names) > 0 {
+			r.weaker("expired, and signed anew for the sandbox: %s", strings.Join(names, ", "))
+		}
+	}
 	for _, s := range []struct {
 		name string
 		do   func(context.Context) (string, error)
@@ -156,6 +174,10 @@ func digest(path string) (string, error) {
 func (r *runner) restore(ctx context.Context) (string, error) {
 	if err := r.layout.write(); err != nil {
 		return "", err
+	}
+	if r.opts.DataDir != "" {
+		r.restored = r.b.DB().Revision()
+		return fmt.Sprintf("a copy of %s, revision %d", r.opts.DataDir, r.restored), r.layout.copyDir(r.opts.DataDir)
 	}
 	result, err := r.layout.restore(ctx, r.b)
 	if err != nil {
