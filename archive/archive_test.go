@@ -281,3 +281,16 @@ func TestDetectSecondMeta(t *testing.T) {
 		require.Equal(t, archive.Unknown, archive.Detect(head[:size]), size)
 	}
 }
+
+// A source that fails just where a frame has ended has failed, whatever its error
+// is like: the decompressor takes some of them for the end.
+func TestSourceFailsBehindAFrame(t *testing.T) {
+	t.Parallel()
+	for name, packed := range map[string][]byte{"gzip": gz(t, closed(tarOf(backup()...))), "zstd": zst(t, closed(tarOf(backup()...)))} {
+		for _, failed := range []error{io.ErrUnexpectedEOF, errors.New("input/output error")} {
+			_, _, err := readAll(io.MultiReader(bytes.NewReader(packed), iotest.ErrReader(failed)), archive.Limits{})
+			require.ErrorIs(t, err, failed, name)
+			require.NotErrorIs(t, err, archive.ErrDamaged, name)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -240,6 +241,10 @@ func TestCollect(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "pki", "ca.key"), []byte("b key\n"), 0o600))
 	_, err = archive.Write(t.Context(), &bytes.Buffer{}, items, archive.WriteOptions{})
 	require.ErrorIs(t, err, archive.ErrChanged, "between the passes")
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pki", "pipe"), 0o600))
+	_, skipped, err = archive.Collect(t.Context(), root, "kubernetes", archive.Limits{})
+	require.NoError(t, err)
+	require.Contains(t, skipped, archive.Skipped{Name: "kubernetes/pki/pipe", Code: archive.SpecialFile, Reason: "is neither a file nor a folder nor a link"})
 }
 
 // One file with a name that cannot be shown keeps nothing else out of a backup.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -178,6 +179,15 @@ func TestWriteErrors(t *testing.T) {
 			require.ErrorIs(t, err, full, "%s after %d bytes", format, room)
 		}
 	}
+	for _, format := range []archive.Format{archive.Gzip, archive.Zstd, archive.Tar} { // the very last byte
+		small := []archive.Item{file("kubernetes/x", "content")}
+		c := archive.Compression{Format: format}
+		var whole bytes.Buffer
+		_, err := archive.Write(t.Context(), &whole, small, archive.WriteOptions{Compression: c})
+		require.NoError(t, err)
+		_, err = archive.Write(t.Context(), &limitedWriter{whole.Len() - 1, full}, small, archive.WriteOptions{Compression: c})
+		require.ErrorIs(t, err, full, format)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := archive.Write(ctx, io.Discard, items, archive.WriteOptions{})
@@ -238,6 +248,39 @@ func TestPackedIsChecksummed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, r.Checksummed(), format)
 	}
+	var bare bytes.Buffer
+	z, err := zstd.NewWriter(&bare, zstd.WithEncoderCRC(false))
+	require.NoError(t, err)
+	_, err = z.Write(pack(t, sample(), archive.Compression{Format: archive.Tar}))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	r, err := archive.NewReader(&bare, archive.Limits{})
+	require.NoError(t, err)
+	require.False(t, r.Checksummed(), "its writer left the checksum out")
+}
+
+// Under SOURCE_DATE_EPOCH no entry is younger than that, and older ones stay.
+func TestNewestTime(t *testing.T) {
+	t.Parallel()
+	newest := time.Unix(1700000000, 0)
+	old, young := file("a", "x"), file("b", "y")
+	old.ModTime, young.ModTime = newest.Add(-time.Hour), newest.Add(time.Hour)
+	var out bytes.Buffer
+	_, err := archive.Write(t.Context(), &out, []archive.Item{old, young}, archive.WriteOptions{
+		Compression: archive.Compression{Format: archive.Tar}, Newest: newest, Manifest: archive.Manifest{Time: newest},
+	})
+	require.NoError(t, err)
+	times := map[string]time.Time{}
+	for r := tar.NewReader(&out); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		require.NoError(t, err)
+		times[h.Name] = h.ModTime
+	}
+	require.Equal(t, newest.Add(-time.Hour).Unix(), times["./a"].Unix())
+	require.Equal(t, newest.Unix(), times["./b"].Unix())
 }
 
 func TestManifests(t *testing.T) {

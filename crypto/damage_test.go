@@ -200,3 +200,12 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// A line of an armored file that does not end is refused before it is collected.
+func TestArmorLineWithoutEnd(t *testing.T) {
+	t.Parallel()
+	src := "-----BEGIN AGE ENCRYPTED FILE-----\n" + strings.Repeat("A", 5000)
+	_, _, err := crypto.NewReader(strings.NewReader(src), crypto.Keys{Identities: []age.Identity{x25519(t)}})
+	require.ErrorIs(t, err, crypto.ErrDamaged)
+	require.ErrorContains(t, err, "a line is longer than 4096 bytes")
+}

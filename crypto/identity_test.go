@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,12 +22,14 @@ import (
 
 func TestLooseModeIsAWarning(t *testing.T) {
 	t.Parallel()
-	path := identityFile(t, []byte(x25519(t).String()), 0o644)
-	file, err := crypto.ReadIdentities(path, nil, nil)
-	require.NoError(t, err)
-	require.Len(t, file.Identities, 1)
-	require.Len(t, file.Warnings, 1)
-	require.Contains(t, file.Warnings[0], "0644")
+	for _, mode := range []os.FileMode{0o644, 0o640, 0o604} {
+		path := identityFile(t, []byte(x25519(t).String()), mode)
+		file, err := crypto.ReadIdentities(path, nil, nil)
+		require.NoError(t, err)
+		require.Len(t, file.Identities, 1)
+		require.Len(t, file.Warnings, 1, mode)
+		require.Contains(t, file.Warnings[0], fmt.Sprintf("%04o", mode))
+	}
 }
 
 // Whatever stands in a bad identity file, no error repeats it.

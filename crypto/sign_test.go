@@ -2,10 +2,13 @@ package crypto_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"aead.dev/minisign"
 	"github.com/stretchr/testify/require"
@@ -105,6 +108,12 @@ func TestBadSignatures(t *testing.T) {
 	require.Equal(t, "revision 1485", comment)
 	_, err = verifier.Verify(bytes.NewReader(message), legacy)
 	require.ErrorContains(t, err, "old kind", "it says what to do about it")
+	_, err = verifier.Verify(bytes.NewReader(message), foreign)
+	require.ErrorContains(t, err, "made with key "+stranger.ID()+", not with "+signer.ID())
+	disk := errors.New("input/output error")
+	_, err = verifier.Verify(io.MultiReader(bytes.NewReader(message), iotest.ErrReader(disk)), good)
+	require.ErrorIs(t, err, disk, "a file that cannot be read is not one that somebody changed")
+	require.NotErrorIs(t, err, crypto.ErrSignature)
 	_, err = verifier.Verify(strings.NewReader("another archive"), good)
 	require.ErrorIs(t, err, crypto.ErrSignature)
 	crlf := bytes.ReplaceAll(good, []byte("\n"), []byte("\r\n"))
@@ -152,5 +161,6 @@ func TestLockedSigningKey(t *testing.T) {
 	if soak(1) > 1 { // another gigabyte, and seconds
 		_, _, err = crypto.ReadSigner(path, passphrase("wrong"))
 		require.ErrorIs(t, err, crypto.ErrNoKey)
+		require.ErrorContains(t, err, "not the right one")
 	}
 }

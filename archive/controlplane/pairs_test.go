@@ -1,6 +1,12 @@
 package controlplane_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +84,27 @@ func TestCheckPKI(t *testing.T) {
 	require.True(t, controlplane.SharesCertificate(append(read("etcd/ca.crt"), read("ca.crt")...), read("ca.crt")), "a bundle under rotation")
 	require.False(t, controlplane.SharesCertificate(read("etcd/ca.crt"), read("ca.crt")))
 	require.False(t, controlplane.SharesCertificate(nil, nil))
+}
+
+// A CA of the same name and another key is another CA: of another cluster, or of
+// another time.
+func TestCheckPKIOfAnotherCAOfThatName(t *testing.T) {
+	t.Parallel()
+	view := harbour(t)
+	own, err := view.ReadFile("kubernetes/pki/ca.crt")
+	require.NoError(t, err)
+	block, _ := pem.Decode(own)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	require.NoError(t, err)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(9), RawSubject: cert.RawSubject, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}, &x509.Certificate{RawSubject: cert.RawSubject}, key.Public(), key)
+	require.NoError(t, err)
+	other := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	bad, _ := faults(rebuilt(t, view, map[string][]byte{"kubernetes/pki/ca.crt": other, "kubernetes/pki/ca.key": nil}).CheckPKI(cert.NotBefore.AddDate(0, 0, 1)))
+	require.Contains(t, strings.Join(bad, "\n"), "kubernetes/pki/apiserver.crt: is not signed by the CA of that name")
+	require.False(t, controlplane.SharesCertificate(own, other))
 }

@@ -60,6 +60,15 @@ func TestRetentionAsRestic(t *testing.T) {
 	require.NotContains(t, kept(place.Policy{Daily: 2}.Apply(two)), "2017-01-01 01:00")
 }
 
+// Weeks are ISO's: the last days of December may be of the first week of the next
+// year, and are one week with its first days.
+func TestWeeksOfTwoYears(t *testing.T) {
+	t.Parallel()
+	list := archives("2024-12-29 08:00", "2024-12-30 08:00", "2025-01-02 08:00")
+	got := slices.Sorted(maps.Keys(kept(place.Policy{Weekly: 2}.Apply(list))))
+	require.Equal(t, []string{"2024-12-29 08:00", "2025-01-02 08:00"}, got)
+}
+
 func TestWithin(t *testing.T) {
 	t.Parallel()
 	list := archives("2026-01-31 02:00", "2026-02-15 02:00", "2026-03-01 02:00", "2026-03-02 02:00")

@@ -175,6 +175,12 @@ func leafFaults() []Fault {
 		{"leaf-count-huge", Damaged, func(d *disk) { d.set16(d.leaf+pageCount, 0xffff) }},
 		{"leaf-overflow-huge", Damaged, func(d *disk) { d.set32(d.leaf+pageOverflow, 0x7fffffff) }},
 		{"leaf-overflow-into-next", Damaged, func(d *disk) { d.set32(d.leaf+pageOverflow, uint32(d.pages)-uint32(d.pageOf(d.leaf))-1) }},
+		{"leaf-overflow-one", Damaged, func(d *disk) { d.set32(d.leaf+pageOverflow, 1) }},
+		{"leaf-key-twice", Damaged, func(d *disk) {
+			second := d.element(d.leaf, 1)
+			first := d.firstKey(d.leaf)
+			copy(d.data[second+int(d.u32(second+leafPos)):], d.data[first:first+17])
+		}},
 		{"leaf-pos-huge", Damaged, func(d *disk) { d.set32(d.element(d.leaf, 0)+leafPos, 0xfffffff0) }},
 		{"leaf-pos-in-header", Damaged, func(d *disk) { d.set32(d.element(d.leaf, 0)+leafPos, 0) }},
 		{"leaf-key-huge", Damaged, func(d *disk) { d.set32(d.element(d.leaf, 0)+leafKeySize, 0xffffffff) }},
