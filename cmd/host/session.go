@@ -128,7 +128,8 @@ func (s *session) forward(run *host.Run, works map[string]host.Work) error {
 	err := run.Forward(s.c.Context, works)
 	done()
 	if err != nil {
-		return console.WithHint(fmt.Errorf("%s: %w", run.Plan.Verb, coded(err)), "lifeboat host resume goes on, lifeboat host undo takes back what was done")
+		s.env.Note("%s stopped half-way: lifeboat host resume goes on, lifeboat host undo takes back what was done", run.Plan.Verb)
+		return fmt.Errorf("%s: %w", run.Plan.Verb, coded(err))
 	}
 	return s.printRun(run, "done")
 }
