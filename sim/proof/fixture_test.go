@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -238,8 +239,8 @@ spec:
     - --tls-private-key-file=/etc/kubernetes/pki/apiserver.key
     - --audit-policy-file=/extra/audit.yml
 `
-	for _, flag := range b.flags {
-		text += "    - " + flag + "\n"
+	if len(b.flags) > 0 {
+		text += "    - " + strings.Join(b.flags, "\n    - ") + "\n"
 	}
 	return text + `    volumeMounts:
     - {name: extra, mountPath: /extra}

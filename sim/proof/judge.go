@@ -55,7 +55,7 @@ func (r *runner) compare(ctx context.Context) (string, error) {
 	c.notServed()
 	r.judge(c, total, elsewhere)
 	for _, gv := range found.stale {
-		r.report.NotProvable = append(r.report.NotProvable, fmt.Sprintf("%s is served by another server of the cluster, which is not here", gv))
+		r.report.NotProvable = append(r.report.NotProvable, gv+" is served by another server of the cluster, which is not here")
 	}
 	if err := a.servingError(); err != nil {
 		r.say(lifeboat.Bad("serving certificate", "kube-apiserver answers, and none of its clients would trust it: %v", err))

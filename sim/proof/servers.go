@@ -101,9 +101,8 @@ func (r *runner) ready(ctx context.Context) (string, error) {
 	}
 	defer a.close()
 	begun := time.Now()
-	last, body := errors.New("it was not asked"), []byte(nil)
 	for {
-		body, last = a.get(ctx, "/readyz?verbose", "text/plain")
+		body, last := a.get(ctx, "/readyz?verbose", "text/plain")
 		if last == nil {
 			took := time.Since(begun).Round(10 * time.Millisecond)
 			r.say(lifeboat.Good("kube-apiserver", 1, "servers", "it is ready, after %s", took))

@@ -15,7 +15,7 @@ func ExampleFind() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(root)
+	defer func() { _ = os.RemoveAll(root) }()
 	_, err = programs.Find(context.Background(), programs.Wanted{Name: "kube-apiserver", Root: root, Dir: root})
 	fmt.Println(err)
 	// Output: finding kube-apiserver: not found on this host

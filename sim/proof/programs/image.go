@@ -56,7 +56,7 @@ func search(r io.Reader, name, to string, at int) (found bool, err error) {
 		}
 		if err != nil {
 			if at > 0 && !found {
-				return false, nil //nolint:nilerr // a file that begins as a tar and is none
+				return false, nil // a file that begins as a tar and is none
 			}
 			return found, err
 		}

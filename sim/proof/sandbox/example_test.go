@@ -18,7 +18,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	s, err := sandbox.Start(context.Background(), sandbox.Spec{Dir: dir, Ways: []sandbox.Way{sandbox.Loopback}})
 	if err != nil {
 		fmt.Println(err)

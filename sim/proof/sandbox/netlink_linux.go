@@ -52,7 +52,7 @@ func routeRequest(kind, flags uint16, body []byte) error {
 	if err != nil {
 		return os.NewSyscallError("socket", err)
 	}
-	defer unix.Close(fd) //nolint:errcheck // it was only asked
+	defer unix.Close(fd) // it was only asked
 	packet := make([]byte, unix.SizeofNlMsghdr, unix.SizeofNlMsghdr+len(body))
 	native.PutUint32(packet, uint32(unix.SizeofNlMsghdr+len(body)))
 	native.PutUint16(packet[4:], kind)

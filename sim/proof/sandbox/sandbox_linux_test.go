@@ -53,14 +53,14 @@ func init() {
 // seen is what a program sees in the sandbox.
 type seen struct {
 	Root, Addresses []string
-	Processes, Uid  int
+	Processes, UID  int
 	Read            map[string]string // file: content, or the error
 	Dialled         string
 }
 
 // look says what can be seen: files to read, one address to dial.
 func look(args []string) error {
-	s := seen{Uid: os.Getuid(), Read: map[string]string{}}
+	s := seen{UID: os.Getuid(), Read: map[string]string{}}
 	entries, err := os.ReadDir("/")
 	if err != nil {
 		return err
@@ -406,9 +406,9 @@ func TestUnprivileged(t *testing.T) {
 		t.Skip("the other tests run without privileges already")
 	}
 	waysHere(t)
-	dir, err := os.MkdirTemp("", "lifeboat-sandbox-test-")
+	dir, err := os.MkdirTemp("", "lifeboat-sandbox-test-") //nolint:usetesting // others cannot enter t.TempDir
 	require.NoError(t, err)
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	const nobody = 65534
 	require.NoError(t, os.Chown(dir, nobody, nobody))
 	word := "unprivileged-" + strconv.Itoa(os.Getpid())
