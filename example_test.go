@@ -69,6 +69,7 @@ func ExampleBackup_Verify() {
 	// files of flags good: 32 files
 	// serving addresses good: 5 addresses
 	// encryption flag good: 6 values
+	// token keys good: 1 keys
 	// encryption keys good: 6 values
 	// etcd member good: 3 members
 	// etcd member note

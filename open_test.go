@@ -153,7 +153,7 @@ func TestOpenBadInput(t *testing.T) {
 // Classes and hints are what the command's exit codes and hints are made of.
 func TestErrorClasses(t *testing.T) {
 	t.Parallel()
-	_, err := lifeboat.Open(t.Context(), harbour, lifeboat.Options{WALDirs: []string{"x"}})
+	_, err := lifeboat.Open(t.Context(), harbour, lifeboat.Options{WALDirs: []string{"x", "y"}})
 	e := (*lifeboat.Error)(nil)
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, lifeboat.Misused, e.Class)
