@@ -23,7 +23,7 @@ import (
 )
 
 // Manifests are objects that stand in files, as a keyspace: a snapshot.Reader
-// with one revision.
+// with one revision. They are held in memory as JSON.
 type Manifests struct {
 	records map[string]snapshot.KeyValue
 	keys    []Key
