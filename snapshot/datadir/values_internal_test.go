@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os/user"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -381,4 +382,16 @@ func TestReplayRefusesDamage(t *testing.T) {
 	none.Log = &Log{}
 	_, err = none.replay(context.Background(), ReplayOptions{})
 	require.ErrorIs(t, err, ErrNoLog)
+}
+
+// A group by name is a group, and leaves the user as it is.
+func TestOwnerOfAGroupAlone(t *testing.T) {
+	t.Parallel()
+	group, err := user.LookupGroupId("0")
+	if err != nil {
+		t.Skip("the group 0 has no name here")
+	}
+	owner, err := ParseOwner(":" + group.Name)
+	require.NoError(t, err)
+	require.Equal(t, &Owner{UID: -1, GID: 0}, owner)
 }
