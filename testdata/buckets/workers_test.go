@@ -1,6 +1,7 @@
 package buckets
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -52,9 +53,12 @@ func TestWorkersKilled(t *testing.T) {
 // worker runs a shard until it has a verdict, as a Job does: exit codes 0 and 3
 // to 6 are final.
 func (s *store) worker(t *testing.T, dir string, index int, args []string) {
-	for range 50 {
+	var said bytes.Buffer
+	for try := range 50 {
+		said.Reset()
 		cmd := s.lifeboat(t.Context(), dir, args...)
 		cmd.Env = append(cmd.Env, fmt.Sprint("JOB_COMPLETION_INDEX=", index))
+		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {
 			t.Error(err)
 			return
@@ -63,7 +67,7 @@ func (s *store) worker(t *testing.T, dir string, index int, args []string) {
 		go func() { ended <- cmd.Wait() }()
 		select {
 		case <-ended:
-		case <-time.After(time.Duration(50+mathrand.IntN(1500)) * time.Millisecond):
+		case <-time.After(time.Duration(50+mathrand.IntN(1500+500*try)) * time.Millisecond):
 			cmd.Process.Signal(syscall.SIGKILL)
 			<-ended
 		}
@@ -71,7 +75,7 @@ func (s *store) worker(t *testing.T, dir string, index int, args []string) {
 			return
 		}
 	}
-	t.Errorf("shard %d does not come to an end", index)
+	t.Errorf("shard %d does not come to an end: %s", index, said.String())
 }
 
 // read runs a command for the JSON that it prints, whatever its verdict is.

@@ -186,6 +186,13 @@ func (b *Bucket) Open(ctx context.Context, e place.Entry) (place.File, error) {
 
 // Locked says until when a retention or a legal hold keeps an object.
 func (b *Bucket) Locked(ctx context.Context, e place.Entry) (string, error) {
+	info, err := b.core.StatObject(ctx, b.name, b.prefix+e.Name, minio.StatObjectOptions{})
+	if err != nil {
+		return "", explain(err)
+	}
+	if lock := lockIn(info.Metadata, time.Now()); lock != "" { // what most stores say by themselves
+		return lock, nil
+	}
 	mode, until, err := b.core.GetObjectRetention(ctx, b.name, b.prefix+e.Name, "")
 	if err = unlocked(err); err != nil {
 		return "", err
@@ -201,6 +208,18 @@ func (b *Bucket) Locked(ctx context.Context, e place.Entry) (string, error) {
 		return "on legal hold", nil
 	}
 	return "", nil
+}
+
+// lockIn is the lock that the headers of an object tell of, "" for none.
+func lockIn(headers http.Header, now time.Time) string {
+	until, err := time.Parse(time.RFC3339, headers.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+	switch {
+	case err == nil && until.After(now):
+		return fmt.Sprintf("locked until %s (%s)", until.UTC().Format(time.RFC3339), strings.ToLower(headers.Get("X-Amz-Object-Lock-Mode")))
+	case headers.Get("X-Amz-Object-Lock-Legal-Hold") == string(minio.LegalHoldEnabled):
+		return "on legal hold"
+	}
+	return ""
 }
 
 // unlocked is nil for what stores answer of objects and buckets without locks.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -200,6 +201,30 @@ func TestProbe(t *testing.T) {
 		require.Equal(t, !overwrites, kept)
 		require.Empty(t, f.objects)
 	}
+}
+
+// What is pushed under a lock is locked, and a store that forgets it is found out.
+func TestLock(t *testing.T) {
+	t.Parallel()
+	data := random(1000, 9)
+	sum := sha256.Sum256(data)
+	until := time.Now().Add(48 * time.Hour)
+	f, b := newFaulty(t, func(r *http.Request) fault {
+		if r.URL.Query().Has("retention") || r.URL.Query().Has("legal-hold") {
+			return fault{status: http.StatusNotImplemented}
+		}
+		return fault{}
+	})
+	lock := func(name string) error {
+		_, err := b.Push(t.Context(), name, bytes.NewReader(data), 1000, hex.EncodeToString(sum[:]), bucket.PushOptions{LockUntil: until})
+		return err
+	}
+	require.NoError(t, lock("a.tar"))
+	reason, err := b.Locked(t.Context(), place.Entry{Name: "a.tar"})
+	require.NoError(t, err)
+	require.Contains(t, reason, "locked until")
+	f.forget = true
+	require.ErrorContains(t, lock("b.tar"), "did not lock it")
 }
 
 // A listing that lies is an error.

@@ -30,6 +30,7 @@ type faulty struct {
 	uploads map[string]map[int][]byte
 	meta    map[string]http.Header // of uploads
 	heard   []string               // requests
+	forget  bool                   // locks are taken and forgotten
 
 	fault func(r *http.Request) fault
 }
@@ -127,7 +128,7 @@ func (f *faulty) get(w http.ResponseWriter, r *http.Request, key string, wrong f
 	w.Header().Set("ETag", `"`+o.etag+`"`)
 	w.Header().Set("Last-Modified", time.Unix(1_800_000_000, 0).UTC().Format(http.TimeFormat))
 	for name, values := range o.meta {
-		if strings.HasPrefix(name, "X-Amz-Meta-") {
+		if strings.HasPrefix(name, "X-Amz-Meta-") || strings.HasPrefix(name, "X-Amz-Object-Lock-") && !f.forget {
 			w.Header()[name] = values
 		}
 	}

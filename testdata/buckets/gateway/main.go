@@ -34,6 +34,6 @@ func run(ctx context.Context, folder, versions, address string) error {
 	}
 	return embedgw.RunVersityGW(ctx, store, &embedgw.Config{
 		RootUserAccess: os.Getenv("ROOT_ACCESS_KEY"), RootUserSecret: os.Getenv("ROOT_SECRET_KEY"),
-		Ports: []string{address}, Quiet: true, KeepAlive: true, MaxConnections: 1024, MaxRequests: 1024,
+		Ports: []string{address}, Quiet: true, KeepAlive: true, MaxConnections: 1024, MaxRequests: 1024, MultipartMaxParts: 10_000,
 	})
 }
