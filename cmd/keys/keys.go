@@ -176,9 +176,9 @@ func keyCheckCommand(env *console.Environment) *cli.Command {
 		ArgsUsage: "SRC...",
 		Description: `Each identity is tried by itself on the header and the first 64 KiB of each
 archive. That proves the key, not that the archive is whole: lifeboat archive
-verify does. An archive that none of them opens is exit code 4. With --shares-of
-and --share it is a split key that is tried: it is put together in memory, and
-written nowhere.`,
+verify does. An archive that none of them opens is exit code 4. With
+--shares-of and --share it is a split key that is tried: it is put together in
+memory, and written nowhere.`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "`FILE` with an age or ssh private key; repeatable"},
 			&cli.StringFlag{Name: "passphrase-file", Usage: "`FILE` with the passphrase of a locked key"},
