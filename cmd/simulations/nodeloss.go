@@ -174,7 +174,8 @@ func printNodeloss(env *console.Environment, reports []*nodeloss.Report) error {
 }
 
 // moduleConfigOf is what makes a cluster of Deckhouse like the tuning that the
-// backup's was compared with, "" for nothing.
+// backup's was compared with; "" where nothing was compared, or no ModuleConfig
+// made the backup's.
 func moduleConfigOf(reports []*nodeloss.Report) string {
 	if len(reports) < 2 {
 		return ""
