@@ -126,7 +126,7 @@ func Open(ctx context.Context, path string, opts Options) (*Backup, error) {
 	defer o.release()
 	err := o.open(ctx)
 	if err == nil && opts.SnapshotName != "" && o.src.kind != Archive {
-		err = misusef("--snapshot-name chooses among the databases of an archive, and it is an %s", o.src.kind)
+		err = misusef("--snapshot-name chooses among the databases of an archive; SRC is of another kind: %s", o.src.kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, errors.Join(err, o.src.Close()))

@@ -154,10 +154,10 @@ func TestProgressWaitsWhileAsking(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	synctest.Test(t, func(*testing.T) {
-		p := newProgress(&out, true)
+		p := New(&out, true)
 		ph := p.Start("reading archive", 1000<<20)
 		time.Sleep(2 * time.Second)
-		release := p.hold()
+		release := p.Hold()
 		before := out.Len()
 		time.Sleep(time.Minute)
 		if out.Len() != before {
