@@ -184,7 +184,8 @@ func (b *Bucket) Open(ctx context.Context, e place.Entry) (place.File, error) {
 	return &object{ctx: ctx, b: b, e: e}, nil
 }
 
-// Locked says until when a retention or a legal hold keeps an object.
+// Locked says until when a retention or a legal hold keeps an object: by its own
+// headers where the store sends them, else by asking for both.
 func (b *Bucket) Locked(ctx context.Context, e place.Entry) (string, error) {
 	info, err := b.core.StatObject(ctx, b.name, b.prefix+e.Name, minio.StatObjectOptions{})
 	if err != nil {
