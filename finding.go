@@ -112,7 +112,8 @@ func (f *Finding) read(ctx context.Context, o *opener) error {
 		return err
 	}
 	seen := v.sighting(found)
-	f.Checks = append(v.checks, NotChecked(olderCheck, "in a place, the newest of its cluster alone is held against this host"))
+	v.say(NotChecked(olderCheck, "in a place, the newest of its cluster alone is held against this host"))
+	f.Checks = v.checks
 	f.Told, f.Cluster, f.Revision, f.CompactRevision, f.Hash, f.Signer = ToldByContent, seen.Cluster, seen.Revision, seen.CompactRevision, seen.Hash, seen.Key
 	f.Time, f.Clock = b.snapshotTime(ctx)
 	return nil

@@ -1,9 +1,9 @@
 package lifeboat
 
 import (
-	"fmt"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/lifeboat-dr/lifeboat/archive/place"
@@ -19,7 +19,7 @@ const nameTime = "20060102T150405Z"
 // what is asked for.
 func (x *Packing) Name(template string) (string, error) {
 	values := map[string]string{
-		"{cluster}": firstEight(x.manifest.Cluster), "{time}": x.time.UTC().Format(nameTime), "{revision}": fmt.Sprint(x.manifest.Etcd.Revision),
+		"{cluster}": firstEight(x.manifest.Cluster), "{time}": x.time.UTC().Format(nameTime), "{revision}": strconv.FormatInt(x.manifest.Etcd.Revision, 10),
 	}
 	if values["{cluster}"] == "" && strings.Contains(template, "{cluster}") {
 		return "", misusef("the name %q asks for the cluster, and no namespace kube-system in the snapshot tells it", template)

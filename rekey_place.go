@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lifeboat-dr/lifeboat/archive/place"
@@ -273,7 +274,7 @@ func (k *rekeying) sign(ctx context.Context, e, have place.Entry) error {
 func (k *rekeying) comment(ctx context.Context, e place.Entry) string {
 	l := k.tell(ctx, e)
 	recipients := "unchanged"
-	if list := append(k.how.Change.Only, k.how.Change.Add...); len(list) > 0 {
+	if list := slices.Concat(k.how.Change.Only, k.how.Change.Add); len(list) > 0 {
 		var names []string
 		for _, r := range list {
 			names = append(names, r.Fingerprint())

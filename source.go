@@ -3,7 +3,6 @@ package lifeboat
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -63,9 +62,6 @@ func sourceOf(file *os.File) (*source, error) {
 }
 
 var errIsFolder = errors.New("it is a folder")
-
-// section reads the source from its beginning, whoever else reads it.
-func (s *source) section() *io.SectionReader { return io.NewSectionReader(s, 0, s.size) }
 
 // newOpenerIn opens an archive of a place.
 func newOpenerIn(store place.Store, e place.Entry, opts Options) *opener {

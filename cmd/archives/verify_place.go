@@ -3,6 +3,7 @@ package archives
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -145,7 +146,7 @@ func printPlace(env *console.Environment, report *lifeboat.PlaceReport) error {
 	for _, f := range report.Findings {
 		at, revision := "-", "-"
 		if f.Told != lifeboat.ToldByNobody {
-			at, revision = f.Time.Format(time.RFC3339), fmt.Sprint(f.Revision)
+			at, revision = f.Time.Format(time.RFC3339), strconv.FormatInt(f.Revision, 10)
 		}
 		t.Row(string(f.Outcome), console.OrDash(f.Cluster), at, revision, humanize.IBytes(uint64(f.Size)), f.Name)
 	}

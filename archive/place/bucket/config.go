@@ -71,10 +71,10 @@ func (c *Config) readFile(path, section string) error {
 	if err != nil {
 		return fmt.Errorf("%q is no file of profiles", path)
 	}
-	s, err := file.GetSection(section)
-	if err != nil {
+	if !file.HasSection(section) {
 		return nil // another profile's file
 	}
+	s := file.Section(section)
 	value := func(name string) string { return s.Key(name).String() }
 	if value("aws_secret_access_key") != "" && info.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("%q holds a secret and can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())

@@ -146,11 +146,11 @@ func (f *faulty) get(w http.ResponseWriter, r *http.Request, key string, wrong f
 	}
 	data := o.data[from:to]
 	if wrong.cut > 0 && wrong.cut < len(data) {
-		w.Write(data[:wrong.cut])
+		_, _ = w.Write(data[:wrong.cut])
 		_ = http.NewResponseController(w).Flush() // what was sent before it broke off arrives
 		panic(http.ErrAbortHandler)
 	}
-	w.Write(data)
+	_, _ = w.Write(data)
 }
 
 func (f *faulty) list(w http.ResponseWriter, r *http.Request, wrong fault) {
@@ -170,7 +170,7 @@ func (f *faulty) list(w http.ResponseWriter, r *http.Request, wrong fault) {
 			result.Contents = append(result.Contents, entry{key, `"` + o.etag + `"`, "2026-11-28T00:00:00.000Z", len(o.data)})
 		}
 	}
-	xml.NewEncoder(w).Encode(result)
+	_ = xml.NewEncoder(w).Encode(result)
 }
 
 func (f *faulty) listParts(w http.ResponseWriter, r *http.Request) {
