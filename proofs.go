@@ -57,7 +57,7 @@ func ReadProof(archive string) (*ProofRecord, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxProof {
-		return nil, fmt.Errorf("reading %q: it is no proof", archive+ProofSuffix)
+		return nil, fmt.Errorf("reading %q: it is not a proof", archive+ProofSuffix)
 	}
 	data, err := os.ReadFile(archive + ProofSuffix)
 	if err != nil {
@@ -65,7 +65,7 @@ func ReadProof(archive string) (*ProofRecord, error) {
 	}
 	var r ProofRecord
 	if json.Unmarshal(data, &r) != nil || r.Archive == "" || r.Verdict == "" {
-		return nil, fmt.Errorf("reading %q: it is no proof", archive+ProofSuffix)
+		return nil, fmt.Errorf("reading %q: it is not a proof", archive+ProofSuffix)
 	}
 	own, err := os.Stat(archive)
 	if err != nil {

@@ -32,5 +32,5 @@ func TestProofRecord(t *testing.T) {
 	require.ErrorContains(t, err, "of a file of 4 bytes")
 	require.NoError(t, os.WriteFile(archive+lifeboat.ProofSuffix, []byte("{}"), 0o600))
 	_, err = lifeboat.ReadProof(archive)
-	require.ErrorContains(t, err, "it is no proof")
+	require.ErrorContains(t, err, "it is not a proof")
 }

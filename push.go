@@ -61,7 +61,7 @@ func Push(ctx context.Context, path string, to place.Store, lockUntil time.Time,
 	defer file.Close()
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &Error{Class: Misused, Err: fmt.Errorf("%q is no file", path)}
+		err = &Error{Class: Misused, Err: fmt.Errorf("%q is not a file", path)}
 	}
 	if err != nil {
 		return p, err

@@ -63,7 +63,7 @@ func (b *Backup) etcdManifest(path string) (controlplane.EtcdMember, error) {
 	}
 	m, ok := builder.View().EtcdMember()
 	if !ok {
-		return m, &Error{Class: Failed, Err: fmt.Errorf("reading %q: it is no manifest that runs etcd", path)}
+		return m, &Error{Class: Failed, Err: fmt.Errorf("reading %q: it is not a manifest that runs etcd", path)}
 	}
 	return m, nil
 }

@@ -42,7 +42,7 @@ func TestKnown(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "pod.yaml")
 	require.NoError(t, os.WriteFile(none, []byte("kind: Pod\n"), 0o600))
 	_, err = open(t, harbour, lifeboat.Options{}).Known(none)
-	require.ErrorContains(t, err, "it is no manifest that runs etcd")
+	require.ErrorContains(t, err, "it is not a manifest that runs etcd")
 }
 
 func TestKeysOfNodes(t *testing.T) {

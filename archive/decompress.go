@@ -11,7 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Decompress unpacks what is compressed with gzip, zstd or zlib and is no archive: a
+// Decompress unpacks what is compressed with gzip, zstd or zlib and is not an archive: a
 // snapshot that somebody packed. Reading to io.EOF proves that it is whole, as
 // with a Reader.
 //

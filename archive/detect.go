@@ -163,7 +163,7 @@ func isTar(head []byte) bool {
 }
 
 // isText tells valid UTF-8 without control characters. A rune cut at the end
-// of head is no argument against it.
+// of head is not an argument against it.
 func isText(head []byte) bool {
 	for len(head) > 0 {
 		r, n := utf8.DecodeRune(head)

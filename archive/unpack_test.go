@@ -141,7 +141,7 @@ func TestUnpackLinks(t *testing.T) {
 	require.Equal(t, "..", target)
 }
 
-// Whoever watches has to hand on all of an entry: half a file is no file.
+// Whoever watches has to hand on all of an entry: half a file is not a file.
 func TestUnpackWatchedShort(t *testing.T) {
 	t.Parallel()
 	data := pack(t, sample(), archive.Compression{})

@@ -110,7 +110,7 @@ func (m *Manifests) document(text []byte, prefix string, resources *Resources) e
 	}
 	object, ok := content.(map[string]any)
 	if !ok {
-		return errors.New("it is no object")
+		return errors.New("it is not an object")
 	}
 	return m.add(object, prefix, resources)
 }
@@ -120,7 +120,7 @@ func (m *Manifests) add(object map[string]any, prefix string, resources *Resourc
 		for i, item := range items {
 			child, ok := item.(map[string]any)
 			if !ok {
-				return fmt.Errorf("item %d of the list is no object", i)
+				return fmt.Errorf("item %d of the list is not an object", i)
 			}
 			if stringAt(child, "kind") == "" { // items of a typed list name no kind
 				child["apiVersion"], child["kind"] = object["apiVersion"], strings.TrimSuffix(stringAt(object, "kind"), "List")

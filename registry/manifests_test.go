@@ -65,7 +65,7 @@ func TestReadManifestsRefuses(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"document 1: it is neither":                  "a: [secretvalue\n",
-		"document 1: it is no object":                "- secretvalue\n",
+		"document 1: it is not an object":            "- secretvalue\n",
 		"document 2: an object has no":               "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\n---\nkind: secretvalue\n",
 		"document 1: ConfigMap \"a\" has no":         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
 		"document 2: configmaps b/a stands there tw": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: b}\n",

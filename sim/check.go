@@ -117,7 +117,7 @@ func (l *loader) checkMembers(s *Scenario) {
 				name := string(target)
 				switch {
 				case !memberName.MatchString(name) || slices.Contains(selectorWords(), name):
-					l.fail(a.line, "", "%q is no name for a member: small letters, digits and dashes, and no selector", name)
+					l.fail(a.line, "", "%q is not a name for a member: small letters, digits and dashes, and no selector", name)
 				case slices.Contains(known, name):
 					l.fail(a.line, "a member that comes back after it was removed is a new one: give it a new name", "member %q is there already", name)
 				}
@@ -158,7 +158,7 @@ func (l *loader) checkMeasures(s *Scenario) {
 	if m := s.Measure; m.From != "" {
 		from, known := steps[m.From]
 		if !known {
-			l.fail(0, "", "rto is measured from %q, which is no step", m.From)
+			l.fail(0, "", "rto is measured from %q, which is not a step", m.From)
 		}
 		if until, ok := steps[m.Until]; m.Until != "steady" && (!ok || until < from) {
 			l.fail(0, "", "rto is measured until %q, which is neither steady nor a later step", m.Until)

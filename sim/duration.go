@@ -21,7 +21,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf("%q is no duration: write 500ms, 2s, 1m30s", text)
+		return fmt.Errorf("%q is not a duration: write 500ms, 2s, 1m30s", text)
 	}
 	if parsed < 0 {
 		return fmt.Errorf("%q is negative", text)

@@ -126,10 +126,10 @@ func TestLoadRefusesWhatSaysNothing(t *testing.T) {
 		"  - {name: a, do: {lose-node: w1}}":               "cannot do lose-node",
 		"  - {name: a, do: {kill: m7}}":                    "there is no member",
 		"  - {name: a, do: {add-member: m1}}":              "is there already",
-		"  - {name: a, do: {add-member: Leader}}":          "is no name for a member",
+		"  - {name: a, do: {add-member: Leader}}":          "is not a name for a member",
 		"  - {name: a, do: {promote: learner}}":            "picks nobody",
 		"  - {name: a, expect: [{revision: ahead}]}":       "only after a restore or rebuild",
-		"  - {name: a, after: b, do: heal}":                "which is no step",
+		"  - {name: a, after: b, do: heal}":                "which is not a step",
 		"  - {name: a, at: 20m, do: heal}":                 "the drill is stopped at",
 		"  - {name: a, do: heal}\n  - {name: a, do: heal}": "two steps have the name",
 	} {

@@ -90,7 +90,7 @@ func lineIn(err error) int {
 		return 0
 	}
 	number, _, _ := strings.Cut(rest, ":")
-	line, _ := strconv.Atoi(number) // 0 where it is no number: then there is no line to tell
+	line, _ := strconv.Atoi(number) // 0 where it is not a number: then there is no line to tell
 	return line
 }
 
@@ -191,7 +191,7 @@ func ParseRange(text string) (Range, error) {
 	b, errB := strconv.ParseUint(last, 10, 64)
 	switch {
 	case errA != nil || errB != nil:
-		return Range{}, fmt.Errorf("%q is no range: write 7 or 1..200", text)
+		return Range{}, fmt.Errorf("%q is not a range: write 7 or 1..200", text)
 	case b < a:
 		return Range{}, fmt.Errorf("%q ends before it begins", text)
 	case b-a >= maxSeeds:

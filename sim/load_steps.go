@@ -72,7 +72,7 @@ func (l *loader) order(steps []Step) []Step {
 			if j, ok := byName[s.After]; ok {
 				visit(j, append(path, s.Name))
 			} else {
-				l.fail(s.line, nearestWord(s.After, slices.Collect(maps.Keys(byName))), "step %q comes after %q, which is no step", s.Name, s.After)
+				l.fail(s.line, nearestWord(s.After, slices.Collect(maps.Keys(byName))), "step %q comes after %q, which is not a step", s.Name, s.After)
 			}
 		}
 		state[i] = done

@@ -35,7 +35,7 @@ func TestLoadTellsMistakes(t *testing.T) {
 		"rto not measured":      {head + "steps: [{do: heal}]\nexpect: {rto: {max: 1s}}\n", "rto is expected and not measured"},
 		"linearizable unread":   {head + "steps: [{do: heal}]\nalways: [linearizable]\n", "linearizable is judged on reads and writes"},
 		"circle":                {head + "steps:\n  - {name: a, after: b, do: heal}\n  - {name: b, after: a, do: heal}\n", "wait for each other in a circle: a after b after a"},
-		"after nothing":         {head + "steps:\n  - {name: first, do: heal}\n  - {after: frist, do: heal}\n", `which is no step (did you mean first?)`},
+		"after nothing":         {head + "steps:\n  - {name: first, do: heal}\n  - {after: frist, do: heal}\n", `which is not a step (did you mean first?)`},
 		"negative time":         {head + "steps:\n  - {at: -5s, do: heal}\n", `line 7: at: "-5s" is negative`},
 		"out of order":          {head + "steps:\n  - {at: 9s, do: heal}\n  - {at: 5s, do: heal}\n", "before the step that it follows"},
 		"after the end":         {head + "steps:\n  - {at: 5m, do: heal}\nstop-when: {time: 1m}\n", "the drill is stopped at 1m0s"},

@@ -58,7 +58,7 @@ func readReports(dir string) ([]*Report, error) {
 			return nil, fmt.Errorf("reading %q: %w", filepath.Join(dir, e.Name(), "report.json"), err)
 		}
 		if r.Scenario == nil || len(r.Seeds) == 0 {
-			return nil, fmt.Errorf("%w: %q is no report of a drill", ErrMerge, filepath.Join(dir, e.Name(), "report.json"))
+			return nil, fmt.Errorf("%w: %q is not a report of a drill", ErrMerge, filepath.Join(dir, e.Name(), "report.json"))
 		}
 		if r.Shrunk, err = os.ReadFile(filepath.Join(dir, e.Name(), "shrunk.yaml")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

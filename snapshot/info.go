@@ -88,7 +88,7 @@ func (db *DB) version(bucket, key string) (string, error) {
 	}
 	v, err := semver.NewVersion(string(clip(value)))
 	if err != nil {
-		return "", damaged("%s key %q: %q is no version", bucket, key, clip(value))
+		return "", damaged("%s key %q: %q is not a version", bucket, key, clip(value))
 	}
 	return v.String(), nil
 }

@@ -24,7 +24,7 @@ const (
 // bolt_unix.go flock). etcd holds the exclusive one as long as it runs.
 //
 // bbolt takes it too, but only after this package has read the meta pages,
-// which a writer may be changing; on the same open file that is no second lock.
+// which a writer may be changing; on the same open file that is not a second lock.
 func lockShared(f *os.File) error {
 	deadline := time.Now().Add(lockTimeout)
 	for {

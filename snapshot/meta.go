@@ -63,7 +63,7 @@ func parseMeta(buf []byte) (meta, error) {
 		txid:     binary.NativeEndian.Uint64(b[48:]),
 	}
 	if m.pageSize < minPageSize || m.pageSize > maxPageSize || m.pageSize&(m.pageSize-1) != 0 {
-		return meta{}, fmt.Errorf("page size %d is no power of two from %d to %d", m.pageSize, minPageSize, maxPageSize)
+		return meta{}, fmt.Errorf("page size %d is not a power of two from %d to %d", m.pageSize, minPageSize, maxPageSize)
 	}
 	return m, nil
 }

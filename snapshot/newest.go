@@ -197,7 +197,7 @@ func (n *newest) is(r stored, name []byte) bool {
 	return false
 }
 
-// alive counts the keys whose newest record is no tombstone.
+// alive counts the keys whose newest record is not a tombstone.
 func (n *newest) alive() (keys int64) {
 	for i := range n.slots {
 		if isAlive(n.slots[i].Load()) {

@@ -50,7 +50,7 @@ func likeNames(n *newest) (a, b string) {
 	}
 }
 
-// A tag of 16 bits is no identity: among many keys some share theirs, and each of
+// A tag of 16 bits is not an identity: among many keys some share theirs, and each of
 // them is alive.
 func TestKeysOfOneTag(t *testing.T) {
 	t.Parallel()

@@ -350,7 +350,7 @@ func TestCheckFindsWhatOpenLetsPass(t *testing.T) {
 	}, codes)
 	require.Contains(t, problems[0].Detail, "revision 4096.0: key \"/registry/namespaces/infra-production\" says that it was changed at revision 2")
 
-	require.Contains(t, problems[2].Detail, `"3.7\x1b[31m" is no version`)
+	require.Contains(t, problems[2].Detail, `"3.7\x1b[31m" is not a version`)
 
 	var failure error
 	for _, err := range db.At(t.Context(), 0, nil) {

@@ -44,7 +44,7 @@ func parseRevision(key []byte) (revision, error) {
 	return r, nil
 }
 
-// appendRevision appends the key of a revision that is no tombstone.
+// appendRevision appends the key of a revision that is not a tombstone.
 func appendRevision(b []byte, main, sub int64) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(main))
 	b = append(b, '_')

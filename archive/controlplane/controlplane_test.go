@@ -361,8 +361,8 @@ func TestCertificateProblems(t *testing.T) {
 		"kubernetes/pki/chain.crt":   "holds a certificate that cannot be parsed",
 		"kubernetes/pki/empty.crt":   "holds no certificate",
 		"kubernetes/damaged.conf":    "holds a certificate that cannot be parsed",
-		"kubernetes/not-base64.conf": "is no kubeconfig in YAML or JSON",
-		"kubernetes/broken.conf":     "is no kubeconfig in YAML or JSON",
+		"kubernetes/not-base64.conf": "is not a kubeconfig in YAML or JSON",
+		"kubernetes/broken.conf":     "is not a kubeconfig in YAML or JSON",
 	}, found)
 }
 

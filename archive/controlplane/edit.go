@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ErrNotManifest says that a file is no static Pod manifest of the component
+// ErrNotManifest says that a file is not a static Pod manifest of the component
 // that was asked for.
 var ErrNotManifest = errors.New("not the manifest")
 

@@ -41,7 +41,7 @@ func TestLinkedPKI(t *testing.T) {
 		require.NotNil(t, v.ServiceAccountKey())
 		config, err := v.EncryptionConfig()
 		require.NoError(t, err)
-		require.Empty(t, config.Others, "a second name is no second file")
+		require.Empty(t, config.Others, "a second name is not a second file")
 		want := harbour(t).CheckPKI(time.Unix(1800000000, 0))
 		require.GreaterOrEqual(t, len(v.CheckPKI(time.Unix(1800000000, 0))), len(want))
 		require.Empty(t, v.Problems())

@@ -96,7 +96,7 @@ func clientCertificates(data []byte) ([]Certificate, string) {
 		return nil, ""
 	}
 	if err := yaml.Unmarshal(data, &config); err != nil {
-		return nil, "is no kubeconfig in YAML or JSON" // the decoder may quote keys
+		return nil, "is not a kubeconfig in YAML or JSON" // the decoder may quote keys
 	}
 	var certs []Certificate
 	problem := ""

@@ -48,7 +48,7 @@ func NewestOf(clusters []*Cluster) (newest *Cluster, others []int, err error) {
 // Master is a member of etcd and the node that it runs on.
 type Master struct {
 	Name    string `json:"name"`
-	Member  uint64 `json:"memberID,omitempty"` // 0 for a master that is no member
+	Member  uint64 `json:"memberID,omitempty"` // 0 for a master that is not a member
 	Address string `json:"address,omitempty"`  // the Node's InternalIP
 }
 

@@ -60,7 +60,7 @@ func (s *State) PlanDismiss(now time.Time, members []snapshot.Member) (*Plan, er
 			if path.Base(name) == "member" && s.Etcd.In() {
 				err = s.moveLive(p, name, aside)
 			} else {
-				err = p.move(name, aside, "a node that is no master has no use for it")
+				err = p.move(name, aside, "a node that is not a master has no use for it")
 			}
 			if err != nil {
 				return nil, err
@@ -88,7 +88,7 @@ func (s *State) moveLive(p *planner, name, aside string) error {
 	if err := p.both(name, aside); err != nil {
 		return err
 	}
-	p.add(Step{Kind: Move, From: name, To: aside, ID: f.ID, Why: "a node that is no master has no use for it", Undo: "it is moved back"})
+	p.add(Step{Kind: Move, From: name, To: aside, ID: f.ID, Why: "a node that is not a master has no use for it", Undo: "it is moved back"})
 	return nil
 }
 

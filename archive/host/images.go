@@ -53,7 +53,7 @@ func ParseCredentials(config []byte) (Credentials, error) {
 		} `json:"auths"`
 	}
 	if json.Unmarshal(config, &parsed) != nil {
-		return nil, fmt.Errorf("%w: it is no dockerconfigjson", ErrNoCredentials)
+		return nil, fmt.Errorf("%w: it is not a dockerconfigjson", ErrNoCredentials)
 	}
 	found := Credentials{}
 	for registry, a := range parsed.Auths {

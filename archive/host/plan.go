@@ -179,7 +179,7 @@ func (p *planner) aside(name string) (string, error) {
 		return "", err
 	}
 	if own != above || p.root.writable(path.Dir(dir)) != nil {
-		return path.Join(dir, "."+base+".old-"+p.plan.ID), nil //nolint:nilerr // what cannot be written to is no place for it
+		return path.Join(dir, "."+base+".old-"+p.plan.ID), nil //nolint:nilerr // what cannot be written to is not a place for it
 	}
 	return path.Join(path.Dir(dir), base+".old-"+p.plan.ID), nil
 }

@@ -30,7 +30,7 @@ func (r *Run) step(ctx context.Context, i int, s Step) error {
 	}
 	act, known := actions()[s.Kind]
 	if !known {
-		return fmt.Errorf("a %q is no step that this lifeboat knows", s.Kind)
+		return fmt.Errorf("a %q is not a step that this lifeboat knows", s.Kind)
 	}
 	if err := r.note(i, eventBegin); err != nil {
 		return err
@@ -75,7 +75,7 @@ func (r *Run) undo(ctx context.Context, i int, s Step) error {
 	}
 	act, known := actions()[s.Kind]
 	if !known {
-		return fmt.Errorf("a %q is no step that this lifeboat knows", s.Kind)
+		return fmt.Errorf("a %q is not a step that this lifeboat knows", s.Kind)
 	}
 	if r.last(i) == eventBegin && s.Kind == Wait {
 		// Whatever came after it never began.

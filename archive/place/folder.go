@@ -21,7 +21,7 @@ type Folder struct{ root string }
 var _ Store = (*Folder)(nil)
 
 // OpenFolder opens a folder of archives. An error wraps fs.ErrInvalid when the
-// path is no folder.
+// path is not a folder.
 func OpenFolder(path string) (*Folder, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -36,7 +36,7 @@ func OpenFolder(path string) (*Folder, error) {
 // Root is the folder's path.
 func (f *Folder) Root() string { return f.root }
 
-// List gives the archives. A link, such as latest, is no second archive. Folders
+// List gives the archives. A link, such as latest, is not a second archive. Folders
 // that cannot be read are an error: what is pruned or verified must not depend
 // on what somebody may not see.
 func (f *Folder) List(ctx context.Context) ([]Entry, error) {
@@ -74,7 +74,7 @@ func (f *Folder) Entry(name string) (Entry, error) {
 	}
 	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%q: %w: it is no file", name, fs.ErrInvalid)
+		err = fmt.Errorf("%q: %w: it is not a file", name, fs.ErrInvalid)
 	}
 	if err != nil {
 		return Entry{}, err

@@ -16,7 +16,7 @@ import (
 )
 
 // ledgerFolder is where a place keeps its ledger. Its name begins with a dot, so
-// it is no part of any listing.
+// it is not a part of any listing.
 const ledgerFolder = ".lifeboat/verified"
 
 // maxRecord bounds one record of a ledger.
@@ -28,7 +28,7 @@ var runName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 // each, written once. Runs are told apart by their names; the processes of one run
 // share its name.
 //
-// It is no proof against those who may write to it.
+// It is not a proof against those who may write to it.
 type Ledger struct {
 	store Store
 	run   string
@@ -37,7 +37,7 @@ type Ledger struct {
 // OpenLedger opens the ledger of a run in a store.
 func OpenLedger(store Store, run string) (*Ledger, error) {
 	if !runName.MatchString(run) {
-		return nil, fmt.Errorf("%q is no name for a run: letters, digits, dots, dashes and underscores", run)
+		return nil, fmt.Errorf("%q is not a name for a run: letters, digits, dots, dashes and underscores", run)
 	}
 	return &Ledger{store, run}, nil
 }

@@ -98,7 +98,7 @@ func IsArchive(name string) bool {
 func CheckName(name string) error {
 	bad := func(r rune) bool { return !unicode.IsPrint(r) || r == '\\' }
 	if name == "" || len(name) > 1024 || path.Clean("/"+name) != "/"+name || !utf8.ValidString(name) || strings.ContainsFunc(name, bad) {
-		return fmt.Errorf("%q is no name for a file of a place", name)
+		return fmt.Errorf("%q is not a name for a file of a place", name)
 	}
 	return nil
 }

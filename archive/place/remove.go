@@ -38,7 +38,7 @@ func (f *Folder) within(name string) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%q: %w: it is no regular file any more", name, fs.ErrInvalid)
+		return "", fmt.Errorf("%q: %w: it is not a regular file any more", name, fs.ErrInvalid)
 	}
 	return path, nil
 }

@@ -29,7 +29,7 @@ func TestPutAndRead(t *testing.T) {
 	require.Error(t, err, "longer than asked for")
 	_, err = f.Read(t.Context(), "gone", 3)
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.Equal(t, []string{"a.tar"}, names(t, f), "the ledger is no archive")
+	require.Equal(t, []string{"a.tar"}, names(t, f), "the ledger is not an archive")
 	below, err := f.Below(t.Context(), ".lifeboat")
 	require.NoError(t, err)
 	require.Equal(t, []string{".lifeboat/x/y.json"}, below)

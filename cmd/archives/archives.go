@@ -139,7 +139,7 @@ func sourceDateEpoch() (time.Time, error) {
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || seconds < 0 || seconds > 253402300799 { // the end of the year 9999
-		return time.Time{}, console.Usagef("SOURCE_DATE_EPOCH=%q is no number of seconds", text)
+		return time.Time{}, console.Usagef("SOURCE_DATE_EPOCH=%q is not a number of seconds", text)
 	}
 	return time.Unix(seconds, 0).UTC(), nil
 }

@@ -39,7 +39,7 @@ func runQuota(s *session) error {
 	if s.c.IsSet("set") {
 		n, err := humanize.ParseBytes(s.c.String("set"))
 		if err != nil || n == 0 || n > 1<<50 {
-			return console.Usagef("--set %q is no size: 8GiB", s.c.String("set"))
+			return console.Usagef("--set %q is not a size: 8GiB", s.c.String("set"))
 		}
 		opts.Set = int64(n)
 	}

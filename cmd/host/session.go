@@ -100,7 +100,7 @@ func (s *session) confirm(plan *host.Plan) error {
 	}
 	stdin, ok := s.env.Stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(stdin.Fd())) {
-		return console.WithHint(console.Refusef("%s is severe, and nobody can be asked: standard input is no terminal", plan.Verb), "look at the plan with --dry-run, then add --yes")
+		return console.WithHint(console.Refusef("%s is severe, and nobody can be asked: standard input is not a terminal", plan.Verb), "look at the plan with --dry-run, then add --yes")
 	}
 	name := plan.Member
 	if name == "" {

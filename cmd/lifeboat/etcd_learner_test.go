@@ -10,7 +10,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
-// A learner is no voter of a restored cluster unless somebody says so: with one
+// A learner is not a voter of a restored cluster unless somebody says so: with one
 // voter more it could lose fewer members than the operator counts on.
 func TestRestoreLeavesLearnersOut(t *testing.T) {
 	t.Parallel()

@@ -109,7 +109,7 @@ func addNodes(c *cli.Context, cluster *backup.Cluster) error {
 	case path == "":
 		return nil
 	case n < 1 || n > 10_000:
-		return console.Usagef("--count %d is no number of nodes", n)
+		return console.Usagef("--count %d is not a number of nodes", n)
 	}
 	return cluster.AddNodes(path, n)
 }

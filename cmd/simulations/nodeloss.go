@@ -126,7 +126,7 @@ func nodelossReports(c *cli.Context, cluster *backup.Cluster, opts scheduler.Opt
 func tuningsOf(c *cli.Context, base nodeloss.Tuning) ([]nodeloss.Tuning, error) {
 	for _, name := range []string{"grace", "toleration", "status-report"} {
 		if c.IsSet(name) && c.Int(name) < 1 {
-			return nil, console.Usagef("--%s %d is no number of seconds", name, c.Int(name))
+			return nil, console.Usagef("--%s %d is not a number of seconds", name, c.Int(name))
 		}
 	}
 	if c.IsSet("status-report") {

@@ -155,7 +155,7 @@ func podsToPlace(c *cli.Context, env *console.Environment, cluster *backup.Clust
 	case file != "":
 		replicas := c.Int("replicas")
 		if replicas < 1 || replicas > 100_000 {
-			return nil, console.Usagef("--replicas %d is no number of Pods", replicas)
+			return nil, console.Usagef("--replicas %d is not a number of Pods", replicas)
 		}
 		pods, err := cluster.PodsInFile(file, c.String("namespace"), replicas)
 		if err == nil && len(pods) == 0 {

@@ -149,7 +149,7 @@ func runSimThreshold(c *cli.Context, env *console.Environment) error {
 		for word := range strings.SplitSeq(text, ",") {
 			n, err := strconv.ParseInt(word, 10, 32)
 			if err != nil || n < 1 || n > 1_000_000 {
-				return console.Usagef("--nodes %q is no number of nodes", word)
+				return console.Usagef("--nodes %q is not a number of nodes", word)
 			}
 			sizes = append(sizes, int32(n))
 		}

@@ -258,7 +258,7 @@ func TestOwnerAndMode(t *testing.T) {
 	}
 }
 
-// Nothing that is no file is replaced by one, and no file by a folder.
+// Nothing that is not a file is replaced by one, and no file by a folder.
 func TestOtherKindsAreRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -52,7 +52,7 @@ func (s *Server) write(w http.ResponseWriter, code int, contentType string, body
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Header().Set("Cache-Control", "no-cache, private")
 	w.WriteHeader(code)
-	_, _ = w.Write(body) // a client that went away is no fault
+	_, _ = w.Write(body) // a client that went away is not a fault
 }
 
 // respondError writes an error as the Status that Kubernetes' clients read.

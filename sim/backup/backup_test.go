@@ -56,7 +56,7 @@ func TestTuning(t *testing.T) {
 	require.Equal(t, 50*time.Second, tuning.Grace)
 	cluster.Flags["node-eviction-rate"] = "often"
 	_, _, err = cluster.Tuning("")
-	require.ErrorContains(t, err, `--node-eviction-rate: "often" is no number`)
+	require.ErrorContains(t, err, `--node-eviction-rate: "often" is not a number`)
 }
 
 // A drill writes to objects by name; its own values it never sees.

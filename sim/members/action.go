@@ -186,5 +186,5 @@ func (c *cluster) change(a sim.Action, from, to string) {
 	}
 }
 
-// errNoQuota: filling etcd's default of 2 GiB is no drill but a burden.
+// errNoQuota: filling etcd's default of 2 GiB is not a drill but a burden.
 var errNoQuota = errors.New("a drill that fills the quota has to give one, of 128 MiB at most")

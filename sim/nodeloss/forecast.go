@@ -76,7 +76,7 @@ func (t Tuning) Forecast(cluster Cluster, fault Fault, lost []string, places map
 		return nil, err
 	}
 	if !slices.Contains(Faults(), fault) {
-		return nil, fmt.Errorf("%w: %q is no fault", ErrTuning, fault)
+		return nil, fmt.Errorf("%w: %q is not a fault", ErrTuning, fault)
 	}
 	gone := map[string]bool{}
 	for _, name := range lost {

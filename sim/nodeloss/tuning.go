@@ -78,7 +78,7 @@ func (t Tuning) WithFlags(flags map[string]string) (Tuning, bool, error) {
 		if text, ok := flags[name]; ok {
 			d, err := time.ParseDuration(text)
 			if err != nil {
-				return t, false, fmt.Errorf("%w: --%s: %q is no duration", ErrTuning, name, text)
+				return t, false, fmt.Errorf("%w: --%s: %q is not a duration", ErrTuning, name, text)
 			}
 			*target, found = d, true
 		}
@@ -89,7 +89,7 @@ func (t Tuning) WithFlags(flags map[string]string) (Tuning, bool, error) {
 		if text, ok := flags[name]; ok {
 			rate, err := strconv.ParseFloat(text, 64)
 			if err != nil {
-				return t, false, fmt.Errorf("%w: --%s: %q is no number", ErrTuning, name, text)
+				return t, false, fmt.Errorf("%w: --%s: %q is not a number", ErrTuning, name, text)
 			}
 			*target, found = rate, true
 		}
@@ -97,7 +97,7 @@ func (t Tuning) WithFlags(flags map[string]string) (Tuning, bool, error) {
 	if text, ok := flags["large-cluster-size-threshold"]; ok {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return t, false, fmt.Errorf("%w: --large-cluster-size-threshold: %q is no number", ErrTuning, text)
+			return t, false, fmt.Errorf("%w: --large-cluster-size-threshold: %q is not a number", ErrTuning, text)
 		}
 		t.LargeZone, found = n, true
 	}

@@ -189,7 +189,7 @@ func (s served) url(k registry.Key) string {
 func (c *comparer) item(ctx context.Context, s served, raw json.RawMessage, seen map[string]bool, count *ResourceCount) error {
 	var it item
 	if err := json.Unmarshal(raw, &it); err != nil {
-		return fmt.Errorf("an item is no object: %w", err)
+		return fmt.Errorf("an item is not an object: %w", err)
 	}
 	name := it.Metadata.Namespace + "/" + it.Metadata.Name
 	id := label(s.stored, name)

@@ -34,7 +34,7 @@ type component struct {
 	flags controlplane.Flags
 }
 
-// newLayout reads the manifests. That one of them is missing is no fault of
+// newLayout reads the manifests. That one of them is missing is not a fault of
 // this host, and no proof of anything.
 func newLayout(dir string, control *controlplane.View) (*layout, error) {
 	if control == nil {

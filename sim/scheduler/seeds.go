@@ -16,7 +16,7 @@ func ParseSeeds(text string) ([]uint64, error) {
 		last, err = strconv.ParseUint(to, 10, 64)
 	}
 	if err != nil || last < first || last-first >= 10_000 {
-		return nil, fmt.Errorf("--seeds %q is no range like 1..50 (at most 10000)", text)
+		return nil, fmt.Errorf("--seeds %q is not a range like 1..50 (at most 10000)", text)
 	}
 	seeds := make([]uint64, 0, last-first+1)
 	for seed := first; ; seed++ {

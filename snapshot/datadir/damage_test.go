@@ -25,7 +25,7 @@ func editDatabase(t testing.TB, dir string, do func(tx *bolt.Tx) error) {
 	require.NoError(t, db.Close())
 }
 
-// A member whose database is damaged is no survivor, and says why; another one
+// A member whose database is damaged is not a survivor, and says why; another one
 // is chosen. What can be read around is read.
 func TestDamagedDatabase(t *testing.T) {
 	t.Parallel()

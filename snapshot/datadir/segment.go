@@ -23,7 +23,7 @@ type segment struct {
 }
 
 // segmentsOf lists the files of a log in their order. What else stands in the
-// folder (0.tmp, preallocated; *.broken, left by a repair) is no part of it.
+// folder (0.tmp, preallocated; *.broken, left by a repair) is not a part of it.
 // A folder that does not exist is a log without files.
 func segmentsOf(dir string) ([]segment, error) {
 	entries, err := os.ReadDir(dir)
@@ -60,7 +60,7 @@ type decoder struct{ wal.Decoder }
 
 func newDecoder(file *os.File) (*decoder, error) {
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%q is no regular file", file.Name()))
+		return nil, errors.Join(err, fmt.Errorf("%q is not a regular file", file.Name()))
 	}
 	return &decoder{wal.NewDecoder(fileutil.NewFileReader(file))}, nil
 }

@@ -63,7 +63,7 @@ func runChild() int {
 
 	s, err := adoptScratch(os.NewFile(fdOwner, ownerFile))
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s is set, but this is no child of lifeboat: %v\n", childEnv, err)
+		fmt.Fprintf(os.Stderr, "%s is set, but this is not a child of lifeboat: %v\n", childEnv, err)
 		return 2
 	}
 	go dieWithParent(s)

@@ -89,7 +89,7 @@ func checkName(name string) error {
 		bad = bad || (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-'
 	}
 	if bad {
-		return fmt.Errorf("%q is no name for a member: lower-case letters, digits and dashes", name)
+		return fmt.Errorf("%q is not a name for a member: lower-case letters, digits and dashes", name)
 	}
 	return nil
 }

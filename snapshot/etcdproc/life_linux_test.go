@@ -390,7 +390,7 @@ func TestMainWithoutParent(t *testing.T) {
 		var exit *exec.ExitError
 		require.ErrorAs(t, cmd.Run(), &exit)
 		require.Equal(t, 2, exit.ExitCode())
-		require.Contains(t, out.String(), "this is no child of lifeboat")
+		require.Contains(t, out.String(), "this is not a child of lifeboat")
 		require.DirExists(t, filepath.Join(dir, "etcd", "mine"))
 	}
 }

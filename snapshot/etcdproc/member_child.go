@@ -30,7 +30,7 @@ func runMember() int {
 
 	s, err := adoptMember(os.NewFile(fdDatabase, ownerFile))
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s is set, but this is no child of lifeboat: %v\n", childEnv, err)
+		fmt.Fprintf(os.Stderr, "%s is set, but this is not a child of lifeboat: %v\n", childEnv, err)
 		return 2
 	}
 	in := bufio.NewReader(os.Stdin)
@@ -61,7 +61,7 @@ func adoptMember(owner *os.File) (*scratch, error) {
 	}
 	root := filepath.Dir(filepath.Dir(dir))
 	if !isScratch(filepath.Base(root)) || !isFile(owner, filepath.Join(root, ownerFile)) {
-		return nil, fmt.Errorf("%q is no folder of a member of its parent's", dir)
+		return nil, fmt.Errorf("%q is not a folder of a member of its parent's", dir)
 	}
 	return &scratch{dir: root, owner: owner}, nil
 }

@@ -73,7 +73,7 @@ func TestMemberRefused(t *testing.T) {
 	l := lab(t, dir)
 	for _, name := range []string{"", "M1", "../m1", "client", "m/1", strings.Repeat("m", 33)} {
 		_, err := l.StartMember(alone(name))
-		require.ErrorContains(t, err, "is no name for a member", "%q", name)
+		require.ErrorContains(t, err, "is not a name for a member", "%q", name)
 	}
 	cfg := alone("m1")
 	cfg.InitialCluster = "m2=" + etcdproc.PeerURL("m2")

@@ -148,7 +148,7 @@ func runTask(name string, tasks []Task) int {
 	in := json.NewDecoder(os.Stdin)
 	c := &Call{Log: newTaskLogger(), say: say}
 	if i < 0 || in.Decode(&c.request) != nil {
-		fmt.Fprintf(os.Stderr, "%s=%q is set, but this is no child of lifeboat\n", childEnv, name)
+		fmt.Fprintf(os.Stderr, "%s=%q is set, but this is not a child of lifeboat\n", childEnv, name)
 		return 2
 	}
 	go c.exitWithParent(io.MultiReader(in.Buffered(), os.Stdin))

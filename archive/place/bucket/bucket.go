@@ -131,7 +131,7 @@ func (b *Bucket) List(ctx context.Context) ([]place.Entry, error) {
 	return all, nil
 }
 
-// most bounds a listing: one that never ends is no listing.
+// most bounds a listing: one that never ends is not a listing.
 const most = 10_000_000
 
 func (b *Bucket) each(ctx context.Context, prefix string, do func(minio.ObjectInfo)) error {

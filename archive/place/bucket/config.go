@@ -69,7 +69,7 @@ func (c *Config) readFile(path, section string) error {
 	}
 	file, err := ini.Load(path)
 	if err != nil {
-		return fmt.Errorf("%q is no file of profiles", path)
+		return fmt.Errorf("%q is not a file of profiles", path)
 	}
 	if !file.HasSection(section) {
 		return nil // another profile's file
@@ -95,7 +95,7 @@ func (c *Config) readFile(path, section string) error {
 func (c Config) client() (*minio.Core, error) {
 	endpoint, err := url.Parse(cmp.Or(c.Endpoint, "https://s3.amazonaws.com"))
 	if err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" || endpoint.User != nil {
-		return nil, errors.New("reading AWS_ENDPOINT_URL: it is no address like https://HOST:PORT")
+		return nil, errors.New("reading AWS_ENDPOINT_URL: it is not an address like https://HOST:PORT")
 	}
 	transport, err := c.transport()
 	if err != nil {

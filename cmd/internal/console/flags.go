@@ -107,7 +107,7 @@ func maxSizeOf(c *cli.Context) (int64, error) {
 func parseSize(text string) (int64, error) {
 	size, err := humanize.ParseBytes(text)
 	if err != nil || size == 0 || size > math.MaxInt64 {
-		return 0, Usagef("%q is no size; write 64GiB or 500MB", text)
+		return 0, Usagef("%q is not a size; write 64GiB or 500MB", text)
 	}
 	return int64(size), nil
 }

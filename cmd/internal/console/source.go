@@ -46,7 +46,7 @@ func (e *Environment) Observer() lifeboat.Observer {
 func (e *Environment) askPassphrase(subject string) ([]byte, error) {
 	stdin, ok := e.Stdin.(*os.File)
 	if !ok {
-		return nil, errors.New("asking for the passphrase: standard input is no terminal")
+		return nil, errors.New("asking for the passphrase: standard input is not a terminal")
 	}
 	defer e.Progress.Hold()()
 	fmt.Fprintf(e.stderr, "Passphrase for %s: ", Printable(subject))

@@ -33,7 +33,7 @@ func Main() {
 	syscall.Umask(0o077)
 	conn, err := packetConn(os.NewFile(fdSocket, "sandbox"))
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s is set, but this is no child of lifeboat: %v\n", initEnv, err)
+		fmt.Fprintf(os.Stderr, "%s is set, but this is not a child of lifeboat: %v\n", initEnv, err)
 		os.Exit(2)
 	}
 	null, err := os.Open(os.DevNull) // which the root to come does not have
