@@ -29,7 +29,10 @@ type Listing struct {
 	Recipients []string // fingerprints, where the signature tells them
 	Signer     string   // id of the key whose signature covers what is told
 	Told       Teller   // who tells the above
-	Problem    string   // why nobody does; "" when somebody does
+
+	Proof    *ProofRecord // of the last proof, nil when none is recorded beside it
+	Unproven string       // why the record beside it is none of it; "" elsewhere
+	Problem  string       // why nobody does; "" when somebody does
 }
 
 // Teller is where a Listing's facts come from.
@@ -110,6 +113,9 @@ func (t *tellers) tell(ctx context.Context, e place.Entry) Listing {
 	}
 	if err != nil {
 		l.Problem = err.Error()
+	}
+	if l.Proof, err = readProof(ctx, t.store, e); err != nil {
+		l.Unproven = err.Error()
 	}
 	return l
 }
@@ -240,6 +246,12 @@ func PlanPrune(ctx context.Context, store place.Store, list []Listing, policy pl
 			}
 		}
 		facts[i] = place.Facts{Entry: l.Entry, Cluster: l.Cluster, Revision: l.Revision, Time: l.Time}
+		switch {
+		case l.Unproven != "":
+			return nil, &Error{Class: Incomplete, Err: fmt.Errorf("pruning: the proof of %q cannot be read, so nothing is removed: %s", l.Name, l.Unproven)}
+		case l.Proof != nil && l.Proof.Started():
+			facts[i].Proven = l.Proof.Proven
+		}
 	}
 	decisions := policy.Apply(facts)
 	for i, d := range decisions {

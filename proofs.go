@@ -1,18 +1,16 @@
 package lifeboat
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"strings"
 	"time"
 
+	"github.com/lifeboat-dr/lifeboat/archive/place"
 	"github.com/lifeboat-dr/lifeboat/internal/whole"
 )
-
-// ProofSuffix is what the name of an archive's proof adds to the archive's.
-const ProofSuffix = ".proof.json"
 
 // ProofRecord says when an archive was last proven, and with what result. It
 // stands beside the archive, and vouches for nothing by itself: a proof's report
@@ -32,7 +30,7 @@ func (r ProofRecord) WriteBeside(archive string) error {
 	if err != nil {
 		return err
 	}
-	file, err := whole.NewFile(archive+ProofSuffix, whole.Options{Existing: whole.Overwrite})
+	file, err := whole.NewFile(archive+place.ProofSuffix, whole.Options{Existing: whole.Overwrite})
 	if err != nil {
 		return fmt.Errorf("recording the proof of %q: %w", archive, err)
 	}
@@ -42,37 +40,31 @@ func (r ProofRecord) WriteBeside(archive string) error {
 	return file.Commit()
 }
 
+// Started reports whether an API server came up from the archive: whatever is
+// missing from it, that is a backup to go back to.
+func (r ProofRecord) Started() bool { return strings.HasPrefix(r.Verdict, "proven") }
+
 // maxProof bounds the file: it has some hundred bytes.
 const maxProof = 64 << 10
 
-// ReadProof reads the proof beside an archive; nil when there is none. One that
-// is of another file is an error: an archive of the same name has taken the place
-// of the proven one.
-func ReadProof(archive string) (*ProofRecord, error) {
-	info, err := os.Stat(archive + ProofSuffix)
-	if errors.Is(err, fs.ErrNotExist) {
+// readProof gives the record beside an archive of a place; nil when there is none.
+// One that is of another file is an error: an archive of the same name has taken
+// the place of the proven one.
+func readProof(ctx context.Context, store place.Store, e place.Entry) (*ProofRecord, error) {
+	if !e.Proof {
 		return nil, nil
 	}
+	name := e.Name + place.ProofSuffix
+	data, err := store.Read(ctx, name, maxProof)
 	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxProof {
-		return nil, fmt.Errorf("reading %q: it is not a proof", archive+ProofSuffix)
-	}
-	data, err := os.ReadFile(archive + ProofSuffix)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading %q: %w", name, err)
 	}
 	var r ProofRecord
 	if json.Unmarshal(data, &r) != nil || r.Archive == "" || r.Verdict == "" {
-		return nil, fmt.Errorf("reading %q: it is not a proof", archive+ProofSuffix)
+		return nil, fmt.Errorf("reading %q: it is not a proof", name)
 	}
-	own, err := os.Stat(archive)
-	if err != nil {
-		return nil, err
-	}
-	if own.Size() != r.Size {
-		return nil, fmt.Errorf("reading %q: it is of a file of %d bytes, and the archive has %d", archive+ProofSuffix, r.Size, own.Size())
+	if e.Size != r.Size {
+		return nil, fmt.Errorf("reading %q: it is of a file of %d bytes, and the archive has %d", name, r.Size, e.Size)
 	}
 	return &r, nil
 }

@@ -15,7 +15,7 @@ import (
 // archive's own.
 func (o *opener) unwrap(ctx context.Context, r *bufio.Reader, head []byte) (*bufio.Reader, []byte, error) {
 	if archive.Detect(head) == archive.Zip {
-		plain, _, err := o.unzip(ctx, r)
+		plain, err := o.unzip(ctx, r)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -42,29 +42,29 @@ func (o *opener) unwrap(ctx context.Context, r *bufio.Reader, head []byte) (*buf
 
 // unzip gives what a zip file holds: the only file in it, else all of it as a
 // tar file. Its directory stands at the end, so it is spooled.
-func (o *opener) unzip(ctx context.Context, r io.Reader) (plain io.Reader, only bool, err error) {
+func (o *opener) unzip(ctx context.Context, r io.Reader) (io.Reader, error) {
 	file, _, err := o.opts.spool().Take(ctx, o.opts.bounded(r))
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	o.zip = file // closed by release
 	info, err := file.Stat()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	zipped, err := archive.OpenZip(file, info.Size(), o.opts.limits())
 	if err != nil {
-		return nil, false, hintFormat(err)
+		return nil, hintFormat(err)
 	}
-	plain, only, err = zipped.Only()
+	plain, only, err := zipped.Only()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	o.src.layers = append(o.src.layers, Layer{Name: string(archive.Zip), State: "whole", Detail: "every file's checksum and length are right", Looked: info.Size(), Of: "bytes"})
 	if !only {
 		plain = zipped.Tar()
 	}
-	return plain, only, nil
+	return plain, nil
 }
 
 // reader reads a stream as an archive: a tar file in whatever it is packed, or a
@@ -77,7 +77,7 @@ func (o *opener) reader(ctx context.Context, in io.Reader) (*archive.Reader, err
 	}
 	in = buffered
 	if archive.Detect(head) == archive.Zip {
-		if in, _, err = o.unzip(ctx, buffered); err != nil {
+		if in, err = o.unzip(ctx, buffered); err != nil {
 			return nil, err
 		}
 	}

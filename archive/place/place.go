@@ -40,6 +40,7 @@ type Entry struct {
 	ModTime time.Time // when it came there, as the place says
 	Version string    // tells this content from another under the same name
 	Signed  bool      // a signature stands beside it
+	Proof   bool      // a record of a proof stands beside it
 }
 
 // Store is a place. Its methods may be called side by side.
@@ -88,6 +89,9 @@ var suffixes = []string{".tar", ".tar.gz", ".tgz", ".tar.zst"}
 // SignatureSuffix is what minisign appends to a file's name.
 const SignatureSuffix = ".minisig"
 
+// ProofSuffix is what the name of an archive's proof adds to the archive's.
+const ProofSuffix = ".proof.json"
+
 // IsArchive reports whether a name is one of an archive.
 func IsArchive(name string) bool {
 	base := strings.TrimSuffix(path.Base(name), ".age")
@@ -115,18 +119,16 @@ func hidden(name string) bool {
 }
 
 // listed makes a list of what a place holds: archives alone, by name, each
-// knowing whether it is signed.
+// knowing what stands beside it.
 func listed(all []Entry) []Entry {
-	signed := map[string]bool{}
+	there := map[string]bool{}
 	for _, e := range all {
-		if name, ok := strings.CutSuffix(e.Name, SignatureSuffix); ok {
-			signed[name] = true
-		}
+		there[e.Name] = true
 	}
 	var entries []Entry
 	for _, e := range all {
 		if !hidden(e.Name) && IsArchive(e.Name) {
-			e.Signed = signed[e.Name]
+			e.Signed, e.Proof = there[e.Name+SignatureSuffix], there[e.Name+ProofSuffix]
 			entries = append(entries, e)
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// Remove deletes an archive and the signature beside it, the archive first: a
-// signature without a file misleads nobody.
+// Remove deletes an archive, its signature and the record of its proof, the
+// archive first: what is left without it misleads nobody.
 func (f *Folder) Remove(_ context.Context, e Entry) error {
 	path, err := f.within(e.Name)
 	if err != nil {
@@ -19,8 +19,10 @@ func (f *Folder) Remove(_ context.Context, e Entry) error {
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("removing %q: %w", e.Name, err)
 	}
-	if err := os.Remove(path + SignatureSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing the signature of %q: %w", e.Name, err)
+	for _, suffix := range []string{SignatureSuffix, ProofSuffix} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing %q: %w", e.Name+suffix, err)
+		}
 	}
 	return syncFolder(filepath.Dir(path))
 }

@@ -74,24 +74,27 @@ type listing struct {
 	Signer     string          `json:"signer,omitempty"`
 	Told       lifeboat.Teller `json:"told"`
 	Problem    string          `json:"problem,omitempty"`
+
+	Proof    *lifeboat.ProofRecord `json:"proof,omitempty"`
+	Unproven string                `json:"proofProblem,omitempty"`
 }
 
 func printCatalog(env *console.Environment, list []lifeboat.Listing) error {
 	if env.Format == console.FormatJSON {
 		items := make([]listing, len(list))
 		for i, l := range list {
-			items[i] = listing{l.Name, l.Size, l.Cluster, l.Revision, l.Time, l.Node, l.Kubernetes, l.Etcd, l.Recipients, l.Signer, l.Told, l.Problem}
+			items[i] = listing{l.Name, l.Size, l.Cluster, l.Revision, l.Time, l.Node, l.Kubernetes, l.Etcd, l.Recipients, l.Signer, l.Told, l.Problem, l.Proof, l.Unproven}
 		}
 		return env.PrintDocument(map[string]any{"items": items})
 	}
-	header := []string{"CLUSTER", "TIME", "REVISION", "SIZE", "TOLD BY", "NAME"}
+	header := []string{"CLUSTER", "TIME", "REVISION", "SIZE", "PROVEN", "TOLD BY", "NAME"}
 	wide := env.Format == console.FormatWide
 	if wide {
 		header = append(header, "KUBERNETES", "ETCD", "SIGNER", "RECIPIENTS")
 	}
 	t := console.NewTable(env.Stdout, header...)
 	for _, l := range list {
-		row := []string{console.OrDash(l.Cluster), "-", "-", humanize.Bytes(uint64(l.Size)), console.OrDash(string(l.Told)), l.Name}
+		row := []string{console.OrDash(l.Cluster), "-", "-", humanize.Bytes(uint64(l.Size)), provenAt(l), console.OrDash(string(l.Told)), l.Name}
 		if l.Told != lifeboat.ToldByNobody {
 			row[1], row[2] = l.Time.Format(time.RFC3339), strconv.FormatInt(l.Revision, 10)
 		}
@@ -99,9 +102,23 @@ func printCatalog(env *console.Environment, list []lifeboat.Listing) error {
 			row = append(row, console.OrDash(l.Kubernetes), console.OrDash(l.Etcd), console.OrDash(l.Signer), console.OrDash(strings.Join(l.Recipients, ",")))
 		}
 		t.Row(row...)
-		if l.Problem != "" {
-			env.Warn("%q: %s", l.Name, l.Problem)
+		for _, problem := range []string{l.Problem, l.Unproven} {
+			if problem != "" {
+				env.Warn("%q: %s", l.Name, problem)
+			}
 		}
 	}
 	return t.Flush()
+}
+
+// provenAt says when an archive was last proven, and that it could not start
+// where that came out.
+func provenAt(l lifeboat.Listing) string {
+	switch {
+	case l.Proof == nil:
+		return "-"
+	case !l.Proof.Started():
+		return "FAILED " + l.Proof.Proven.Format(time.DateOnly)
+	}
+	return l.Proof.Proven.Format(time.DateOnly)
 }

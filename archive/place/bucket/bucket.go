@@ -248,7 +248,7 @@ func (b *Bucket) Remove(ctx context.Context, e place.Entry) error {
 	if err == nil && now.Version != e.Version {
 		err = place.ErrReplaced
 	}
-	for _, name := range []string{e.Name, e.Name + place.SignatureSuffix} {
+	for _, name := range []string{e.Name, e.Name + place.SignatureSuffix, e.Name + place.ProofSuffix} {
 		if err == nil {
 			err = explain(b.core.RemoveObject(ctx, b.name, b.prefix+name, minio.RemoveObjectOptions{}))
 		}
