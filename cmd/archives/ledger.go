@@ -24,8 +24,8 @@ it exit code 1. The answer is that of one archive verify over the whole place,
 and the newest archive of each cluster is held against what this host
 remembers.
 
-A ledger is not a proof against those who may write to the place: with --ledger it
-is kept elsewhere.`,
+A ledger is not a proof against those who may write to the place: with --ledger
+it is kept elsewhere.`,
 			Flags: append(judgeFlags(), console.OutputFlag(env, console.FormatTable, console.FormatJSON)),
 			Action: func(c *cli.Context) error {
 				path, err := console.OneArgument(c, "PLACE")

@@ -115,8 +115,8 @@ func (x *creation) tell(packing *lifeboat.Packing, done *created) error {
 	if left := packing.Incomplete(); left > 0 {
 		return console.Incompletef("%d things that belong to %q are not in the archive, see above", left, x.what.Kubernetes)
 	}
-	if n := len(packing.Unstartable); n > 0 {
-		return console.Incompletef("the archive is whole, and %d things would keep the control plane from starting out of it, see above", n)
+	if len(packing.Unstartable) > 0 {
+		return console.Incompletef("the archive is whole, and what the warnings name would keep a control plane from starting out of it")
 	}
 	return nil
 }

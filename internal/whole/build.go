@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // marker is the file that proves that a folder is a build of lifeboat's. Its lock
@@ -76,10 +77,23 @@ func (b *build) mark() error {
 	return nil
 }
 
+// flock asks for a lock a few times: a program that this process is starting
+// holds what the process had open until it has begun.
+func flock(file *os.File) (err error) {
+	for range 20 {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return err
+}
+
 // lock takes the lock of a marker that still has its name. Who removes a leftover
 // holds it, so that the name may be gone when the lock is to be had.
 func lock(marker *os.File) error {
-	err := syscall.Flock(int(marker.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err := flock(marker)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return ErrInUse
 	}
