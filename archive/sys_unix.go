@@ -25,5 +25,5 @@ func freeSpace(dir string) (free int64, ok bool) {
 	if unix.Statfs(dir, &stat) != nil {
 		return 0, false
 	}
-	return int64(stat.Bavail) * int64(stat.Bsize), true
+	return int64(stat.Bavail) * int64(stat.Bsize), true //nolint:unconvert // darwin's is uint32
 }

@@ -3,7 +3,6 @@ package snapshot_test
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"testing"
 
@@ -221,7 +220,7 @@ func TestWindowHoldsItsEnds(t *testing.T) {
 	t.Parallel()
 	w := snapshot.Window{First: 5, Last: 8}
 	for rev, want := range map[int64]bool{4: false, 5: true, 8: true, 9: false} {
-		require.Equal(t, want, w.Holds(rev), fmt.Sprint(rev))
+		require.Equal(t, want, w.Holds(rev), "%d", rev)
 	}
 }
 

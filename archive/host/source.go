@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // Source is a backup that a run reads. It stands outside of the host's tree.
@@ -57,11 +56,4 @@ func (s *Source) holds() error {
 		return fmt.Errorf("the backup %q was %w", s.Path, ErrChanged)
 	}
 	return nil
-}
-
-func splitList(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(text, ",")
 }

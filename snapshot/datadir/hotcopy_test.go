@@ -56,7 +56,7 @@ func TestHotCopies(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- busy(ctx, client) }()
-	defer func() { cancel(); <-ended }()
+	defer func() { cancel(); <-ended }() //nolint:errcheck // it ends by being cancelled
 
 	copies := 3
 	if soak > 1 {

@@ -285,9 +285,9 @@ func TestFoundersOfValues(t *testing.T) {
 		sum := sha1.Sum(data) //nolint:gosec // see above
 		return binary.BigEndian.Uint64(sum[:8])
 	}
-	found, all := founders([]uint64{1, 2, 3}, idOf(1, 3))
+	found, _ := founders([]uint64{1, 2, 3}, idOf(1, 3))
 	require.True(t, found)
-	found, all = founders([]uint64{1, 2, 3}, idOf(1, 4))
+	found, all := founders([]uint64{1, 2, 3}, idOf(1, 4))
 	require.False(t, found)
 	require.True(t, all)
 

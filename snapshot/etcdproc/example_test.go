@@ -2,6 +2,7 @@ package etcdproc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -15,34 +16,42 @@ import (
 // etcdproc.Main first; this package's TestMain does.
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
+	if err == nil {
+		err = count(dir)
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	// Output: 100 of 100 keys
+}
+
+// count makes a database in dir and counts its keys.
+func count(dir string) error {
 	path := filepath.Join(dir, "db")
 	made, err := snapshottest.Generate(path, snapshottest.Spec{Keys: 100, Namespaces: 2, Seed: 1})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	db, err := os.Open(path)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer db.Close()
 
 	ctx := context.Background()
 	etcd, err := etcdproc.Start(ctx, db, etcdproc.Options{Dir: dir})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer etcd.Close()
 	keys := 0
 	for _, err := range etcd.At(ctx, 0, nil) {
 		if err != nil {
-			log.Fatal(err)
+			return err
 		}
 		keys++
 	}
 	fmt.Println(keys, "of", made.Live, "keys")
-	// Output: 100 of 100 keys
+	return nil
 }

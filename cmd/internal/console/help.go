@@ -137,6 +137,7 @@ func commandHelp(b *strings.Builder, path []*cli.Command) {
 // SRC.
 func splitFlags(flags []cli.Flag) (own, shared string) {
 	var opening []string
+	var ours, every strings.Builder
 	for _, flag := range SourceFlags() {
 		opening = append(opening, flag.Names()[0])
 	}
@@ -145,12 +146,12 @@ func splitFlags(flags []cli.Flag) (own, shared string) {
 			continue
 		}
 		if slices.Contains(opening, flag.Names()[0]) {
-			shared += flagText(flag)
+			every.WriteString(flagText(flag))
 		} else {
-			own += flagText(flag)
+			ours.WriteString(flagText(flag))
 		}
 	}
-	return own, shared
+	return ours.String(), every.String()
 }
 
 func writeCommands(b *strings.Builder, cmds []*cli.Command) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -35,7 +36,7 @@ func manual(app *cli.App) map[string]string {
 			if cmd.Hidden {
 				continue
 			}
-			at := append(path[:len(path):len(path)], cmd)
+			at := append(slices.Clone(path), cmd)
 			pages[manualName(at)+".1"] = manualPage(app, at)
 			walk(at, cmd.Subcommands)
 		}
