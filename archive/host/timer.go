@@ -76,24 +76,24 @@ func (s *State) CronJob(recipient, folder, program string) (string, error) {
 	volume := func(name, path, kind string) map[string]any {
 		return map[string]any{"name": name, "hostPath": map[string]any{"path": path, "type": kind}}
 	}
-	etcdctl := append(strings.Fields(s.etcdctl()), "snapshot", "save", "/work/etcd-backup.snapshot")
+	etcdctl := append(strings.Fields(s.etcdctl()), "snapshot", "save", "/snapshot/etcd-backup.snapshot")
 	pod := map[string]any{
 		"restartPolicy": "Never", "hostNetwork": true, "automountServiceAccountToken": false, "priorityClassName": "system-cluster-critical",
 		"nodeSelector": map[string]any{"node-role.kubernetes.io/control-plane": ""},
 		"tolerations":  []any{map[string]any{"operator": "Exists"}},
 		"initContainers": []any{map[string]any{
 			"name": "snapshot", "image": image, "command": etcdctl,
-			"volumeMounts": []any{mount("work", "/work", false), mount("kubernetes", "/etc/kubernetes", true)},
+			"volumeMounts": []any{mount("snapshot", "/snapshot", false), mount("kubernetes", "/etc/kubernetes", true)},
 		}},
 		"containers": []any{map[string]any{
 			"name": "archive", "image": image,
 			"env": []any{map[string]any{"name": "POD", "valueFrom": map[string]any{"fieldRef": map[string]any{"fieldPath": "metadata.name"}}}},
-			"command": []any{"/lifeboat", "archive", "create", "--snapshot", "/work/etcd-backup.snapshot", "--kubernetes", "/etc/kubernetes",
+			"command": []any{"/lifeboat", "archive", "create", "--snapshot", "/snapshot/etcd-backup.snapshot", "--kubernetes", "/etc/kubernetes",
 				"--recipient", recipient, "--to", "/backups/$(POD).tar.gz.age"},
-			"volumeMounts": []any{mount("work", "/work", false), mount("kubernetes", "/etc/kubernetes", true), mount("backups", "/backups", false), mount("lifeboat", "/lifeboat", true)},
+			"volumeMounts": []any{mount("snapshot", "/snapshot", false), mount("kubernetes", "/etc/kubernetes", true), mount("backups", "/backups", false), mount("lifeboat", "/lifeboat", true)},
 		}},
 		"volumes": []any{
-			map[string]any{"name": "work", "emptyDir": map[string]any{}},
+			map[string]any{"name": "snapshot", "emptyDir": map[string]any{}},
 			volume("kubernetes", "/etc/kubernetes", "Directory"), volume("backups", folder, "DirectoryOrCreate"), volume("lifeboat", program, "File"),
 		},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -40,13 +41,20 @@ func etcdConfig(name, dir string, peer url.URL) *embed.Config {
 	return cfg
 }
 
-// loopback is a peer URL that nobody else uses.
+// loopback is a peer URL that nobody else uses. Its port is below those that
+// systems give to outgoing connections (from 32768, RFC 6335 from 49152): one of
+// those could have it before the member listens.
 func loopback(t testing.TB) url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return url.URL{Scheme: "http", Host: l.Addr().String()}
+	for range 1000 {
+		host := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(22_000)))
+		if l, err := net.Listen("tcp", host); err == nil {
+			require.NoError(t, l.Close())
+			return url.URL{Scheme: "http", Host: host}
+		}
+	}
+	t.Fatal("no port is free")
+	return url.URL{}
 }
 
 // start runs an etcd on a data dir until the test ends.
