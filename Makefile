@@ -27,9 +27,9 @@ build: ## bin/lifeboat, static
 build-to:
 	go build -ldflags '$(LDFLAGS)' -o $(TO) ./cmd/lifeboat
 
-release: ## archives, deb, rpm, bill of materials and checksums into dist/, the same bytes each time; KEY=FILE signs
+release: ## archives, deb, rpm, bill of materials and checksums into dist/, the same bytes each time; KEY=FILE signs, PASSPHRASE=FILE opens the key
 	cd release && go build -o ../bin/release .
-	bin/release -to dist -sign '$(KEY)'
+	bin/release -to dist -sign '$(KEY)' -passphrase-file '$(PASSPHRASE)'
 
 release-check: ## two releases of two copies on two paths are the same, byte for byte
 	cd release && LIFEBOAT_RELEASE=1 go test -count=1 -timeout 1h ./...

@@ -34,7 +34,7 @@ func (r *release) gather(ctx context.Context, program, dir string) error {
 		return err
 	}
 	for _, name := range names {
-		if err := zip(name); err != nil {
+		if err := compress(name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		r.files = append(r.files, payload{"man/" + filepath.Base(name) + ".gz", name + ".gz", 0o644})
@@ -64,8 +64,8 @@ func (r *release) gather(ctx context.Context, program, dir string) error {
 	return nil
 }
 
-// zip writes FILE.gz, with no time and no name in it.
-func zip(path string) error {
+// compress writes FILE.gz, with no time and no name in it.
+func compress(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (r *release) member(w *tar.Writer, dir string, f payload) error {
 }
 
 // sum writes SHA256SUMS over everything, and its signature.
-func (r *release) sum(keyFile string) error {
+func (r *release) sum(by signer) error {
 	entries, err := os.ReadDir(r.to)
 	if err != nil {
 		return err
@@ -149,11 +149,11 @@ func (r *release) sum(keyFile string) error {
 	if err := os.WriteFile(path, []byte(sums.String()), 0o644); err != nil {
 		return err
 	}
-	if keyFile == "" {
+	if by.keyFile == "" {
 		fmt.Fprintln(os.Stderr, "release: not signed: no -sign KEY")
 		return nil
 	}
-	key, err := minisign.PrivateKeyFromFile(os.Getenv("LIFEBOAT_RELEASE_PASSPHRASE"), keyFile)
+	key, err := by.key()
 	if err != nil {
 		return fmt.Errorf("signing: %w", err)
 	}
@@ -161,4 +161,16 @@ func (r *release) sum(keyFile string) error {
 	comment := fmt.Sprintf("lifeboat %s, committed %s", r.version, r.time.Format("2006-01-02T15:04:05Z"))
 	signature := minisign.SignWithComments(key, []byte(sums.String()), comment, "signature of SHA256SUMS")
 	return os.WriteFile(path+".minisig", signature, 0o644)
+}
+
+// key opens the signing key.
+func (s signer) key() (minisign.PrivateKey, error) {
+	var passphrase []byte
+	if s.passphraseFile != "" {
+		var err error
+		if passphrase, err = os.ReadFile(s.passphraseFile); err != nil {
+			return minisign.PrivateKey{}, fmt.Errorf("reading the passphrase: %w", err)
+		}
+	}
+	return minisign.PrivateKeyFromFile(strings.TrimRight(string(passphrase), "\r\n"), s.keyFile)
 }

@@ -44,29 +44,37 @@ type payload struct {
 	mode os.FileMode
 }
 
+// signer is what signs the checksums; nothing does without a key.
+type signer struct{ keyFile, passphraseFile string }
+
 func main() {
 	to := flag.String("to", "dist", "the new folder")
 	only := flag.String("only", "", "only this platform, as in linux/amd64")
-	key := flag.String("sign", "", "sign the checksums with this minisign key, made by `lifeboat key generate --sign`; its passphrase comes from $LIFEBOAT_RELEASE_PASSPHRASE")
+	key := flag.String("sign", "", "sign the checksums with this minisign key, made by `lifeboat key generate --sign`")
+	passphrase := flag.String("passphrase-file", "", "the file that holds the signing key's passphrase")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *to, *only, *key); err != nil {
+	if err := run(ctx, *to, *only, signer{*key, *passphrase}); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, to, only, key string) error {
-	if err := os.Mkdir(to, 0o755); err != nil {
-		return err
+func run(ctx context.Context, to, only string, by signer) error {
+	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("%s already exists", to))
 	}
-	work, err := os.MkdirTemp("", "lifeboat-release")
+	// Under its name a release is whole or is not there.
+	work, err := os.MkdirTemp(filepath.Dir(to), ".lifeboat-release")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
-	r := &release{root: ".", to: to}
+	r := &release{root: ".", to: filepath.Join(work, "dist")}
+	if err := os.Mkdir(r.to, 0o755); err != nil {
+		return err
+	}
 	if err := r.identify(ctx); err != nil {
 		return err
 	}
@@ -86,7 +94,10 @@ func run(ctx context.Context, to, only, key string) error {
 			return fmt.Errorf("%s/%s: %w", p.os, p.arch, err)
 		}
 	}
-	return r.sum(key)
+	if err := r.sum(by); err != nil {
+		return err
+	}
+	return os.Rename(r.to, to)
 }
 
 // identify takes version and time from the commit.
@@ -137,7 +148,7 @@ func (r *release) make(ctx context.Context, p platform, work string) error {
 	if p.os != "linux" {
 		return nil
 	}
-	return errors.Join(r.pack(ctx, "deb", p, files), r.pack(ctx, "rpm", p, files))
+	return errors.Join(r.pack("deb", p, files), r.pack("rpm", p, files))
 }
 
 func output(ctx context.Context, name string, args ...string) (string, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"debug/buildinfo"
 	"errors"
 	"fmt"
@@ -36,7 +35,7 @@ func installed(name string) string {
 
 // pack writes a deb or an rpm. The program is static and asks nothing of the
 // host.
-func (r *release) pack(_ context.Context, format string, p platform, payloads []payload) (err error) {
+func (r *release) pack(format string, p platform, payloads []payload) (err error) {
 	var contents files.Contents
 	for _, f := range payloads {
 		contents = append(contents, &files.Content{
