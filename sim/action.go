@@ -113,7 +113,10 @@ func (a Action) String() string {
 	if len(a.Against) > 0 {
 		text += " from " + strings.Join(a.AgainstNames(), ", ")
 	}
-	if a.By > 0 {
+	switch {
+	case a.By > 0 && a.Verb == Wait:
+		text += " " + a.By.String()
+	case a.By > 0:
 		text += " by " + a.By.String()
 	}
 	if a.Bytes > 0 {
