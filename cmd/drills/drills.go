@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/argv"
 	"github.com/lifeboat-dr/lifeboat/scenarios"
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
@@ -38,7 +39,7 @@ func readDrill(word string) (*sim.Scenario, []byte, error) {
 	if strings.ContainsAny(word, "/.") {
 		data, err = os.ReadFile(word)
 	} else if data, err = scenarios.Read(word); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, console.WithHint(console.Failf("there is no drill %q", word), console.DidYouMean(word, scenarios.Names(), "", "lifeboat drill list"))
+		return nil, nil, console.WithHint(console.Failf("there is no drill %q", word), argv.DidYouMean(word, scenarios.Names(), "", "lifeboat drill list"))
 	}
 	if err != nil {
 		return nil, nil, err

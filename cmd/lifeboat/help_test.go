@@ -14,6 +14,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/argv"
+	"github.com/lifeboat-dr/lifeboat/internal/manual"
 )
 
 // helpText is what `lifeboat help WORDS...` prints.
@@ -28,13 +30,13 @@ func helpText(t *testing.T, words ...string) string {
 // Every page fits a serial console and carries the exit codes.
 func TestHelpPages(t *testing.T) {
 	t.Parallel()
-	pages := map[string]string{"lifeboat": helpText(t)}
-	eachCommand(realApp(), func(path []*cli.Command) {
+	app, pages := realApp(), map[string]string{"lifeboat": helpText(t)}
+	eachCommand(app, func(path []*cli.Command) {
 		cmd := path[len(path)-1]
 		if cmd.Hidden {
 			return
 		}
-		name := console.CommandName(path)
+		name := argv.Name(app, path)
 		page := helpText(t, strings.Fields(name)[1:]...)
 		require.NotEmpty(t, cmd.UsageText, "%s: a command's help starts with examples", name)
 		require.Less(t, strings.Index(page, "EXAMPLES"), strings.Index(page, "USAGE"), name)
@@ -48,7 +50,7 @@ func TestHelpPages(t *testing.T) {
 	}
 	for name, page := range pages {
 		for line := range strings.Lines(page) {
-			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), console.HelpWidth, "%s: %q", name, line)
+			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), manual.Width, "%s: %q", name, line)
 		}
 	}
 }
@@ -60,7 +62,7 @@ func TestExamplesCanBeTyped(t *testing.T) {
 	app := realApp()
 	texts := map[string]string{"lifeboat": helpText(t)}
 	eachCommand(app, func(path []*cli.Command) {
-		texts[console.CommandName(path)] = path[len(path)-1].UsageText
+		texts[argv.Name(app, path)] = path[len(path)-1].UsageText
 	})
 	for _, topic := range console.Topics() {
 		texts[topic.Name] = topic.Text
@@ -84,14 +86,14 @@ func TestExamplesCanBeTyped(t *testing.T) {
 			if len(words) < 2 || words[0] != "lifeboat" || words[1] == "COMMAND" || usageLine(words) {
 				continue
 			}
-			call, err := console.Permute(app, words[1:])
+			call, err := argv.Permute(app, words[1:])
 			require.NoError(t, err, "%s: %q", where, line)
-			seen[console.CommandName(call.Path)] = true
+			seen[argv.Name(app, call.Path)] = true
 		}
 	}
 	eachCommand(app, func(path []*cli.Command) {
 		if cmd := path[len(path)-1]; !cmd.Hidden && len(cmd.Subcommands) == 0 {
-			require.True(t, seen[console.CommandName(path)], "%s has no example", console.CommandName(path))
+			require.True(t, seen[argv.Name(app, path)], "%s has no example", argv.Name(app, path))
 		}
 	})
 }

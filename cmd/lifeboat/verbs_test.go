@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/argv"
 )
 
 // Flags may stand before the verb, so a name should take a value in every
@@ -17,14 +18,14 @@ import (
 // to make for key generate), and short flags, which join, have none.
 func TestFlagsAgree(t *testing.T) {
 	t.Parallel()
-	found := console.FlagArity(realApp().Commands)
+	found := argv.FlagArity(realApp().Commands)
 	require.Greater(t, len(found), 20)
 	for name, is := range found {
 		if name == "sign" {
-			require.Equal(t, console.Either, is)
+			require.Equal(t, argv.Either, is)
 			continue
 		}
-		require.NotEqual(t, console.Either, is, console.Dashed(name))
+		require.NotEqual(t, argv.Either, is, argv.Dashed(name))
 	}
 }
 
@@ -33,7 +34,7 @@ func TestFlagsAgree(t *testing.T) {
 func TestFlagThatDiffers(t *testing.T) {
 	t.Parallel()
 	call := func(line string) (string, error) {
-		found, err := console.Permute(realApp(), strings.Fields(line))
+		found, err := argv.Permute(realApp(), strings.Fields(line))
 		return strings.Join(found.Call, " "), err
 	}
 	for line, want := range map[string]string{

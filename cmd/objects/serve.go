@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/argv"
 	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/registry/apiserver"
 	"github.com/lifeboat-dr/lifeboat/registry/apiserver/local"
@@ -45,7 +46,7 @@ func KubectlCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat kubectl kube-backup.tar.gz get pods -A\n" +
 			"lifeboat kubectl kube-backup.tar.gz describe pod db-0 -n infra-production\n" +
 			"lifeboat kubectl --rev 1200 kube-backup.tar.gz get cm -n infra -o yaml",
-		ArgsUsage: console.VerbatimAfterSource,
+		ArgsUsage: argv.VerbatimAfterSource,
 		Flags:     append(console.SourceFlags(), servingFlags()...),
 		Action: func(c *cli.Context) error {
 			if c.NArg() < 2 {

@@ -2,9 +2,7 @@ package simulations
 
 import (
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -142,46 +140,7 @@ func printLosses(env *console.Environment, losses []*scheduler.Loss, opts schedu
 	}
 	defer env.Note("judged by kube-scheduler %s; nodes arrived by %s", scheduler.Library, opts.Order)
 	if !each {
-		return printLoss(env, losses[0])
+		return losses[0].WriteText(env.Stdout)
 	}
-	t := console.NewTable(env.Stdout, "LOST", "NODES", "PODS", "PLACED", "PENDING", "PREEMPTED", "GONE", "BUDGETS", "SKEWS")
-	for _, l := range losses {
-		pods := strconv.Itoa(len(l.Pods))
-		if !l.Checked() {
-			pods = "not checked"
-		}
-		t.Row(l.Name, strconv.Itoa(len(l.Nodes)), pods, strconv.Itoa(l.Placed), strconv.Itoa(l.Pending), strconv.Itoa(l.Preempted),
-			strconv.Itoa(l.Gone), strconv.Itoa(len(l.Budgets)), strconv.Itoa(len(l.Skews)))
-	}
-	return t.Flush()
-}
-
-func printLoss(env *console.Environment, l *scheduler.Loss) error {
-	line := func(format string, args ...any) {
-		fmt.Fprintln(env.Stdout, console.Printable(fmt.Sprintf(format, args...)))
-	}
-	line("%s", l.Headline())
-	if l.Assumed > 0 {
-		line("%d of them belong to controllers that are not Kubernetes' own, and are taken to be made again", l.Assumed)
-	}
-	fmt.Fprintln(env.Stdout)
-	t := console.NewTable(env.Stdout, "POD", "FROM", "TO", "WHY")
-	for _, p := range l.Pods {
-		t.Row(p.Pod, p.From, p.Destination(), p.Story())
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, b := range l.Budgets {
-		line("PodDisruptionBudget %s wants %d healthy: %d at once, %d after", b.Budget, b.Desired, b.AtOnce, b.After)
-	}
-	for _, s := range l.Skews {
-		line("spread of %s in %s over %s: skew %d, was %d, at most %d asked for", s.Selector, s.Namespace, s.Key, s.Skew, s.Before, s.MaxSkew)
-	}
-	fmt.Fprintln(env.Stdout)
-	z := console.NewTable(env.Stdout, "ZONE", "NODES", "CPU FREE", "MEMORY FREE", "PODS FREE")
-	for _, h := range l.Zones {
-		z.Row(console.OrDash(h.Zone), strconv.Itoa(h.Nodes), h.CPU.String(), h.Memory.String(), strconv.FormatInt(h.Pods, 10))
-	}
-	return z.Flush()
+	return scheduler.WriteLosses(env.Stdout, losses)
 }

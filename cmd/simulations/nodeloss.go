@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/sim/backup"
 	"github.com/lifeboat-dr/lifeboat/sim/nodeloss"
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
@@ -159,13 +159,17 @@ func printNodeloss(env *console.Environment, reports []*nodeloss.Report) error {
 			ModuleConfig string             `json:"moduleConfig,omitempty"` // of the last one, where it was compared
 		}{reports, moduleConfigOf(reports)})
 	}
-	for i, r := range reports {
-		if i > 0 {
-			fmt.Fprintln(env.Stdout)
+	if err := nodeloss.WriteText(env.Stdout, reports...); err != nil {
+		return err
+	}
+	for _, r := range reports {
+		for _, warning := range r.Warnings() {
+			env.Warn("%s", warning)
 		}
-		if err := printNodelossReport(env, r); err != nil {
-			return err
-		}
+	}
+	env.Note("image pulls, starts and API requests are not counted: these times are what must pass, not what will")
+	if slices.ContainsFunc(reports, func(r *nodeloss.Report) bool { return r.Tuning.Unreachable > 0 }) {
+		env.Note("a toleration of unreachable nodes does not help a node that reports itself NotReady: see --at runtime")
 	}
 	if text := moduleConfigOf(reports); text != "" {
 		fmt.Fprintf(env.Stdout, "\n%s is had with kubectl apply of this, which takes the place of these two settings:\n%s", reports[len(reports)-1].Tuning.Name, text)
@@ -181,46 +185,4 @@ func moduleConfigOf(reports []*nodeloss.Report) string {
 		return ""
 	}
 	return reports[len(reports)-1].Tuning.ModuleConfig()
-}
-
-func printNodelossReport(env *console.Environment, r *nodeloss.Report) error {
-	line := func(format string, args ...any) {
-		for _, part := range words.Wrap(console.Printable(fmt.Sprintf(format, args...)), 118, "    ") {
-			fmt.Fprintln(env.Stdout, part)
-		}
-	}
-	line("%s", r.Headline())
-	line("%s of %s, %s", r.Fault, strings.Join(r.Lost, ", "), r.Tuning.Name)
-	line("  grace %s, pass every %s: detected after %s", nodeloss.Seconds(r.Tuning.Grace), nodeloss.Seconds(r.Tuning.Period), nodeloss.SpanText(&r.Detected))
-	for _, z := range r.Zones {
-		line("  zone %s: %s", console.OrDash(z.Name), z.State)
-	}
-	if r.Flapping.Slack < 0 {
-		line("  two renewals of a lease may lie %s further apart than the grace period; reports of status that stand in: %d", nodeloss.Seconds(-r.Flapping.Slack), r.Flapping.Signals)
-	} else {
-		line("  a healthy node is called lost when %d signs of life in a row are missing; a lease may be late by %s", r.Flapping.Signals, nodeloss.Seconds(r.Flapping.Slack))
-	}
-	line("  heartbeats cost %g lease and %g status writes per second", r.Cost.LeaseWrites, r.Cost.StatusWrites)
-	t := console.NewTable(env.Stdout, "POD", "EVICTED", "BACK", "TO")
-	for _, p := range r.Pods {
-		t.Row(p.Pod, nodeloss.MedianText(p.Evicted), nodeloss.MedianText(p.Back), console.OrDash(p.Place))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, why := range r.Stories() {
-		line("  %s: %s", why.Text, strings.Join(why.Pods, ", "))
-	}
-	switch {
-	case r.Flapping.Slack < 0:
-		env.Warn("%s: healthy nodes may flap: a lease that is renewed in time no longer keeps them Ready, and %d other signs of life stand in for it", r.Tuning.Name, r.Flapping.Signals)
-	case r.Flapping.Slack < time.Second:
-		env.Warn("%s: a lease renewal that is %s late no longer keeps a healthy node Ready, and %d other signs of life stand in for it",
-			r.Tuning.Name, nodeloss.Seconds(r.Flapping.Slack), max(r.Flapping.Signals-1, 0))
-	}
-	env.Note("image pulls, starts and API requests are not counted: these times are what must pass, not what will")
-	if r.Tuning.Unreachable > 0 {
-		env.Note("a toleration of unreachable nodes does not help a node that reports itself NotReady: see --at runtime")
-	}
-	return nil
 }

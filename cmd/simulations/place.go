@@ -2,8 +2,6 @@ package simulations
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -124,19 +122,7 @@ func runSimFit(c *cli.Context, env *console.Environment, cluster *backup.Cluster
 	if env.Format == console.FormatJSON || env.Format == console.FormatYAML {
 		return joinVerdict(env.PrintDocument(fit), cluster)
 	}
-	at := ""
-	if fit.Most {
-		at = "at least "
-	}
-	fmt.Fprintln(env.Stdout, console.Printable(fmt.Sprintf("%s: %s%d more fit", fit.Pod, at, fit.Count)))
-	if fit.Message != "" {
-		fmt.Fprintln(env.Stdout, console.Printable("  the next one: "+fit.Message))
-	}
-	t := console.NewTable(env.Stdout, "NODE", "MORE")
-	for _, n := range fit.Nodes {
-		t.Row(n.Node, strconv.Itoa(n.Pods))
-	}
-	return joinVerdict(t.Flush(), cluster)
+	return joinVerdict(fit.WriteText(env.Stdout), cluster)
 }
 
 // podsToPlace finds the Pods that were asked for. Those of the backup are
@@ -183,115 +169,15 @@ func printPlacements(env *console.Environment, sim *scheduler.Simulator, opts sc
 	if env.Format == console.FormatJSON || env.Format == console.FormatYAML {
 		return env.PrintDocument(placementsDocument{scheduler.Library, opts.Order.String(), sim.NodeOrder(), placements})
 	}
-	if !detail {
-		if err := printSummary(env, placements); err != nil {
-			return err
-		}
+	write := scheduler.WriteSummary
+	if detail {
+		write = scheduler.WritePlacements
 	}
-	for i, p := range placements {
-		if !detail {
-			break
-		}
-		if i > 0 {
-			fmt.Fprintln(env.Stdout)
-		}
-		if err := printPlacement(env, p); err != nil {
-			return err
-		}
+	if err := write(env.Stdout, placements, env.Format == console.FormatWide); err != nil {
+		return err
 	}
 	env.Note("judged by kube-scheduler %s; nodes arrived by %s", scheduler.Library, opts.Order)
 	return nil
-}
-
-// printSummary shows each Pod in a line.
-func printSummary(env *console.Environment, placements []*scheduler.Placement) error {
-	waiting := scheduler.Waiting(placements)
-	fmt.Fprintf(env.Stdout, "%d Pods: %d placed, %d stay Pending\n\n", len(placements), len(placements)-waiting, waiting)
-	t := console.NewTable(env.Stdout, "POD", "NODE", "WHY")
-	for _, p := range placements {
-		node, why := p.Node, p.Message
-		switch {
-		case node == "":
-			node = "<pending>"
-		case p.Preemption != nil:
-			why = "preempts " + strings.Join(p.Preemption.Victims, ", ")
-		case len(p.Ties) > 0:
-			why = fmt.Sprintf("one of %d with the best score", len(p.Ties))
-		case p.Feasible == 1:
-			why = "the only node that fits"
-		default:
-			why = fmt.Sprintf("ahead by %d", p.Margin)
-		}
-		t.Row(p.Pod, node, why)
-	}
-	return t.Flush()
-}
-
-// printPlacement shows one Pod: the decision, then the nodes in the order in
-// which they were looked at.
-func printPlacement(env *console.Environment, p *scheduler.Placement) error {
-	line := func(format string, args ...any) {
-		fmt.Fprintln(env.Stdout, console.Printable(fmt.Sprintf(format, args...)))
-	}
-	switch {
-	case p.Node == "":
-		line("%s: stays Pending", p.Pod)
-	case len(p.Ties) > 0:
-		line("%s: %s, one of %d with the best score: %s", p.Pod, p.Node, len(p.Ties), strings.Join(p.Ties, ", "))
-	case p.Feasible == 1:
-		line("%s: %s, the only node that fits", p.Pod, p.Node)
-	default:
-		line("%s: %s, ahead by %d", p.Pod, p.Node, p.Margin)
-	}
-	if p.Message != "" {
-		line("  %s", p.Message)
-	}
-	if p.Preemption != nil {
-		line("  preempts on %s: %s (%d against a PodDisruptionBudget)", p.Preemption.Node, strings.Join(p.Preemption.Victims, ", "), p.Preemption.Violations)
-	}
-	if len(p.Nodes) == 0 {
-		return nil
-	}
-	if p.Start >= 0 {
-		line("  began at position %d, stops after %d that fit: looked at %d, %d fit", p.Start+1, p.Wanted, p.Filtered, p.Feasible)
-	}
-	t := console.NewTable(env.Stdout, placementHeader(env.Format == console.FormatWide)...)
-	for _, v := range p.Nodes {
-		t.Row(placementCells(v, env.Format == console.FormatWide)...)
-	}
-	return t.Flush()
-}
-
-func placementHeader(wide bool) []string {
-	header := []string{"  POSITION", "NODE", "RANK", "TOTAL"}
-	if wide {
-		return append(header, "PLUGIN raw>normalized>weighted, OR WHAT IS AGAINST IT")
-	}
-	return append(header, "WHAT IS AGAINST IT")
-}
-
-func placementCells(v scheduler.NodeVerdict, wide bool) []string {
-	cells := []string{"  " + strconv.Itoa(v.Position+1), v.Node, "-", "-"}
-	if v.Rank > 0 {
-		cells[2], cells[3] = strconv.Itoa(v.Rank), strconv.FormatInt(v.Total, 10)
-	}
-	var words []string
-	for _, r := range v.Against {
-		text := strings.Join(r.Reasons, "; ")
-		if r.Plugin != "" { // a PreFilter's choice of nodes names its plugin in the text
-			text = r.Plugin + ": " + text
-		}
-		words = append(words, text)
-	}
-	switch {
-	case v.Skipped:
-		words = append(words, "not looked at")
-	case wide:
-		for _, s := range v.Scores {
-			words = append(words, fmt.Sprintf("%s %d>%d>%d", s.Plugin, s.Raw, s.Normalized, s.Weighted))
-		}
-	}
-	return append(cells, console.OrDash(strings.Join(words, ", ")))
 }
 
 func runSimSeeds(c *cli.Context, env *console.Environment, cluster *backup.Cluster, opts scheduler.Options, pods backup.Pods, text string) error {
@@ -309,21 +195,5 @@ func runSimSeeds(c *cli.Context, env *console.Environment, cluster *backup.Clust
 			Items []scheduler.Stability `json:"items"`
 		}{len(seeds), result}), cluster)
 	}
-	t := console.NewTable(env.Stdout, "POD", "ANSWER", "TIES", "NODES")
-	for _, r := range result {
-		answer := "a coin flip"
-		if r.Stable {
-			answer = "stable"
-		}
-		var shares []string
-		for _, s := range r.Shares {
-			node := s.Node
-			if node == "" {
-				node = "<pending>"
-			}
-			shares = append(shares, fmt.Sprintf("%s %d%%", node, s.Runs*100/len(seeds)))
-		}
-		t.Row(r.Pod, answer, fmt.Sprintf("%d/%d", r.Ties, len(seeds)), strings.Join(shares, ", "))
-	}
-	return joinVerdict(t.Flush(), cluster)
+	return joinVerdict(scheduler.WriteStability(env.Stdout, result, len(seeds)), cluster)
 }

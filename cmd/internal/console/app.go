@@ -2,21 +2,25 @@
 // order:
 //
 //   - environment.go: what a verb may touch of the world; app.go: the whole
-//     program as a function of its arguments, its streams and its verbs;
-//   - args.go: flags before and after arguments, checked before anything runs;
+//     program as a function of its arguments, its streams and its verbs (package
+//     argv reads the arguments, flags before and after them);
 //   - exit.go: the exit codes, and the one place that prints errors and hints;
 //   - flags.go: the flags that stand wherever SRC stands; source.go opens it;
 //   - output.go, section.go: the result, and what is said beside it;
-//   - help.go, topics.go, completion.go, version.go: the words about it all.
+//   - help.go, topics.go, completion.go, version.go: the words about it all
+//     (package manual lays them out).
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"slices"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/internal/argv"
 )
 
 // Run is a whole program: it parses args (args[0] is the program's name),
@@ -35,12 +39,12 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func runCommand(ctx context.Context, env *Environment, app *cli.App, args []string) error {
-	call, err := Permute(app, args)
-	switch {
-	case err != nil:
-		return err
-	case call.help:
-		return writeHelp(env.Stdout, app, call.Path)
+	call, err := argv.Permute(app, args)
+	switch wrong := (*argv.Error)(nil); {
+	case errors.As(err, &wrong):
+		return WithHint(UsageError(err), cmp.Or(elsewhere(wrong.Path, wrong.Word, wrong.Rest), wrong.Hint))
+	case call.Help:
+		return env.writeHelp(program(app).Help(call.Path))
 	}
 	return app.RunContext(ctx, append([]string{app.Name}, call.Call...))
 }
@@ -49,8 +53,13 @@ func runCommand(ctx context.Context, env *Environment, app *cli.App, args []stri
 // are ours: the library's would print to stdout and end the process by itself.
 func NewApp(env *Environment, cmds []*cli.Command) *cli.App {
 	app := &cli.App{
-		Name:                      "lifeboat",
-		Usage:                     "offline disaster recovery for Kubernetes control planes",
+		Name:  "lifeboat",
+		Usage: "offline disaster recovery for Kubernetes control planes",
+		UsageText: `lifeboat inspect kube-backup.tar.gz
+lifeboat get kube-backup.tar.gz pods -n infra-production
+lifeboat extract kube-backup.tar.gz -n infra-production --to restored/
+kubectl create -R -f restored/`,
+		ArgsUsage:                 "COMMAND SRC [ARGUMENTS] [FLAGS]",
 		HideHelp:                  true,
 		HideVersion:               true,
 		DisableSliceFlagSeparator: true, // -i 'a,b.txt' is one file

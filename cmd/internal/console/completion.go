@@ -3,7 +3,6 @@ package console
 import (
 	"context"
 	_ "embed"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/internal/argv"
 	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
@@ -59,7 +59,12 @@ func completeCommand(env *Environment, app *cli.App) *cli.Command {
 		Name:   "__complete",
 		Hidden: true,
 		Action: func(c *cli.Context) error {
-			for _, word := range complete(c.Context, app, c.Args().Slice()) {
+			for _, word := range argv.Complete(app, c.Args().Slice(), func(flag string, args []string) []string {
+				if flag == "namespace" && len(args) > 0 {
+					return namespacesOf(c.Context, args[0])
+				}
+				return nil
+			}) {
 				fmt.Fprintln(env.Stdout, word)
 			}
 			return nil
@@ -72,6 +77,9 @@ type choiceFlag struct {
 	*cli.StringFlag
 	values []string
 }
+
+// Choices are the values, for the shell.
+func (f *choiceFlag) Choices() []string { return f.values }
 
 // CompletesWith makes what a verb offers for its arguments, by those that stand
 // there already.
@@ -93,42 +101,6 @@ func KindAfterSource(before []string) (kinds []string) {
 	}
 	slices.Sort(kinds)
 	return slices.Compact(kinds)
-}
-
-// arguments are what may stand behind the words of a verb.
-func arguments(app *cli.App, cmd *cli.Command, words []string) []string {
-	if cmd.BashComplete == nil {
-		return nil
-	}
-	set := flag.NewFlagSet("", flag.ContinueOnError)
-	if err := set.Parse(append([]string{"--"}, words...)); err != nil {
-		return nil
-	}
-	var out strings.Builder
-	writer := app.Writer
-	app.Writer = &out
-	defer func() { app.Writer = writer }()
-	cmd.BashComplete(cli.NewContext(app, set, nil))
-	return strings.Fields(out.String())
-}
-
-// values are what may stand behind a flag.
-func (p *argParser) values(ctx context.Context, typed string) []string {
-	if len(p.path) == 0 {
-		return nil
-	}
-	name := strings.TrimLeft(typed, "-")
-	switch f := flagNamed(p.path[len(p.path)-1], name).(type) {
-	case nil:
-		return nil
-	case *choiceFlag:
-		return f.values
-	default:
-		if f.Names()[0] == "namespace" && len(p.words) > 0 {
-			return namespacesOf(ctx, p.words[0])
-		}
-		return nil
-	}
 }
 
 // namespacesOf are the namespaces of SRC, where it opens without a key and
@@ -154,40 +126,4 @@ func namespacesOf(ctx context.Context, src string) (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-func complete(ctx context.Context, app *cli.App, words []string) []string {
-	if len(words) == 0 {
-		return nil
-	}
-	before, last := words[:len(words)-1], words[len(words)-1]
-	p := argParser{app: app, rest: before}
-	p.read()
-	var out []string
-	offer := func(words ...string) {
-		for _, word := range words {
-			if strings.HasPrefix(word, last) {
-				out = append(out, word)
-			}
-		}
-	}
-	below := p.below()
-	switch {
-	case len(p.path) == 0 && p.wantsValue || slices.Contains(before, "--"):
-	case p.wantsValue:
-		offer(p.values(ctx, before[len(before)-1])...)
-	case strings.HasPrefix(last, "-") && len(p.path) > 0 && len(below) == 0:
-		for _, f := range p.path[len(p.path)-1].Flags {
-			offer(Dashed(f.Names()[0]))
-		}
-	case len(below) > 0:
-		for _, cmd := range below {
-			if !cmd.Hidden {
-				offer(cmd.Name)
-			}
-		}
-	default:
-		offer(arguments(app, p.path[len(p.path)-1], p.words)...)
-	}
-	return out
 }

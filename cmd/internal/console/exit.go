@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/internal/manual"
 )
 
 // ExitCode is what the process tells its caller. The codes are part of the
@@ -28,26 +29,23 @@ const (
 	ExitInterrupted ExitCode = 130
 )
 
-// exitCodeRow is a line of the table that stands in every help text.
-type exitCodeRow struct {
-	code    ExitCode
-	meaning string
-}
-
 // exitCodeTable is the only table of the exit codes.
-func exitCodeTable() []exitCodeRow {
-	return []exitCodeRow{
-		{ExitDone, "done"},
-		{ExitFailed, "failed, or no such object"},
-		{ExitUsage, "wrong usage"},
-		{ExitIncomplete, "done, but something asked for is missing, or was changed for\na reason that is no rule of the profile"},
-		{ExitNoKey, "no key fits: all that was asked for is locked"},
-		{ExitDamaged, "damaged, or a signature that is wrong, of another key, or\nmissing where one is required"},
-		{ExitRefused, "refused: the target exists, is in use, or it would be unsafe"},
-		{ExitDeviated, "a drill deviated, or two things differ"},
-		{ExitInterrupted, "interrupted"},
+func exitCodeTable() []manual.Code {
+	return []manual.Code{
+		{Code: int(ExitDone), Meaning: "done"},
+		{Code: int(ExitFailed), Meaning: "failed, or no such object"},
+		{Code: int(ExitUsage), Meaning: "wrong usage"},
+		{Code: int(ExitIncomplete), Meaning: "done, but something asked for is missing, or was changed for\na reason that is no rule of the profile"},
+		{Code: int(ExitNoKey), Meaning: "no key fits: all that was asked for is locked"},
+		{Code: int(ExitDamaged), Meaning: "damaged, or a signature that is wrong, of another key, or\nmissing where one is required"},
+		{Code: int(ExitRefused), Meaning: "refused: the target exists, is in use, or it would be unsafe"},
+		{Code: int(ExitDeviated), Meaning: "a drill deviated, or two things differ"},
+		{Code: int(ExitInterrupted), Meaning: "interrupted"},
 	}
 }
+
+// ExitCodeText is the table of the exit codes, as it stands in every help text.
+func ExitCodeText() string { return manual.CodeText(exitCodeTable()) }
 
 // CodedError is an error that knows its exit code and the next thing to do.
 type CodedError struct {

@@ -159,21 +159,3 @@ func TestErrorsAreReportedAsJSON(t *testing.T) {
 	require.Equal(t, "extracting: 2 objects are \"locked\"\x1b", doc.Error.Message)
 	require.Equal(t, "give --encryption-config", doc.Error.Hint, "who was closest to the fault knows best")
 }
-
-func TestPrintable(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"plain":                  "plain",
-		"käse, 東京, a\"b\\":       "käse, 東京, a\"b\\",
-		"a\nb":                   `a\nb`,
-		"a\tb":                   `a\tb`,
-		"\x1b]0;title\x07":       `\x1b]0;title\a`,
-		"\x9b31m":                `\x9b31m`,
-		"\u009b31m":              `\u009b31m`,
-		"abc\u202etxt.exe":       `abc\u202etxt.exe`,
-		"bad \xff utf-8 \"and\"": `bad \xff utf-8 "and"`,
-		"":                       "",
-	} {
-		require.Equal(t, want, Printable(in), "%q", in)
-	}
-}

@@ -7,12 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 	"sigs.k8s.io/yaml"
+
+	"github.com/lifeboat-dr/lifeboat/internal/text"
 )
 
 // format is a value of -o.
@@ -102,48 +101,17 @@ func (e *Environment) PrintDocument(v any) error {
 	return nil
 }
 
-// Table aligns columns as kubectl does: three blanks between them, none at the
-// end of a line. Cells are made printable.
-type Table struct{ w *tabwriter.Writer }
+// Table aligns columns as kubectl does.
+type Table = text.Table
 
 // NewTable starts a table on w; no header prints no header line.
-func NewTable(w io.Writer, header ...string) *Table {
-	t := &Table{tabwriter.NewWriter(w, 6, 4, 3, ' ', tabwriter.TabIndent)}
-	if len(header) > 0 {
-		t.Row(header...)
-	}
-	return t
-}
+func NewTable(w io.Writer, header ...string) *Table { return text.NewTable(w, header...) }
 
-// Row adds a line. Write errors wait for flush.
-func (t *Table) Row(cells ...string) {
-	for i, cell := range cells {
-		if i > 0 {
-			t.w.Write([]byte{'\t'})
-		}
-		t.w.Write([]byte(Printable(cell)))
-	}
-	t.w.Write([]byte{'\n'})
-}
+// Printable is s with nothing in it that could steer a terminal.
+func Printable(s string) string { return text.Printable(s) }
 
-// Flush writes what is left; only then are the widths known.
-func (t *Table) Flush() error {
-	if err := t.w.Flush(); err != nil {
-		return fmt.Errorf("writing the table: %w", err)
-	}
-	return nil
-}
-
-// Printable gives s as it is, or with everything escaped that could move the
-// cursor, ring the bell, change colours or turn the reading direction: such
-// names do come out of damaged and hostile files.
-func Printable(s string) string {
-	if utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return s
-	}
-	quoted := strconv.Quote(s)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-}
+// OrDash is s, or a dash where there is nothing to show.
+func OrDash(s string) string { return text.OrDash(s) }
 
 // Number is n in decimal, empty for 0.
 func Number(n uint64) string {
@@ -151,12 +119,4 @@ func Number(n uint64) string {
 		return ""
 	}
 	return strconv.FormatUint(n, 10)
-}
-
-// OrDash is s, or a dash where there is nothing to show.
-func OrDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

@@ -12,18 +12,6 @@ import (
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
-func TestTable(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	tab := NewTable(&out, "NAME", "READY", "AGE")
-	tab.Row("supercronic", "4/4", "12d")
-	tab.Row("a\tb\x1b[2J", "", "1s")
-	require.NoError(t, tab.Flush())
-	require.Equal(t, "NAME          READY   AGE\nsupercronic   4/4     12d\na\\tb\\x1b[2J           1s\n", out.String())
-
-	require.Error(t, func() error { tab := NewTable(fullDisk{}); tab.Row("x"); return tab.Flush() }())
-}
-
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }

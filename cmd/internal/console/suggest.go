@@ -4,22 +4,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
-
-	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
-
-// DidYouMean is a hint for a word that is none of names, and otherwise where
-// to look. The names are printed with prefix.
-func DidYouMean(word string, names []string, prefix, otherwise string) string {
-	near := words.Nearest(word, names)
-	if len(near) == 0 {
-		return "see " + otherwise
-	}
-	for i := range near {
-		near[i] = prefix + near[i]
-	}
-	return "did you mean " + strings.Join(near, ", ") + "?"
-}
 
 // elsewhere is what to type for a verb that etcdctl, etcdutl, kubectl, velero or
 // restic have, in a hint; "" for a word of none of them. rest is what follows it.

@@ -3,24 +3,23 @@ package console
 import (
 	"embed"
 	"fmt"
-)
 
-// Topic is a page of `lifeboat help TOPIC`.
-type Topic struct{ Name, about, Text string }
+	"github.com/lifeboat-dr/lifeboat/internal/manual"
+)
 
 //go:embed topics/*.txt
 var topicTexts embed.FS
 
 // Topics are the pages that help has beside the commands.
-func Topics() []Topic {
-	return []Topic{
-		{"sources", "what SRC may be", topicText("sources")},
-		{"places", "folders and buckets full of archives", topicText("places")},
-		{"keys", "encrypted archives, and Secrets encrypted at rest", topicText("keys")},
-		{"next-steps", "from a backup to objects that run again", topicText("next-steps")},
-		{"time", "what was, when it was, and how to get it back", topicText("time")},
-		{"exit-codes", "what the exit code tells a script", "The exit code of every command:\n\n" + ExitCodeText() + topicText("exit-codes")},
-		{"environment", "environment variables, terminals, progress", topicText("environment")},
+func Topics() []manual.Topic {
+	return []manual.Topic{
+		{Name: "sources", About: "what SRC may be", Text: topicText("sources")},
+		{Name: "places", About: "folders and buckets full of archives", Text: topicText("places")},
+		{Name: "keys", About: "encrypted archives, and Secrets encrypted at rest", Text: topicText("keys")},
+		{Name: "next-steps", About: "from a backup to objects that run again", Text: topicText("next-steps")},
+		{Name: "time", About: "what was, when it was, and how to get it back", Text: topicText("time")},
+		{Name: "exit-codes", About: "what the exit code tells a script", Text: "The exit code of every command:\n\n" + ExitCodeText() + topicText("exit-codes")},
+		{Name: "environment", About: "environment variables, terminals, progress", Text: topicText("environment")},
 	}
 }
 
@@ -32,11 +31,11 @@ func topicText(name string) string {
 	return string(text)
 }
 
-func topicNamed(name string) (Topic, bool) {
+func topicNamed(name string) (manual.Topic, bool) {
 	for _, t := range Topics() {
 		if t.Name == name {
 			return t, true
 		}
 	}
-	return Topic{}, false
+	return manual.Topic{}, false
 }

@@ -1,46 +1,66 @@
-package console
+// Package argv reads a command line as kubectl does: flags may stand before and
+// after the arguments, and before the verb. urfave/cli, which runs the verbs,
+// stops at the first argument and drops the flags after it without a word, so
+// that `restore x --dry-run` would run for real (urfave/cli#976, #1177). Permute
+// puts a line into the one order that the library parses; Complete offers the
+// words that may come next.
+package argv
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
-// Invocation is a command line, understood: which command, and what it is
-// given. args is in the one order that urfave/cli v2 parses: the command, its
-// flags as --name=value, "--", the arguments. (By itself the library stops at
-// the first argument and drops the flags after it without a word, so that
-// `restore x --dry-run` would run for real: urfave/cli#976, #1177.)
-type Invocation struct {
+// Line is a command line, understood: which command, and what it is given.
+type Line struct {
 	Path []*cli.Command // from the verb down; empty when there was none
-	Call []string
-	help bool // -h or --help stood somewhere
+	Call []string       // the command, its flags as --name=value, "--", the arguments
+	Help bool           // -h or --help stood somewhere
 }
+
+// Error says what is wrong with a line.
+type Error struct {
+	Message string
+	Hint    string // what was meant, or where to look; may be empty
+
+	// Of a word that is no command: the commands before it, the word, and what
+	// follows it.
+	Path []*cli.Command
+	Word string
+	Rest []string
+}
+
+func (e *Error) Error() string { return e.Message }
 
 // Permute reads args (without the program's name). Flags may stand anywhere,
 // also before the verb, as with kubectl. "--" ends them; "-" is an argument.
 // Short flags that take no value may be joined (-Ah), the last may carry its
 // value (-nprod). It refuses what it does not know, a flag given twice, and a
-// value that looks like a flag: `--to --dry-run` is a slip, not a folder.
-func Permute(app *cli.App, args []string) (Invocation, error) {
-	p := argParser{app: app, rest: args}
+// value that looks like a flag: `--to --dry-run` is a slip, not a folder. Its
+// errors are *Error.
+func Permute(app *cli.App, args []string) (Line, error) {
+	p := parser{app: app, rest: args}
 	p.read()
 	switch {
 	case p.help || slices.ContainsFunc(p.rest, isHelp):
 		// Whoever asks for help gets it, whatever else is wrong with the line.
-		return Invocation{Path: p.path, help: true}, nil
-	case p.err != nil:
-		return Invocation{}, p.err
+		return Line{Path: p.path, Help: true}, nil
+	case p.err == nil:
+		return p.finish()
 	}
-	return p.finish()
+	return Line{}, p.err
 }
 
 func isHelp(arg string) bool { return arg == "-h" || arg == "--help" }
 
-// argParser is a permute on its way through the arguments.
-type argParser struct {
+// parser is a Permute on its way through the arguments.
+type parser struct {
 	app *cli.App
 
 	rest  []string // not looked at yet
@@ -49,14 +69,14 @@ type argParser struct {
 	words []string
 	help  bool
 
-	wantsValue bool  // the arguments ended where a flag's value should stand
-	err        error // ends the reading
+	wantsValue bool   // the arguments ended where a flag's value should stand
+	err        *Error // ends the reading
 }
 
 type givenFlag struct{ typed, value string }
 
 // read takes the arguments apart, up to the first error.
-func (p *argParser) read() {
+func (p *parser) read() {
 	for len(p.rest) > 0 && p.err == nil {
 		arg := p.rest[0]
 		p.rest = p.rest[1:]
@@ -83,7 +103,7 @@ const VerbatimAfterSource = "SRC ARGS..."
 
 // verbatim takes the rest of the arguments as words, where SRC has just been
 // read in such a command.
-func (p *argParser) verbatim() {
+func (p *parser) verbatim() {
 	if len(p.path) > 0 && p.path[len(p.path)-1].ArgsUsage == VerbatimAfterSource && len(p.words) == 1 {
 		p.words = append(p.words, p.rest...)
 		p.rest = nil
@@ -129,7 +149,7 @@ func FlagArity(cmds []*cli.Command) map[string]Arity {
 // arity reads a flag as the command does that was named so far or, before a
 // verb was named, as all do that may come (TestFlagsAgree). A flag of other
 // commands is read as theirs, so that the error can name it.
-func (p *argParser) arity(name string) Arity {
+func (p *parser) arity(name string) Arity {
 	if len(p.path) > 0 {
 		if is := FlagArity(p.path[len(p.path)-1:])[name]; is != unknown {
 			return is
@@ -148,14 +168,14 @@ func takesValue(flag cli.Flag) bool {
 }
 
 // below are the commands that the next word may name.
-func (p *argParser) below() []*cli.Command {
+func (p *parser) below() []*cli.Command {
 	if len(p.path) == 0 {
 		return p.app.Commands
 	}
 	return p.path[len(p.path)-1].Subcommands
 }
 
-func (p *argParser) word(word string) {
+func (p *parser) word(word string) {
 	cmds := p.below()
 	if len(cmds) == 0 {
 		p.words = append(p.words, word)
@@ -171,14 +191,11 @@ func (p *argParser) word(word string) {
 			names = append(names, cmd.Name)
 		}
 	}
-	hint := elsewhere(p.path, word, p.rest)
-	if hint == "" {
-		hint = DidYouMean(word, names, "", "lifeboat help")
-	}
-	p.fail(hint, "unknown command %q", word)
+	p.fail(DidYouMean(word, names, "", p.app.Name+" help"), "unknown command %q", word)
+	p.err.Path, p.err.Word, p.err.Rest = p.path, word, p.rest
 }
 
-func (p *argParser) long(arg string) {
+func (p *parser) long(arg string) {
 	name, value, hasValue := strings.Cut(arg, "=")
 	is := p.arity(name)
 	switch {
@@ -195,7 +212,7 @@ func (p *argParser) long(arg string) {
 	}
 }
 
-func (p *argParser) short(letters string) {
+func (p *parser) short(letters string) {
 	if name, _, _ := strings.Cut(letters, "="); len(name) > 1 {
 		if p.arity(name) != unknown {
 			p.fail("write --"+name, "unknown flag -%s", name)
@@ -223,7 +240,7 @@ func (p *argParser) short(letters string) {
 	}
 }
 
-func (p *argParser) add(name, value string) {
+func (p *parser) add(name, value string) {
 	switch name {
 	case "h", "help":
 		p.help = true
@@ -239,7 +256,7 @@ func (p *argParser) add(name, value string) {
 }
 
 // addNext takes the next argument as the value of the flag.
-func (p *argParser) addNext(name, typed string) {
+func (p *parser) addNext(name, typed string) {
 	if len(p.rest) == 0 {
 		p.wantsValue = true
 		p.fail("", "flag %s needs a value", typed)
@@ -255,12 +272,13 @@ func (p *argParser) addNext(name, typed string) {
 }
 
 // finish checks the flags against the command that was found.
-func (p *argParser) finish() (Invocation, error) {
+func (p *parser) finish() (Line, error) {
 	if len(p.path) == 0 || (len(p.below()) > 0 && p.path[len(p.path)-1].Action == nil) {
-		return Invocation{}, WithHint(Usagef("no command given"), "see "+CommandName(p.path)+" --help")
+		p.fail("see "+Name(p.app, p.path)+" --help", "no command given")
+		return Line{}, p.err
 	}
 	cmd := p.path[len(p.path)-1]
-	call := Invocation{Path: p.path}
+	call := Line{Path: p.path}
 	for _, c := range p.path {
 		call.Call = append(call.Call, c.Name)
 	}
@@ -269,11 +287,12 @@ func (p *argParser) finish() (Invocation, error) {
 		flag := flagNamed(cmd, given.typed)
 		if flag == nil {
 			p.unknownFlag(Dashed(given.typed))
-			return Invocation{}, p.err
+			return Line{}, p.err
 		}
 		name := flag.Names()[0]
 		if slice, ok := flag.(cli.DocGenerationSliceFlag); seen[name] && (!ok || !slice.IsSliceFlag()) {
-			return Invocation{}, Usagef("flag --%s is given twice", name)
+			p.fail("", "flag --%s is given twice", name)
+			return Line{}, p.err
 		}
 		seen[name] = true
 		call.Call = append(call.Call, "--"+name+"="+given.value)
@@ -299,13 +318,13 @@ func Dashed(name string) string {
 	return "--" + name
 }
 
-func (p *argParser) unknownFlag(typed string) {
+func (p *parser) unknownFlag(typed string) {
 	if len(p.path) == 0 || len(p.below()) > 0 {
 		var names []string
 		for name := range FlagArity(p.app.Commands) {
 			names = append(names, name)
 		}
-		p.fail(DidYouMean(strings.TrimLeft(typed, "-"), names, "--", "lifeboat help"), "unknown flag %s", typed)
+		p.fail(DidYouMean(strings.TrimLeft(typed, "-"), names, "--", p.app.Name+" help"), "unknown flag %s", typed)
 		return
 	}
 	cmd := p.path[len(p.path)-1]
@@ -313,19 +332,32 @@ func (p *argParser) unknownFlag(typed string) {
 	for _, flag := range cmd.Flags {
 		names = append(names, flag.Names()[0])
 	}
-	full := CommandName(p.path)
+	full := Name(p.app, p.path)
 	p.fail(DidYouMean(strings.TrimLeft(typed, "-"), names, "--", full+" --help"), "unknown flag %s for %q", typed, full)
 }
 
-func (p *argParser) fail(hint, message string, args ...any) {
-	p.err = WithHint(Usagef(message, args...), hint)
+func (p *parser) fail(hint, message string, args ...any) {
+	p.err = &Error{Message: fmt.Sprintf(message, args...), Hint: hint}
 }
 
-// CommandName is what has to be typed to run the command at the end of path.
-func CommandName(path []*cli.Command) string {
-	words := []string{"lifeboat"}
+// Name is what has to be typed to run the command at the end of path.
+func Name(app *cli.App, path []*cli.Command) string {
+	names := []string{app.Name}
 	for _, cmd := range path {
-		words = append(words, cmd.Name)
+		names = append(names, cmd.Name)
 	}
-	return strings.Join(words, " ")
+	return strings.Join(names, " ")
+}
+
+// DidYouMean is a hint for a word that is none of names, and otherwise where
+// to look. The names are printed with prefix.
+func DidYouMean(word string, names []string, prefix, otherwise string) string {
+	near := words.Nearest(word, names)
+	if len(near) == 0 {
+		return "see " + otherwise
+	}
+	for i := range near {
+		near[i] = prefix + near[i]
+	}
+	return "did you mean " + strings.Join(near, ", ") + "?"
 }
