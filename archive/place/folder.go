@@ -177,6 +177,43 @@ func (f *Folder) Put(ctx context.Context, name string, content io.Reader) error 
 	return file.Commit()
 }
 
+// Replace writes a small file, 0600. No link on the way to it is followed out of
+// the folder, and a folder that nobody may write to stays as it is.
+func (f *Folder) Replace(_ context.Context, name string, content []byte) error {
+	if err := CheckOwn(name); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(f.root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	info, err := root.Stat(".")
+	if err == nil && info.Mode().Perm()&0o222 == 0 {
+		err = &fs.PathError{Op: "write", Path: f.root, Err: fs.ErrPermission} // root, too, is told
+	}
+	if err != nil {
+		return err
+	}
+	local := filepath.FromSlash(name)
+	if err := root.MkdirAll(filepath.Dir(local), 0o700); err != nil {
+		return err
+	}
+	scratch := local + ".new"
+	if err := root.Remove(scratch); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := root.OpenFile(scratch, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return root.Rename(scratch, local)
+}
+
 // newFile waits for another process that is about to write the same file: after
 // it, there is one.
 func newFile(ctx context.Context, path string) (*whole.File, error) {

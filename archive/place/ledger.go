@@ -15,9 +15,8 @@ import (
 	"sync"
 )
 
-// ledgerFolder is where a place keeps its ledger. Its name begins with a dot, so
-// it is not a part of any listing.
-const ledgerFolder = ".lifeboat/verified"
+// ledgerFolder is where a place keeps its ledger.
+const ledgerFolder = ownFolder + "/verified"
 
 // maxRecord bounds one record of a ledger.
 const maxRecord = 1 << 20

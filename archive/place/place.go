@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -59,6 +60,9 @@ type Store interface {
 	Below(ctx context.Context, folder string) ([]string, error)
 	// Put writes a file whole or not at all; fs.ErrExist where there is one.
 	Put(ctx context.Context, name string, content io.Reader) error
+	// Replace writes a small file below .lifeboat, over an older one. It may be
+	// lost at any time, and who reads it has to see by itself whether it is whole.
+	Replace(ctx context.Context, name string, content []byte) error
 	// Locked says why an archive cannot be removed yet, "" when it can.
 	Locked(ctx context.Context, e Entry) (string, error)
 	// Remove deletes an archive and the signature beside it.
@@ -106,6 +110,22 @@ func CheckName(name string) error {
 	}
 	return nil
 }
+
+// CheckOwn rejects names that are not of a file of lifeboat's own, which alone may
+// be written over.
+func CheckOwn(name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(name, ownFolder+"/") {
+		return fmt.Errorf("%q is not a file of lifeboat's own: %w", name, fs.ErrInvalid)
+	}
+	return nil
+}
+
+// ownFolder is where a place keeps what is not the operator's. Its name begins
+// with a dot, so it is not a part of any listing.
+const ownFolder = ".lifeboat"
 
 // hidden reports whether a name is in a folder that is not the operator's: of a
 // file system (.snapshot, .Trash), or the ledger.

@@ -43,6 +43,28 @@ func TestPutAndRead(t *testing.T) {
 	}
 }
 
+// What is written over is lifeboat's own, and nothing else; no link leads out.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	f := folder(t, "a.tar")
+	for _, content := range []string{"first", "second"} {
+		require.NoError(t, f.Replace(t.Context(), ".lifeboat/x/y", []byte(content)))
+		data, err := f.Read(t.Context(), ".lifeboat/x/y", 10)
+		require.NoError(t, err)
+		require.Equal(t, content, string(data))
+	}
+	for _, name := range []string{"a.tar", ".lifeboat", ".lifeboat/../a.tar", ".other/x", "", "/etc/x"} {
+		require.Error(t, f.Replace(t.Context(), name, []byte("x")), "%q", name)
+	}
+	outside := t.TempDir()
+	require.NoError(t, os.Symlink(outside, filepath.Join(f.Root(), ".lifeboat", "out")))
+	require.Error(t, f.Replace(t.Context(), ".lifeboat/out/y", []byte("x")))
+	require.NoFileExists(t, filepath.Join(outside, "y"))
+	data, err := f.Read(t.Context(), "a.tar", 10)
+	require.NoError(t, err)
+	require.Equal(t, "x", string(data))
+}
+
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("the network is gone") }

@@ -114,17 +114,18 @@ func (b *Bucket) entry(info minio.ObjectInfo) place.Entry {
 	}
 }
 
-// List gives the archives.
+// List gives the archives. Folders that are not the operator's, such as that of
+// the ledger, are not gone into: it may have more objects than all the rest.
 func (b *Bucket) List(ctx context.Context) ([]place.Entry, error) {
-	var all []place.Entry
-	err := b.each(ctx, b.prefix, func(info minio.ObjectInfo) {
-		if !strings.HasSuffix(info.Key, "/") {
-			all = append(all, b.entry(info))
+	l := b.listing(false)
+	for next := []string{b.prefix}; len(next) > 0; next = next[1:] {
+		below, err := l.folder(ctx, next[0])
+		if err != nil {
+			return nil, fmt.Errorf("listing %q: %w", b.Root(), err)
 		}
-	})
-	if err == nil {
-		all, err = place.Listed(all)
+		next = append(next, below...)
 	}
+	all, err := place.Listed(l.all)
 	if err != nil {
 		return nil, fmt.Errorf("listing %q: %w", b.Root(), err)
 	}
@@ -132,37 +133,64 @@ func (b *Bucket) List(ctx context.Context) ([]place.Entry, error) {
 }
 
 // most bounds a listing: one that never ends is not a listing.
-const most = 10_000_000
+const most = 5_000_000
 
-func (b *Bucket) each(ctx context.Context, prefix string, do func(minio.ObjectInfo)) error {
+// listing is what a store says it holds. It is not believed: a key that was not
+// asked for, or that comes twice, ends it.
+type listing struct {
+	b         *Bucket
+	recursive bool
+	seen      map[string]bool
+	all       []place.Entry
+}
+
+func (b *Bucket) listing(recursive bool) *listing {
+	return &listing{b: b, recursive: recursive, seen: map[string]bool{}}
+}
+
+// folder adds the objects below a prefix, and gives the folders there.
+func (l *listing) folder(ctx context.Context, prefix string) (folders []string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the listing
-	last, n := "", 0
-	for info := range b.core.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
-		n++
+	for info := range l.b.core.ListObjectsIter(ctx, l.b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: l.recursive}) {
 		switch {
 		case info.Err != nil:
-			return explain(info.Err)
-		case !strings.HasPrefix(info.Key, prefix) || n > most:
-			return fmt.Errorf("the store lists %q, which was not asked for", info.Key)
-		case info.Key == last:
-			return fmt.Errorf("the store lists %q twice", info.Key)
+			return nil, explain(info.Err)
+		case !strings.HasPrefix(info.Key, prefix) || len(l.seen) == most:
+			return nil, fmt.Errorf("the store lists %q, which was not asked for", info.Key)
+		case info.Key == prefix: // an object that stands for the folder
+			continue
+		case l.seen[info.Key]:
+			return nil, fmt.Errorf("the store lists %q twice", info.Key)
 		}
-		last = info.Key
-		do(info)
+		l.seen[info.Key] = true
+		folder, isFolder := strings.CutSuffix(info.Key, "/")
+		switch {
+		case !isFolder:
+			l.all = append(l.all, l.b.entry(info))
+		case strings.HasPrefix(path.Base(folder), "."):
+		case place.CheckName(folder) != nil:
+			return nil, fmt.Errorf("the store lists the folder %q", info.Key)
+		default:
+			folders = append(folders, info.Key)
+		}
 	}
-	return ctx.Err()
+	return folders, ctx.Err()
 }
 
 // Below gives the names of all objects below a folder.
 func (b *Bucket) Below(ctx context.Context, folder string) ([]string, error) {
+	l := b.listing(true)
+	if _, err := l.folder(ctx, b.prefix+folder+"/"); err != nil {
+		return nil, err
+	}
 	var names []string
-	err := b.each(ctx, b.prefix+folder+"/", func(info minio.ObjectInfo) {
-		if name := strings.TrimPrefix(info.Key, b.prefix); place.CheckName(name) == nil {
-			names = append(names, name)
+	for _, e := range l.all {
+		if place.CheckName(e.Name) == nil {
+			names = append(names, e.Name)
 		}
-	})
-	return names, err
+	}
+	return names, nil
 }
 
 // Read gives a small object.
@@ -275,6 +303,8 @@ func explain(err error) error {
 		return fmt.Errorf("%w: %s", fs.ErrNotExist, said)
 	case response.StatusCode == http.StatusPreconditionFailed:
 		return fmt.Errorf("%w: %s", fs.ErrExist, said)
+	case response.Code == "RequestTimeTooSkewed":
+		return fmt.Errorf("%w: %s: this host's clock says %s", fs.ErrPermission, said, time.Now().UTC().Format(time.RFC3339))
 	case response.StatusCode == http.StatusForbidden:
 		return fmt.Errorf("%w: %s", fs.ErrPermission, said)
 	}

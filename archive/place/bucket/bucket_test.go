@@ -2,11 +2,21 @@ package bucket_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	cryptorand "crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
+	"fmt"
 	"io"
 	"io/fs"
+	"log"
+	"math/big"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -230,13 +240,111 @@ func TestLock(t *testing.T) {
 // A listing that lies is an error.
 func TestHostileBucket(t *testing.T) {
 	t.Parallel()
-	for _, lie := range [][]string{
-		{"prod/../../etc/x.tar"}, {"other/x.tar"}, {"prod/a\x7f.tar.gz"}, {"prod/x.tar", "prod/x.tar"}, {"prod//x.tar"},
+	for _, lie := range []fault{
+		{lie: []string{"prod/../../etc/x.tar"}},
+		{lie: []string{"other/x.tar"}},
+		{lie: []string{"prod/a\x7f.tar.gz"}},
+		{lie: []string{"prod/x.tar", "prod/x.tar"}},
+		{lie: []string{"prod/x.tar", "prod/y.tar", "prod/x.tar"}},
+		{lie: []string{"prod//x.tar"}},
+		{lie: []string{"prod/x.tar"}, endless: true},
+		{folders: []string{"prod/"}, lie: []string{"elsewhere/a.tar"}},
+		{folders: []string{"prod/a/", "prod/a/"}},
+		{folders: []string{"prod/a//"}},
+		{folders: []string{"prod/a\x7f/"}},
 	} {
-		_, b := newFaulty(t, func(*http.Request) fault { return fault{lie: lie} })
+		_, b := newFaulty(t, func(*http.Request) fault { return lie })
 		_, err := b.List(t.Context())
-		require.Error(t, err, "%q", lie)
+		require.Error(t, err, "%+v", lie)
 	}
+}
+
+// A listing that lies about a size does not get another archive read for it, or
+// the half of one.
+func TestListingLiesAboutSizes(t *testing.T) {
+	t.Parallel()
+	for _, longer := range []int{1, -1, 300_000, -900} {
+		f, b := newFaulty(t, nil)
+		_, err := push(t, b, "a.tar", random(1000, 8))
+		require.NoError(t, err)
+		f.fault = func(*http.Request) fault { return fault{longer: longer} }
+		entries, err := b.List(t.Context())
+		require.NoError(t, err)
+		file, err := b.Open(t.Context(), entries[0])
+		require.NoError(t, err)
+		got, err := io.ReadAll(file)
+		if longer > 0 {
+			require.Error(t, err, "%d bytes of 1000", len(got))
+		} else {
+			require.NoError(t, err)
+			require.Len(t, got, 1000+longer, "what verify finds cut")
+		}
+		require.NoError(t, file.Close())
+	}
+}
+
+// A place of many archives is listed whole, page by page; what the ledger holds
+// costs nothing.
+func TestHundredThousandObjects(t *testing.T) {
+	t.Parallel()
+	f, b := newFaulty(t, nil)
+	for i := range 50_000 {
+		f.objects[fmt.Sprintf("prod/cluster-%02d/%06d.tar.gz.age", i%40, i)] = stored{}
+		f.objects[fmt.Sprintf("prod/cluster-%02d/%06d.tar.gz.age.minisig", i%40, i)] = stored{}
+	}
+	for i := range 20_000 {
+		f.objects[fmt.Sprintf("prod/.lifeboat/verified/night-1/%06d.json", i)] = stored{}
+	}
+	entries, err := b.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, entries, 50_000)
+	require.True(t, entries[0].Signed)
+	require.Less(t, len(f.heard), 125, "requests: a page of a thousand each")
+	below, err := b.Below(t.Context(), ".lifeboat/verified/night-1")
+	require.NoError(t, err)
+	require.Len(t, below, 20_000)
+}
+
+// A store that wants less is sent less: every request is tried again.
+func TestThrottledPush(t *testing.T) {
+	t.Parallel()
+	n := 0
+	_, b := newFaulty(t, func(*http.Request) fault {
+		if n++; n%4 == 2 {
+			return fault{status: http.StatusServiceUnavailable}
+		}
+		return fault{}
+	})
+	data := random(3<<20+5, 10)
+	_, err := push(t, b, "a.tar.gz", data)
+	require.NoError(t, err)
+	got, err := content(t, b, "a.tar.gz")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, got))
+}
+
+// A store refuses whose clock is wrong: it is said what this host's clock says.
+func TestClockSkew(t *testing.T) {
+	t.Parallel()
+	_, b := newFaulty(t, func(*http.Request) fault {
+		return fault{status: http.StatusForbidden, code: "RequestTimeTooSkewed"}
+	})
+	_, err := b.List(t.Context())
+	require.ErrorIs(t, err, fs.ErrPermission)
+	require.ErrorContains(t, err, "this host's clock says "+time.Now().UTC().Format("2006-"))
+}
+
+// What is written over is lifeboat's own.
+func TestReplaceOwn(t *testing.T) {
+	t.Parallel()
+	_, b := newFaulty(t, nil)
+	for _, content := range []string{"first", "second"} {
+		require.NoError(t, b.Replace(t.Context(), ".lifeboat/catalog/x", []byte(content)))
+		data, err := b.Read(t.Context(), ".lifeboat/catalog/x", 100)
+		require.NoError(t, err)
+		require.Equal(t, content, string(data))
+	}
+	require.Error(t, b.Replace(t.Context(), "a.tar", []byte("x")))
 }
 
 // Nothing about who asks stands in an error, and a URL holds no key.
@@ -258,16 +366,64 @@ func TestNoSecretInErrors(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
-// A certificate that nobody vouches for is refused; with its CA it is taken.
+// A certificate that nobody vouches for, of another host, or that has ended is
+// refused before anything is said; with its CA it is taken. So is a server that
+// speaks nothing newer than TLS 1.1.
 func TestBadTLS(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewTLSServer(&faulty{objects: map[string]stored{}})
-	t.Cleanup(server.Close)
-	b, err := bucket.Config{Endpoint: server.URL, AccessKey: "a", SecretKey: "b"}.Open("s3://backups")
+	good := selfSigned(t, "127.0.0.1", time.Now().Add(time.Hour))
+	for name, c := range map[string]struct {
+		cert  tls.Certificate
+		trust bool
+		most  uint16
+		says  string
+	}{
+		"trusted":         {good, true, 0, ""},
+		"nobody's":        {good, false, 0, "certificate"},
+		"of another host": {selfSigned(t, "192.0.2.1", time.Now().Add(time.Hour)), true, 0, "192.0.2.1"},
+		"ended":           {selfSigned(t, "127.0.0.1", time.Now().Add(-time.Hour)), true, 0, "expired"},
+		"old protocol":    {good, true, tls.VersionTLS11, "protocol version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := &faulty{objects: map[string]stored{}}
+			server := httptest.NewUnstartedServer(store)
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.TLS = &tls.Config{Certificates: []tls.Certificate{c.cert}, MaxVersion: c.most, MinVersion: tls.VersionTLS10} //nolint:gosec // that is the fault
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			config := bucket.Config{Endpoint: server.URL, AccessKey: "a", SecretKey: "hunter2hunter2"}
+			if c.trust {
+				config.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+				require.NoError(t, os.WriteFile(config.CAFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.cert.Certificate[0]}), 0o600))
+			}
+			b, err := config.Open("s3://backups")
+			require.NoError(t, err)
+			_, err = b.Entry(t.Context(), "x.tar")
+			if c.says == "" {
+				require.ErrorIs(t, err, fs.ErrNotExist)
+				return
+			}
+			require.ErrorContains(t, err, c.says)
+			require.NotErrorIs(t, err, fs.ErrNotExist)
+			require.Empty(t, store.heard, "something was said to a server that is not trusted")
+		})
+	}
+}
+
+// selfSigned is a certificate of one address, its own authority.
+func selfSigned(t *testing.T, address string, ends time.Time) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
 	require.NoError(t, err)
-	_, err = b.Entry(t.Context(), "x.tar")
-	require.ErrorContains(t, err, "certificate")
-	require.NotErrorIs(t, err, fs.ErrNotExist)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: ends.Add(-24 * time.Hour), NotAfter: ends, IPAddresses: []net.IP{net.ParseIP(address)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(cryptorand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // The files of the trade are read; one with a secret that others can read is

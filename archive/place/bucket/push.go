@@ -1,7 +1,6 @@
 package bucket
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -117,9 +116,7 @@ func (u *upload) resume(ctx context.Context, note string) error {
 	if text, err = json.Marshal(left); err != nil {
 		return err
 	}
-	s := sumsOf(text)
-	_, err = u.b.core.PutObject(ctx, u.b.name, u.b.prefix+note, bytes.NewReader(text), int64(len(text)), s.md5Base64(), s.sha256Hex(), signed(minio.PutObjectOptions{}))
-	return explain(err)
+	return u.b.Replace(ctx, note, text)
 }
 
 // recall lists the parts that are there; false when the store has forgotten the

@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/md5"
 	"encoding/hex"
 	"encoding/xml"
@@ -30,6 +31,7 @@ type faulty struct {
 	uploads map[string]map[int][]byte
 	meta    map[string]http.Header // of uploads
 	heard   []string               // requests
+	sorted  []string               // keys, as they were when last listed
 	forget  bool                   // locks are taken and forgotten
 
 	fault func(r *http.Request) fault
@@ -43,12 +45,16 @@ type stored struct {
 
 // fault is what goes wrong with one request.
 type fault struct {
-	status    int  // answered instead
-	cut       int  // bytes of the answer's body, 0 for all
-	overwrite bool // the condition is ignored
-	lose      bool // a part is taken and forgotten
-	halve     bool // half of what comes is kept
-	lie       []string
+	status    int      // answered instead
+	cut       int      // bytes of the answer's body, 0 for all
+	overwrite bool     // the condition is ignored
+	lose      bool     // a part is taken and forgotten
+	halve     bool     // half of what comes is kept
+	lie       []string // keys on top of a listing
+	folders   []string // folders, as well
+	longer    int      // by which sizes are too large in a listing
+	endless   bool     // a listing has always one page more
+	code      string   // of the error that is answered
 }
 
 func newFaulty(t *testing.T, do func(r *http.Request) fault) (*faulty, *bucket.Bucket) {
@@ -77,7 +83,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/backups"), "/")
 	switch {
 	case wrong.status != 0:
-		answer(w, wrong.status, map[int]string{http.StatusForbidden: "AccessDenied", http.StatusServiceUnavailable: "SlowDown"}[wrong.status])
+		answer(w, wrong.status, cmp.Or(wrong.code, map[int]string{http.StatusForbidden: "AccessDenied", http.StatusServiceUnavailable: "SlowDown"}[wrong.status]))
 	case r.Method == http.MethodGet && key == "":
 		f.list(w, r, wrong)
 	case r.Method == http.MethodGet && r.URL.Query().Has("uploadId"):
@@ -153,22 +159,58 @@ func (f *faulty) get(w http.ResponseWriter, r *http.Request, key string, wrong f
 	_, _ = w.Write(data)
 }
 
+// list answers a page. Lies come on top, whatever was asked for.
 func (f *faulty) list(w http.ResponseWriter, r *http.Request, wrong fault) {
 	type entry struct {
 		Key, ETag, LastModified string
 		Size                    int
 	}
+	type folder struct{ Prefix string }
 	var result struct {
-		XMLName  xml.Name `xml:"ListBucketResult"`
-		Name     string
-		Contents []entry
+		XMLName               xml.Name `xml:"ListBucketResult"`
+		Name                  string
+		Contents              []entry
+		CommonPrefixes        []folder
+		IsTruncated           bool
+		NextContinuationToken string
 	}
-	keys := slices.Sorted(maps.Keys(f.objects))
-	for _, key := range append(keys, wrong.lie...) {
-		if strings.HasPrefix(key, r.URL.Query().Get("prefix")) || slices.Contains(wrong.lie, key) {
-			o := f.objects[key]
-			result.Contents = append(result.Contents, entry{key, `"` + o.etag + `"`, "2026-11-28T00:00:00.000Z", len(o.data)})
+	asked := r.URL.Query()
+	most := 1000
+	if n, err := strconv.Atoi(asked.Get("max-keys")); err == nil {
+		most = n
+	}
+	if len(f.sorted) != len(f.objects) {
+		f.sorted = slices.Sorted(maps.Keys(f.objects))
+	}
+	keys, last := f.sorted, ""
+	start, _ := slices.BinarySearch(keys, asked.Get("continuation-token"))
+	for _, key := range keys[start:] {
+		rest, ok := strings.CutPrefix(key, asked.Get("prefix"))
+		if !ok {
+			continue
 		}
+		if len(result.Contents)+len(result.CommonPrefixes) == most {
+			result.IsTruncated, result.NextContinuationToken = true, key
+			break
+		}
+		if below, _, nested := strings.Cut(rest, "/"); nested && asked.Get("delimiter") == "/" {
+			if below != last {
+				result.CommonPrefixes = append(result.CommonPrefixes, folder{asked.Get("prefix") + below + "/"})
+			}
+			last = below
+			continue
+		}
+		o := f.objects[key]
+		result.Contents = append(result.Contents, entry{key, `"` + o.etag + `"`, "2026-11-28T00:00:00.000Z", len(o.data) + wrong.longer})
+	}
+	for _, key := range wrong.lie {
+		result.Contents = append(result.Contents, entry{key, `"e"`, "2026-11-28T00:00:00.000Z", 1})
+	}
+	for _, key := range wrong.folders {
+		result.CommonPrefixes = append(result.CommonPrefixes, folder{key})
+	}
+	if wrong.endless {
+		result.IsTruncated, result.NextContinuationToken = true, "again"
 	}
 	_ = xml.NewEncoder(w).Encode(result)
 }
