@@ -52,6 +52,17 @@ const (
 // A comment is proven by the signature; that the file is the one that was
 // signed is Verify's to say.
 func Catalog(ctx context.Context, store place.Store, opts Options) ([]Listing, error) {
+	return catalog(ctx, store, opts, func(context.Context, *tellers) *catalogCache { return nil })
+}
+
+// CachedCatalog is Catalog, and does not ask an archive again that told whoever
+// held the same key before. What it learned is kept in the place, encrypted, where
+// that can be written to.
+func CachedCatalog(ctx context.Context, store place.Store, opts Options) ([]Listing, error) {
+	return catalog(ctx, store, opts, func(ctx context.Context, t *tellers) *catalogCache { return t.openCache(ctx) })
+}
+
+func catalog(ctx context.Context, store place.Store, opts Options, open func(context.Context, *tellers) *catalogCache) ([]Listing, error) {
 	entries, err := listPlace(ctx, store)
 	if err != nil {
 		return nil, err
@@ -60,11 +71,19 @@ func Catalog(ctx context.Context, store place.Store, opts Options) ([]Listing, e
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Listing, len(entries))
+	list, cache := make([]Listing, len(entries)), open(ctx, t)
 	err = sideBySide(ctx, len(entries), tellersAtOnce, func(i int) error {
-		list[i] = t.tell(ctx, entries[i])
+		var known bool
+		if list[i], known = cache.listing(entries[i]); !known {
+			list[i] = t.ask(ctx, entries[i])
+			cache.add(list[i])
+		}
+		list[i].readProof(ctx, store)
 		return ctx.Err()
 	})
+	if err == nil {
+		cache.save(ctx)
+	}
 	return list, err
 }
 
@@ -103,7 +122,15 @@ func newTellers(store place.Store, opts Options) (*tellers, error) {
 	return t, nil
 }
 
+// tell gives all that is known of an archive without reading it to its end.
 func (t *tellers) tell(ctx context.Context, e place.Entry) Listing {
+	l := t.ask(ctx, e)
+	l.readProof(ctx, t.store)
+	return l
+}
+
+// ask lets the archive, or the signature beside it, say what it is.
+func (t *tellers) ask(ctx context.Context, e place.Entry) Listing {
 	l := Listing{Entry: e}
 	var err error
 	if t.verifier != nil {
@@ -114,10 +141,14 @@ func (t *tellers) tell(ctx context.Context, e place.Entry) Listing {
 	if err != nil {
 		l.Problem = err.Error()
 	}
-	if l.Proof, err = readProof(ctx, t.store, e); err != nil {
+	return l
+}
+
+func (l *Listing) readProof(ctx context.Context, store place.Store) {
+	var err error
+	if l.Proof, err = readProof(ctx, store, l.Entry); err != nil {
 		l.Unproven = err.Error()
 	}
-	return l
 }
 
 // readComment takes the facts out of the trusted comment: "lifeboat archive

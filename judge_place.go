@@ -129,7 +129,11 @@ func hours(d time.Duration) string {
 	if h := int(d.Hours()); h >= 48 {
 		return fmt.Sprintf("%dd%dh", h/24, h%24)
 	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	text := strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // remember holds the newest archive of each cluster against what this host has

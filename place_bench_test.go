@@ -1,61 +1,215 @@
 package lifeboat_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive/place"
+	"github.com/lifeboat-dr/lifeboat/archive/place/bucket"
+	"github.com/lifeboat-dr/lifeboat/crypto"
 )
 
-// BenchmarkPlace is what an archive of a place costs: to be told, by its
-// signature or its beginning, and to be verified whole.
-func BenchmarkPlace(b *testing.B) {
-	const archives = 500
+// linked is a place of one archive under so many names.
+func linked(b *testing.B, archives int) *fleet {
+	b.Helper()
 	f := newFleet(b, 1, 1)
 	for i := range archives - 1 {
 		for _, suffix := range []string{"", lifeboat.SignatureSuffix} {
 			require.NoError(b, os.Link(f.path(f.names[0])+suffix, filepath.Join(f.dir, fmt.Sprintf("n%05d.tar.gz.age%s", i, suffix))))
 		}
 	}
-	store := f.store(b)
-	run := func(name string, do func() error) {
+	return f
+}
+
+// BenchmarkPlace is what an archive of a place costs: to be told, by its
+// signature or its beginning, and to be verified whole.
+func BenchmarkPlace(b *testing.B) {
+	run := func(name string, archives int, do func(f *fleet) error) {
 		b.Run(name, func(b *testing.B) {
+			f := linked(b, archives)
 			for b.Loop() {
-				require.NoError(b, do())
+				require.NoError(b, do(f))
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/archives, "µs/archive")
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*archives), "µs/archive")
 		})
 	}
-	run("catalog by signature", func() error {
-		_, err := lifeboat.Catalog(b.Context(), store, f.options())
+	byKey := func(f *fleet) lifeboat.Options { return lifeboat.Options{Identities: []string{f.key}} }
+	run("catalog of 10000 by signature", 10_000, func(f *fleet) error {
+		_, err := lifeboat.Catalog(b.Context(), f.store(b), f.options())
 		return err
 	})
-	run("catalog by beginning", func() error {
-		_, err := lifeboat.Catalog(b.Context(), store, lifeboat.Options{Identities: []string{f.key}})
+	run("catalog of 10000 by beginning", 10_000, func(f *fleet) error {
+		_, err := lifeboat.Catalog(b.Context(), f.store(b), byKey(f))
 		return err
 	})
-	run("verify", func() error {
-		_, err := lifeboat.VerifyPlace(b.Context(), store, f.options(), lifeboat.PlaceOptions{})
+	run("catalog of 10000 by its cache", 10_000, func(f *fleet) error {
+		_, err := lifeboat.CachedCatalog(b.Context(), f.store(b), byKey(f))
 		return err
 	})
-	b.Run("verify of 112 MB", func(b *testing.B) {
-		large := newFleet(b, 1, 0)
-		name := large.pack(b, clusterUID(0), 40_000, large.team, "")
-		info, err := os.Stat(large.path(name))
-		require.NoError(b, err)
-		b.SetBytes(info.Size())
-		for b.Loop() {
-			_, err := lifeboat.VerifyPlace(b.Context(), large.store(b), large.options(), lifeboat.PlaceOptions{})
-			require.NoError(b, err)
+	run("verify", 200, func(f *fleet) error {
+		_, err := lifeboat.VerifyPlace(b.Context(), f.store(b), f.options(), lifeboat.PlaceOptions{})
+		return err
+	})
+	run("sample of 5%", 1000, func(f *fleet) error {
+		_, err := lifeboat.VerifyPlace(b.Context(), f.store(b), f.options(), lifeboat.PlaceOptions{Sample: place.Sample{Percent: 5}})
+		return err
+	})
+}
+
+// against runs two pieces of work in turn, and reports how fast the first is, as
+// a part of the second's speed.
+func against(b *testing.B, bytes int64, ours, theirs func() error) {
+	b.Helper()
+	var took [2]time.Duration
+	b.SetBytes(bytes)
+	for b.Loop() {
+		for i, do := range []func() error{ours, theirs} {
+			started := time.Now()
+			require.NoError(b, do())
+			took[i] += time.Since(started)
 		}
+	}
+	b.ReportMetric(took[0].Seconds()/float64(b.N), "s/ours")
+	b.ReportMetric(took[1].Seconds()/float64(b.N), "s/theirs")
+	b.ReportMetric(took[1].Seconds()/took[0].Seconds(), "×theirs")
+}
+
+// BenchmarkBucket holds what goes through a store on loopback against the same
+// from a disk, and against the store's own client. BenchmarkRekeyPlace is the
+// same for the copies of a place.
+func BenchmarkBucket(b *testing.B) {
+	store, client := startStore(b)
+	f := newFleet(b, 1, 0)
+	for n := range 3 {
+		f.names = append(f.names, f.pack(b, clusterUID(0), 40_000+n, f.team, ""))
+	}
+	total := f.size(b)
+	for _, name := range f.names {
+		_, err := lifeboat.Push(b.Context(), f.path(name), store, time.Time{}, lifeboat.Observer{})
+		require.NoError(b, err)
+	}
+	verify := func(store place.Store) func() error {
+		return func() error {
+			report, err := lifeboat.VerifyPlace(b.Context(), store, f.options(), lifeboat.PlaceOptions{})
+			return errors.Join(err, report.Verdict())
+		}
+	}
+	b.Run("verify, as from a disk", func(b *testing.B) {
+		against(b, total, verify(store), verify(f.store(b)))
 	})
-	run("sample of 5%", func() error {
-		_, err := lifeboat.VerifyPlace(b.Context(), store, f.options(), lifeboat.PlaceOptions{Sample: place.Sample{Percent: 5}})
-		return err
+	b.Run("push, as the store's client", func(b *testing.B) {
+		path, n := f.path(f.names[0]), 0
+		info, err := os.Stat(path)
+		require.NoError(b, err)
+		against(b, info.Size(), func() error {
+			n++
+			name := filepath.Join(b.TempDir(), fmt.Sprintf("ours-%d.tar.gz.age", n))
+			if err := os.Link(path, name); err != nil {
+				return err
+			}
+			_, err := lifeboat.Push(b.Context(), name, store, time.Time{}, lifeboat.Observer{})
+			return err
+		}, func() error {
+			_, err := client.FPutObject(b.Context(), "backups", fmt.Sprintf("theirs-%d", n), path, minio.PutObjectOptions{})
+			return err
+		})
 	})
+}
+
+// size is that of all archives.
+func (f *fleet) size(b *testing.B) (total int64) {
+	b.Helper()
+	for _, name := range f.names {
+		info, err := os.Stat(f.path(name))
+		require.NoError(b, err)
+		total += info.Size()
+	}
+	return total
+}
+
+// BenchmarkRekeyPlace holds re-keying a place against copying it.
+func BenchmarkRekeyPlace(b *testing.B) {
+	f := newFleet(b, 1, 0)
+	for n := range 3 {
+		f.names = append(f.names, f.pack(b, clusterUID(0), 40_000+n, f.team, ""))
+	}
+	change := crypto.Change{Only: []crypto.Recipient{newKey(b, filepath.Join(b.TempDir(), "second"))}}
+	for name, how := range map[string]lifeboat.RekeyOptions{
+		"as a copy":         {Change: change},
+		"signed, as a copy": {Change: change, Signer: f.signer},
+	} {
+		b.Run(name, func(b *testing.B) {
+			against(b, f.size(b), func() error {
+				done, err := lifeboat.RekeyPlace(b.Context(), f.store(b), filepath.Join(b.TempDir(), "copies"), lifeboat.Options{Identities: []string{f.key}}, how)
+				return errors.Join(err, lifeboat.RekeyVerdict(done))
+			}, func() error {
+				return f.copy(b.TempDir())
+			})
+		})
+	}
+}
+
+// copy copies the archives, one after the other, each onto the disk.
+func (f *fleet) copy(to string) error {
+	for i, name := range f.names {
+		from, err := os.Open(f.path(name))
+		if err != nil {
+			return err
+		}
+		file, err := os.Create(filepath.Join(to, fmt.Sprint(i)))
+		if err != nil {
+			return errors.Join(err, from.Close())
+		}
+		_, err = io.CopyBuffer(struct{ io.Writer }{file}, struct{ io.Reader }{from}, make([]byte, 1<<20))
+		if err := errors.Join(err, file.Sync(), file.Close(), from.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startStore starts versitygw on loopback, with an empty bucket, out of the
+// module that tests against it; GATEWAY names one that is built.
+func startStore(b *testing.B) (*bucket.Bucket, *minio.Client) {
+	b.Helper()
+	program, folder := os.Getenv("GATEWAY"), b.TempDir()
+	if program == "" {
+		program = filepath.Join(folder, "gateway")
+		build := exec.Command("go", "build", "-o", program, "./gateway")
+		build.Dir = "testdata/buckets"
+		if output, err := build.CombinedOutput(); err != nil {
+			b.Skipf("no store to hold it against: %v: %s", err, output)
+		}
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	address := listener.Addr().String()
+	require.NoError(b, listener.Close())
+	require.NoError(b, errors.Join(os.Mkdir(filepath.Join(folder, "objects"), 0o700), os.Mkdir(filepath.Join(folder, "versions"), 0o700)))
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, program, filepath.Join(folder, "objects"), filepath.Join(folder, "versions"), address)
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY=lifeboat", "ROOT_SECRET_KEY=benchmark")
+	require.NoError(b, cmd.Start())
+	b.Cleanup(func() { cancel(); _ = cmd.Wait() }) // it is killed
+	client, err := minio.New(address, &minio.Options{Creds: credentials.NewStaticV4("lifeboat", "benchmark", ""), Region: "us-east-1"})
+	require.NoError(b, err)
+	require.Eventually(b, func() bool {
+		return client.MakeBucket(ctx, "backups", minio.MakeBucketOptions{Region: "us-east-1"}) == nil
+	}, 20*time.Second, 50*time.Millisecond)
+	store, err := bucket.Config{Endpoint: "http://" + address, Region: "us-east-1", AccessKey: "lifeboat", SecretKey: "benchmark"}.Open("s3://backups/prod")
+	require.NoError(b, err)
+	return store, client
 }

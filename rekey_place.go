@@ -145,14 +145,9 @@ func (k *rekeying) one(ctx context.Context, e place.Entry) Rekeyed {
 	case !exists:
 		r.err = k.copy(ctx, e)
 		r.Signed = r.err == nil && k.how.Signer != nil
-	case !k.ours(ctx, e, have):
-		r.err = refusef("it is there already, and no re-keyed copy of this one")
 	default:
-		r.Action, r.Signed = "already there", have.Signed
-		if k.how.Signer != nil && !have.Signed {
-			r.err = k.sign(ctx, e, have)
-			r.Signed = r.err == nil
-		}
+		r.Action = "already there"
+		r.Signed, r.err = k.resume(ctx, e, have)
 	}
 	if r.err != nil {
 		r.Action, r.Reason = "failed", r.err.Error()
@@ -162,10 +157,11 @@ func (k *rekeying) one(ctx context.Context, e place.Entry) Rekeyed {
 
 // copied is the record of a copy. It is written before the copy has its name.
 type copied struct {
-	Name   string `json:"name"`
-	Of     string `json:"of"`   // version of the source
-	Size   int64  `json:"size"` // of the copy
-	SHA256 string `json:"sha256"`
+	Name      string `json:"name"`
+	Of        string `json:"of"`   // version of the source
+	Size      int64  `json:"size"` // of the copy
+	SHA256    string `json:"sha256"`
+	Signature string `json:"signature,omitempty"` // of the copy
 }
 
 func copiesOf(e place.Entry) string {
@@ -173,20 +169,45 @@ func copiesOf(e place.Entry) string {
 	return ".lifeboat/rekeyed/" + hex.EncodeToString(sum[:16])
 }
 
-// ours reports whether a former run has made what stands in the other place.
-func (k *rekeying) ours(ctx context.Context, e, have place.Entry) bool {
+// resume holds what stands in the other place against what former runs have
+// written down, and gives it the signature that a kill has kept from it.
+func (k *rekeying) resume(ctx context.Context, e, have place.Entry) (signed bool, err error) {
+	c, err := k.recorded(ctx, e, have)
+	switch {
+	case err != nil:
+		return false, err
+	case c == nil:
+		return false, refusef("it is there already, and no re-keyed copy of this one")
+	case have.Signed || k.how.Signer == nil:
+		return have.Signed, nil
+	}
+	return true, k.sign(ctx, have, []byte(c.Signature))
+}
+
+// recorded is the record of the copy that stands in the other place, by its
+// content; nil when no former run has made it.
+func (k *rekeying) recorded(ctx context.Context, e, have place.Entry) (*copied, error) {
 	names, err := k.to.Below(ctx, copiesOf(e))
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	file, err := k.to.Open(ctx, have)
 	if err != nil {
-		return false
+		return nil, err
+	}
+	defer file.Close()
+	digest, err := hexSum(ctxio.Reader(ctx, file))
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range names {
 		var c copied
 		text, err := k.to.Read(ctx, name, 1<<16)
-		if err == nil && json.Unmarshal(text, &c) == nil && c.Name == e.Name && c.Of == e.Version && c.Size == have.Size {
-			return true
+		if err == nil && json.Unmarshal(text, &c) == nil && c.Name == e.Name && c.Of == e.Version && c.SHA256 == digest {
+			return &c, nil
 		}
 	}
-	return false
+	return nil, nil
 }
 
 // copy streams an archive from one place to the other.
@@ -196,9 +217,10 @@ func (k *rekeying) copy(ctx context.Context, e place.Entry) error {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(k.write(ctx, w, e)) }()
 	defer r.Close()
-	sum, size := sha256.New(), int64(0)
+	sum := sha256.New()
 	counted := &countedReader{r: io.TeeReader(r, sum)}
 	var signed *signing
+	var signature []byte
 	content := io.Reader(counted)
 	if k.how.Signer != nil {
 		signed = k.startSigning(ctx, e)
@@ -206,8 +228,13 @@ func (k *rekeying) copy(ctx context.Context, e place.Entry) error {
 		content = io.TeeReader(counted, signed)
 	}
 	content = &atEnd{content, func() error {
-		size = counted.n
-		record, err := json.Marshal(copied{e.Name, e.Version, size, hex.EncodeToString(sum.Sum(nil))})
+		if signed != nil {
+			var err error
+			if signature, err = signed.end(); err != nil {
+				return err
+			}
+		}
+		record, err := json.Marshal(copied{e.Name, e.Version, counted.n, hex.EncodeToString(sum.Sum(nil)), string(signature)})
 		if err != nil {
 			return err
 		}
@@ -219,10 +246,6 @@ func (k *rekeying) copy(ctx context.Context, e place.Entry) error {
 	}
 	if signed == nil {
 		return nil
-	}
-	signature, err := signed.end()
-	if err != nil {
-		return err
 	}
 	return k.to.Put(ctx, e.Name+SignatureSuffix, bytes.NewReader(signature))
 }
@@ -256,18 +279,23 @@ func (k *rekeying) write(ctx context.Context, w io.Writer, e place.Entry) error 
 	return err
 }
 
-// sign signs a copy that a killed run has left without.
-func (k *rekeying) sign(ctx context.Context, e, have place.Entry) error {
+// sign puts a signature beside a copy that a killed run has left without. It is
+// the one that the run made of what it read itself: what stands in the place is not
+// signed for standing there.
+func (k *rekeying) sign(ctx context.Context, have place.Entry, signature []byte) error {
 	file, err := k.to.Open(ctx, have)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	signature, err := k.how.Signer.Sign(ctxio.Reader(ctx, file), k.comment(ctx, e))
+	_, err = k.how.Signer.Verifier().Verify(ctxio.Reader(ctx, file), signature)
+	if errors.Is(err, crypto.ErrSignature) {
+		return refusef("it is there without a signature, and this key has made none of it: remove it there, and run again")
+	}
 	if err != nil {
 		return err
 	}
-	return k.to.Put(ctx, e.Name+SignatureSuffix, bytes.NewReader(signature))
+	return k.to.Put(ctx, have.Name+SignatureSuffix, bytes.NewReader(signature))
 }
 
 // comment says of the copy what is told of the source.

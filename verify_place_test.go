@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"os"
@@ -145,19 +146,22 @@ func TestVerifyPlaceFindsAll(t *testing.T) {
 	for _, name := range f.names {
 		want[name] = lifeboat.OutcomeGood
 	}
-	for i, way := range slices.Sorted(maps.Keys(damage())) {
+	ways, hundredth := slices.Sorted(maps.Keys(damage())), (len(f.names)+99)/100
+	for i := range max(hundredth, len(ways)) {
 		name := f.names[(i*7+1)%len(f.names)]
 		data, err := os.ReadFile(f.path(name))
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(f.path(name), damage()[way](data), 0o600))
+		require.NoError(t, os.WriteFile(f.path(name), damage()[ways[i%len(ways)]](data), 0o600))
 		want[name] = lifeboat.OutcomeBad
 	}
-	stranger := clusterUID(0)[:8] + "-20261120T020000Z.tar.gz.age"
-	f.pack(t, clusterUID(1), 3, f.team, stranger)
-	want[stranger] = lifeboat.OutcomeMismatch
-	locked := f.pack(t, clusterUID(0), 9, []crypto.Recipient{newKey(t, filepath.Join(t.TempDir(), "other"))}, "")
-	want[locked] = lifeboat.OutcomeNoKey
-	unsigned := f.pack(t, clusterUID(0), 10, f.team, "")
+	for i := range hundredth {
+		stranger := fmt.Sprintf("%s-202612%02dT020000Z.tar.gz.age", clusterUID(i % clusters)[:8], i+1)
+		f.pack(t, clusterUID((i+1)%clusters), 3, f.team, stranger)
+		want[stranger] = lifeboat.OutcomeMismatch
+		locked := f.pack(t, clusterUID(i%clusters), 40+i, []crypto.Recipient{newKey(t, filepath.Join(t.TempDir(), "other"))}, "")
+		want[locked] = lifeboat.OutcomeNoKey
+	}
+	unsigned := f.pack(t, clusterUID(0), 39, f.team, "")
 	require.NoError(t, os.Remove(f.path(unsigned)+lifeboat.SignatureSuffix))
 	want[unsigned] = lifeboat.OutcomeBad
 
@@ -341,4 +345,30 @@ func TestRekeyPlace(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, report.Verdict())
 	require.Len(t, report.Findings, 6)
+
+	// A copy that somebody has put in the place of ours is not taken for it, whatever
+	// its size is; one without a signature is not signed for standing there.
+	mine, err := os.ReadFile(copies.path(f.names[3]))
+	require.NoError(t, err)
+	hostile := bytes.Clone(mine)
+	hostile[len(hostile)-1] ^= 1
+	require.NoError(t, os.WriteFile(copies.path(f.names[3]), hostile, 0o600))
+	done, err = lifeboat.RekeyPlace(t.Context(), f.store(t), copies.dir, f.options(), how)
+	require.NoError(t, err)
+	require.Equal(t, lifeboat.Refused, lifeboat.ClassOf(lifeboat.RekeyVerdict(done)))
+	require.Contains(t, done[3].Reason, "no re-keyed copy of this one")
+	require.NoError(t, os.Remove(copies.path(f.names[3])+lifeboat.SignatureSuffix))
+	record, err := filepath.Glob(filepath.Join(copies.dir, ".lifeboat/rekeyed/*/*"))
+	require.NoError(t, err)
+	for _, path := range record { // and says that it is ours
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		text = bytes.ReplaceAll(text, fmt.Appendf(nil, "%x", sha256.Sum256(mine)), fmt.Appendf(nil, "%x", sha256.Sum256(hostile)))
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+	}
+	done, err = lifeboat.RekeyPlace(t.Context(), f.store(t), copies.dir, f.options(), how)
+	require.NoError(t, err)
+	require.Equal(t, lifeboat.Refused, lifeboat.ClassOf(lifeboat.RekeyVerdict(done)))
+	require.Contains(t, done[3].Reason, "without a signature")
+	require.NoFileExists(t, copies.path(f.names[3])+lifeboat.SignatureSuffix)
 }

@@ -99,6 +99,12 @@ func (s *Signer) Public() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
+// Verifier checks what this key has signed.
+func (s *Signer) Verifier() *Verifier {
+	public, _ := s.key.Public().(minisign.PublicKey) // it is one
+	return &Verifier{public}
+}
+
 // Sign reads src to its end and gives the content of its .minisig file. The
 // trusted comment is signed along; it has to be one line.
 func (s *Signer) Sign(src io.Reader, comment string) ([]byte, error) {

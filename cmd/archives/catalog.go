@@ -1,6 +1,8 @@
 package archives
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -24,10 +26,17 @@ func archiveCatalogCommand(env *console.Environment) *cli.Command {
 With --pubkey from the comments of the signatures beside the archives, which
 needs no other key; else from RECOVERY.txt, which stands first in each. Neither
 has looked at the snapshot: archive verify does. An archive of which nobody
-tells anything is listed with the reason, and is exit code 3.`,
+tells anything is listed with the reason, and is exit code 3.
+
+Then for each cluster its oldest and newest archive, how often one is made, and
+the gaps: from which archive to which some are missing. What prune has thinned
+out is no gap.
+
+With -i, what the archives told is kept in PLACE/.lifeboat/catalog, encrypted,
+and they are not asked again; it may be removed at any time.`,
 		Flags: append(console.KeyFlags(), console.OutputFlag(env, console.FormatTable, console.FormatWide, console.FormatJSON)),
 		Action: func(c *cli.Context) error {
-			list, _, err := catalogOf(c, env)
+			list, _, err := catalogOf(c, env, lifeboat.CachedCatalog)
 			if err != nil {
 				return err
 			}
@@ -42,8 +51,11 @@ tells anything is listed with the reason, and is exit code 3.`,
 	}
 }
 
+// cataloger is lifeboat.Catalog, or what is as good for the command.
+type cataloger func(context.Context, place.Store, lifeboat.Options) ([]lifeboat.Listing, error)
+
 // catalogOf opens the PLACE of a command.
-func catalogOf(c *cli.Context, env *console.Environment) ([]lifeboat.Listing, place.Store, error) {
+func catalogOf(c *cli.Context, env *console.Environment, catalog cataloger) ([]lifeboat.Listing, place.Store, error) {
 	path, err := console.OneArgument(c, "PLACE")
 	if err != nil {
 		return nil, nil, err
@@ -56,7 +68,7 @@ func catalogOf(c *cli.Context, env *console.Environment) ([]lifeboat.Listing, pl
 	if err != nil {
 		return nil, nil, err
 	}
-	list, err := lifeboat.Catalog(c.Context, store, opts.For(env, path))
+	list, err := catalog(c.Context, store, opts.For(env, path))
 	return list, store, err
 }
 
@@ -85,7 +97,7 @@ func printCatalog(env *console.Environment, list []lifeboat.Listing) error {
 		for i, l := range list {
 			items[i] = listing{l.Name, l.Size, l.Cluster, l.Revision, l.Time, l.Node, l.Kubernetes, l.Etcd, l.Recipients, l.Signer, l.Told, l.Problem, l.Proof, l.Unproven}
 		}
-		return env.PrintDocument(map[string]any{"items": items})
+		return env.PrintDocument(map[string]any{"items": items, "clusters": lifeboat.Holdings(list)})
 	}
 	header := []string{"CLUSTER", "TIME", "REVISION", "SIZE", "PROVEN", "TOLD BY", "NAME"}
 	wide := env.Format == console.FormatWide
@@ -108,7 +120,35 @@ func printCatalog(env *console.Environment, list []lifeboat.Listing) error {
 			}
 		}
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return printHoldings(env, lifeboat.Holdings(list))
+}
+
+// printHoldings prints a line for each cluster, and one for each further gap.
+func printHoldings(env *console.Environment, holdings []lifeboat.Holding) error {
+	if len(holdings) == 0 {
+		return nil
+	}
+	rows := [][]string{{"CLUSTER", "ARCHIVES", "OLDEST", "NEWEST", "EVERY", "GAPS"}}
+	for _, h := range holdings {
+		row := []string{h.Cluster, strconv.Itoa(h.Archives), h.Oldest.Format(time.RFC3339), h.Newest.Format(time.RFC3339), console.OrDash(h.Pace()), "-"}
+		for i, gap := range h.Gaps {
+			if i > 0 {
+				row = []string{"", "", "", "", "", ""}
+			}
+			row[5] = fmt.Sprintf("%s to %s: %d missing", gap.From.Format(time.RFC3339), gap.To.Format(time.RFC3339), gap.Missing)
+			if i+1 < len(h.Gaps) {
+				rows = append(rows, row)
+			}
+		}
+		rows = append(rows, row)
+	}
+	out := console.NewSection(env)
+	out.Line("")
+	out.Table(rows)
+	return out.Err
 }
 
 // provenAt says when an archive was last proven, and that it could not start

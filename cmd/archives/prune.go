@@ -40,7 +40,7 @@ Words are restic's. Durations are 1y6mo7d12h; months are mo, minutes are min.`,
 			if err != nil {
 				return err
 			}
-			list, store, err := catalogOf(c, env)
+			list, store, err := catalogOf(c, env, lifeboat.Catalog)
 			if err != nil {
 				return err
 			}

@@ -32,6 +32,15 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 	for _, suffix := range []string{"", ".minisig"} {
 		require.NoError(t, os.Link(sealed+suffix, filepath.Join(folder, "a.tar.gz.age"+suffix)))
 	}
+	state := "XDG_STATE_HOME=" + t.TempDir()
+	verified := exec.Command(program, "archive", "verify", folder, "-i", s.identity, "--pubkey", s.signer+".pub", "--run", "one")
+	verified.Env = append(os.Environ(), state)
+	output, err = verified.CombinedOutput()
+	require.NoError(t, err, string(output))
+	shares := filepath.Join(t.TempDir(), "shares")
+	output, err = exec.Command(program, "key", "split", s.identity, "--shares", "3", "--threshold", "2", "--to", shares).CombinedOutput()
+	require.NoError(t, err, string(output))
+	quorum := []string{"--share", filepath.Join(shares, "share-1-of-3.txt"), "--share", filepath.Join(shares, "share-3-of-3.txt")}
 	open := []string{sealed, "-i", s.identity, "--pubkey", s.signer + ".pub"}
 	for name, args := range map[string][]string{
 		"create":           {"archive", "create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient, "--sign", s.signer, "--to", "b.age"},
@@ -48,9 +57,12 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 		"catalog":          {"archive", "catalog", folder, "-i", s.identity},
 		"prune":            {"archive", "prune", folder, "--pubkey", s.signer + ".pub", "--keep-last", "1"},
 		"rekey, place":     {"archive", "rekey", folder, "-i", s.identity, "-R", team, "--to", "re-keyed"},
+		"ledger merge":     {"archive", "ledger", "merge", folder, "--run", "one"},
 		"push":             {"archive", "push", sealed, "--to", "."},
 		"pull":             {"archive", "pull", filepath.Join(folder, "a.tar.gz.age"), "--to", "pulled.age"},
 		"key split":        {"key", "split", s.identity, "--shares", "3", "--threshold", "2", "--to", "shares"},
+		"key combine":      append([]string{"key", "combine", filepath.Join(shares, "identity.locked"), "--to", "combined"}, quorum...),
+		"key check shares": append([]string{"key", "check", sealed, "--shares-of", filepath.Join(shares, "identity.locked")}, quorum...),
 		"key generate":     {"key", "generate", "--to", "key"},
 		"key for signing":  {"key", "generate", "--sign", "--to", "sig"},
 		"key show":         {"key", "show", s.identity},
@@ -65,7 +77,7 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 				}
 			}
 			cmd := exec.Command(program, args...)
-			cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+dir)
+			cmd.Env = append(os.Environ(), state)
 			trace := filepath.Join(dir, "trace")
 			strace, err := exec.LookPath("strace")
 			traced := err == nil

@@ -27,6 +27,7 @@ import (
 )
 
 func main() {
+	noCore()
 	sandbox.Main()                    // does not return in a process that was started as the first of a sandbox
 	drill.Main()                      // does not return in a process that was started as a drill's worker
 	etcdproc.Main(datadir.Tasks()...) // does not return in a process that was started as the etcd child

@@ -73,7 +73,7 @@ func startCluster(t *testing.T) *cluster {
 	config.QPS, config.Burst = 200, 400
 	c.client, err = kubernetes.NewForConfig(config)
 	require.NoError(t, err)
-	eventually(t, time.Minute, "kube-apiserver is ready", api, func(ctx context.Context) error {
+	eventually(t, 3*time.Minute, "kube-apiserver is ready", api, func(ctx context.Context) error {
 		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	})
 
@@ -82,7 +82,7 @@ func startCluster(t *testing.T) *cluster {
 		c.host.flags(t, "kube-controller-manager", "authentication-kubeconfig", "authorization-kubeconfig", "kubeconfig", "leader-elect"),
 		"--kubeconfig="+manager, "--leader-elect=false", "--secure-port=0",
 	))
-	eventually(t, time.Minute, "the controllers work", controllers, func(ctx context.Context) error {
+	eventually(t, 3*time.Minute, "the controllers work", controllers, func(ctx context.Context) error {
 		for _, namespace := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
 			if _, err := c.client.CoreV1().ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{}); err != nil {
 				return err
