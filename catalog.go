@@ -47,7 +47,8 @@ const (
 
 // Catalog tells what the archives of a place are, by name: under Options.PubKey
 // from the comments of their signatures, else from the beginning of each, which
-// a key opens. What tells nothing is listed with the reason.
+// a key opens. With both, the two have to tell the same. What tells nothing is
+// listed with the reason.
 //
 // A comment is proven by the signature; that the file is the one that was
 // signed is Verify's to say.
@@ -76,6 +77,7 @@ func catalog(ctx context.Context, store place.Store, opts Options, open func(con
 		var known bool
 		if list[i], known = cache.listing(entries[i]); !known {
 			list[i] = t.ask(ctx, entries[i])
+			t.complete(ctx, &list[i])
 			cache.add(list[i])
 		}
 		list[i].readProof(ctx, store)
@@ -142,6 +144,24 @@ func (t *tellers) ask(ctx context.Context, e place.Entry) Listing {
 		l.Problem = err.Error()
 	}
 	return l
+}
+
+// complete adds what a signature does not tell, where a key opens the archive. The
+// two have to speak of the same snapshot.
+func (t *tellers) complete(ctx context.Context, l *Listing) {
+	if l.Told != ToldBySignature || len(t.opts.Identities) == 0 {
+		return
+	}
+	inside := Listing{Entry: l.Entry}
+	if inside.readBeginning(ctx, t.store, t.opts) != nil {
+		return // of another program, or under another key
+	}
+	if inside.Cluster != l.Cluster || inside.Revision != l.Revision {
+		*l = Listing{Entry: l.Entry, Problem: fmt.Sprintf("its signature tells of revision %d of cluster %s, and RECOVERY.txt in it of revision %d of cluster %s",
+			l.Revision, orDash(l.Cluster), inside.Revision, orDash(inside.Cluster))}
+		return
+	}
+	l.Node, l.Kubernetes, l.Etcd = inside.Node, inside.Kubernetes, inside.Etcd
 }
 
 func (l *Listing) readProof(ctx context.Context, store place.Store) {

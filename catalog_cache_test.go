@@ -146,6 +146,25 @@ func TestCatalogOfReadOnlyPlace(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(f.dir, ".lifeboat"))
 }
 
+// With both keys the signature tells, and the archive what it does not; where they
+// contradict each other, nobody does.
+func TestCatalogByBoth(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1, 2)
+	list, err := lifeboat.Catalog(t.Context(), f.store(t), f.options())
+	require.NoError(t, err)
+	require.Equal(t, lifeboat.ToldBySignature, list[0].Told)
+	require.NotEmpty(t, list[0].Etcd)
+	data, err := os.ReadFile(f.path(f.names[0]))
+	require.NoError(t, err)
+	f.put(t, f.names[0], data, fmt.Sprintf("lifeboat archive cluster=%s revision=9999 time=2026-11-01T02:00:00Z", clusterUID(0)))
+	list, err = lifeboat.Catalog(t.Context(), f.store(t), f.options())
+	require.NoError(t, err)
+	require.Equal(t, lifeboat.ToldByNobody, list[0].Told)
+	require.Contains(t, list[0].Problem, "its signature tells of revision 9999")
+	require.Equal(t, lifeboat.ToldBySignature, list[1].Told)
+}
+
 // Holdings name the nights of a cluster that are missing.
 func TestHoldings(t *testing.T) {
 	t.Parallel()

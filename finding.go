@@ -167,7 +167,10 @@ func outcomeOf(err error) Outcome {
 func readFinding(record []byte) (Finding, error) {
 	f := Finding{}
 	if err := json.Unmarshal(record, &f); err != nil || f.Name == "" || f.Version == "" || f.Outcome == "" {
-		return f, &Error{Class: Damaged, Err: errors.New("reading the ledger: a record is damaged")}
+		return f, &Error{
+			Class: Damaged, Err: errors.New("reading the ledger: a record is damaged"),
+			Hint: "the records are in .lifeboat/verified of the place and may be removed: the archives are then looked at again",
+		}
 	}
 	return f, nil
 }

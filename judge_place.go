@@ -187,8 +187,8 @@ func (r *PlaceReport) Verdict() error {
 	}
 	var wrong []string
 	for _, c := range r.Clusters {
-		if !Sound(c.Checks) {
-			wrong = append(wrong, c.Cluster)
+		if i := slices.IndexFunc(c.Checks, func(check Check) bool { return !Sound([]Check{check}) }); i >= 0 {
+			wrong = append(wrong, fmt.Sprintf("%s (%s: %s)", c.Cluster, c.Checks[i].Name, c.Checks[i].Detail))
 		}
 	}
 	if len(words) == 0 && len(wrong) == 0 {
@@ -196,7 +196,7 @@ func (r *PlaceReport) Verdict() error {
 	}
 	text := fmt.Sprintf("of %d archives: %s", len(r.Findings), strings.Join(words, ", "))
 	if len(words) == 0 {
-		text = fmt.Sprintf("of %d clusters, %d are not as they should be: %s", len(r.Clusters), len(wrong), strings.Join(wrong, ", "))
+		text = fmt.Sprintf("of %d clusters, %d are not as they should be: %s", len(r.Clusters), len(wrong), strings.Join(wrong[:min(3, len(wrong))], ", "))
 	}
 	e := &Error{Class: Incomplete, Err: errors.New(text)}
 	switch {

@@ -48,7 +48,7 @@ func BenchmarkPlace(b *testing.B) {
 	}
 	byKey := func(f *fleet) lifeboat.Options { return lifeboat.Options{Identities: []string{f.key}} }
 	run("catalog of 10000 by signature", 10_000, func(f *fleet) error {
-		_, err := lifeboat.Catalog(b.Context(), f.store(b), f.options())
+		_, err := lifeboat.Catalog(b.Context(), f.store(b), lifeboat.Options{PubKey: f.pubkey})
 		return err
 	})
 	run("catalog of 10000 by beginning", 10_000, func(f *fleet) error {

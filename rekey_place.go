@@ -181,7 +181,8 @@ func (k *rekeying) resume(ctx context.Context, e, have place.Entry) (signed bool
 	case have.Signed || k.how.Signer == nil:
 		return have.Signed, nil
 	}
-	return true, k.sign(ctx, have, []byte(c.Signature))
+	err = k.sign(ctx, have, []byte(c.Signature))
+	return err == nil, err
 }
 
 // recorded is the record of the copy that stands in the other place, by its
@@ -327,7 +328,11 @@ func RekeyVerdict(done []Rekeyed) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	return &Error{Class: ClassOf(errors.Join(errs...)), Err: fmt.Errorf("of %d archives, %d are not re-keyed", len(done), len(errs)), Hint: "run it again: what is copied is not copied twice"}
+	e := &Error{Class: ClassOf(errors.Join(errs...)), Err: fmt.Errorf("of %d archives, %d are not re-keyed", len(done), len(errs))}
+	if e.Class == Failed {
+		e.Hint = "run it again: what is copied is not copied twice"
+	}
+	return e
 }
 
 // atEnd does something before whoever reads hears of the end.

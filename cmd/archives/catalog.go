@@ -24,9 +24,10 @@ func archiveCatalogCommand(env *console.Environment) *cli.Command {
 		ArgsUsage: "PLACE",
 		Description: `PLACE is a folder, or s3://BUCKET/PREFIX (lifeboat help places).
 With --pubkey from the comments of the signatures beside the archives, which
-needs no other key; else from RECOVERY.txt, which stands first in each. Neither
-has looked at the snapshot: archive verify does. An archive of which nobody
-tells anything is listed with the reason, and is exit code 3.
+needs no other key; else, with -i, from RECOVERY.txt, which stands first in
+each; with both, the two have to tell the same. Neither has looked at the
+snapshot: archive verify does. An archive of which nobody tells anything is
+listed with the reason, and is exit code 3.
 
 Then for each cluster its oldest and newest archive, how often one is made, and
 the gaps: from which archive to which some are missing. What prune has thinned
@@ -44,7 +45,11 @@ and they are not asked again; it may be removed at any time.`,
 				return err
 			}
 			if unread := lifeboat.Unread(list); unread > 0 {
-				return console.Incompletef("of %d archives, %d tell nothing", len(list), unread)
+				hint := ""
+				if !c.IsSet("pubkey") && !c.IsSet("identity") {
+					hint = "--pubkey FILE lets the signatures tell, -i KEY the archives themselves"
+				}
+				return console.WithHint(console.Incompletef("of %d archives, %d tell nothing", len(list), unread), hint)
 			}
 			return nil
 		},
@@ -79,6 +84,7 @@ type listing struct {
 	Cluster    string          `json:"cluster,omitempty"`
 	Revision   int64           `json:"revision,omitempty"`
 	Time       time.Time       `json:"time,omitzero"`
+	Clock      bool            `json:"clock,omitempty"` // by the snapshot's own Leases
 	Node       string          `json:"node,omitempty"`
 	Kubernetes string          `json:"kubernetesVersion,omitempty"`
 	Etcd       string          `json:"etcdVersion,omitempty"`
@@ -95,7 +101,7 @@ func printCatalog(env *console.Environment, list []lifeboat.Listing) error {
 	if env.Format == console.FormatJSON {
 		items := make([]listing, len(list))
 		for i, l := range list {
-			items[i] = listing{l.Name, l.Size, l.Cluster, l.Revision, l.Time, l.Node, l.Kubernetes, l.Etcd, l.Recipients, l.Signer, l.Told, l.Problem, l.Proof, l.Unproven}
+			items[i] = listing{l.Name, l.Size, l.Cluster, l.Revision, l.Time, l.Clock, l.Node, l.Kubernetes, l.Etcd, l.Recipients, l.Signer, l.Told, l.Problem, l.Proof, l.Unproven}
 		}
 		return env.PrintDocument(map[string]any{"items": items, "clusters": lifeboat.Holdings(list)})
 	}
@@ -106,7 +112,7 @@ func printCatalog(env *console.Environment, list []lifeboat.Listing) error {
 	}
 	t := console.NewTable(env.Stdout, header...)
 	for _, l := range list {
-		row := []string{console.OrDash(l.Cluster), "-", "-", humanize.Bytes(uint64(l.Size)), provenAt(l), console.OrDash(string(l.Told)), l.Name}
+		row := []string{console.OrDash(l.Cluster), "-", "-", humanize.IBytes(uint64(l.Size)), provenAt(l), console.OrDash(string(l.Told)), l.Name}
 		if l.Told != lifeboat.ToldByNobody {
 			row[1], row[2] = l.Time.Format(time.RFC3339), strconv.FormatInt(l.Revision, 10)
 		}

@@ -41,9 +41,6 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 		soak = n
-		if err := flag.Set("rapid.checks", strconv.Itoa(100*n)); err != nil {
-			panic(err)
-		}
 	}
 	testscript.Main(m, map[string]func(){
 		"lifeboat": main, "age-plugin-lock": pluginMain, "kubeget": kubegetMain,

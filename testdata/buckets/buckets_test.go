@@ -239,25 +239,28 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)
 	dir := t.TempDir()
+	path, _ := randomFile(t, dir, "undisturbed.tar.gz.age")
+	took := measure(func() { s.run(t, dir, 0, "archive", "push", path, "--to", "s3://backups/prod") })
+	killed := map[bool]int{} // by whether it was the server
 	for round := range 10 * soak(t) {
-		content := make([]byte, 20<<20+mathrand.IntN(30<<20))
-		_, err := io.ReadFull(rand.Reader, content)
-		must(t, err)
 		name := fmt.Sprintf("night-%d.tar.gz.age", round)
-		path := filepath.Join(dir, name)
-		must(t, os.WriteFile(path, content, 0o600))
+		path, sum := randomFile(t, dir, name)
 		push := []string{"archive", "push", path, "--to", "s3://backups/prod"}
-		s.disturb(t, dir, round%2 == 0, push...)
-		if got, ok := s.object(t, "prod/"+name); ok && sha256.Sum256(got) != sha256.Sum256(content) {
-			t.Fatalf("round %d: the store has %d bytes of %d under the name", round, len(got), len(content))
+		if s.disturb(t, dir, took, round%2 == 0, push...) {
+			killed[round%2 == 0]++
+		}
+		if got, ok := s.object(t, "prod/"+name); ok && sha256.Sum256(got) != sum {
+			t.Fatalf("round %d: the store has %d bytes under the name, and others", round, len(got))
 		}
 		s.run(t, dir, 0, push...)
 		got, _ := s.object(t, "prod/"+name)
-		if sha256.Sum256(got) != sha256.Sum256(content) {
+		if sha256.Sum256(got) != sum {
 			t.Fatalf("round %d: the store has another content", round)
 		}
 		pull := []string{"archive", "pull", "s3://backups/prod/" + name, "--to", filepath.Join(dir, "back")}
-		s.disturb(t, dir, round%2 == 1, pull...)
+		if s.disturb(t, dir, took, round%2 == 1, pull...) {
+			killed[round%2 == 1]++
+		}
 		if _, err := os.Stat(filepath.Join(dir, "back")); err != nil {
 			s.run(t, dir, 0, pull...)
 		}
@@ -270,10 +273,29 @@ func TestKilled(t *testing.T) {
 	if len(left) > 0 {
 		t.Fatalf("left behind: %q", left)
 	}
+	t.Logf("killed while it ran: the server %d times, the client %d times; a push takes %s", killed[true], killed[false], took)
 }
 
-// disturb runs a command, and kills it or the server at a random moment.
-func (s *store) disturb(t *testing.T, dir string, server bool, args ...string) {
+// randomFile makes a file of two or three parts.
+func randomFile(t *testing.T, dir, name string) (path string, sum [sha256.Size]byte) {
+	t.Helper()
+	content := make([]byte, 17<<20+mathrand.IntN(20<<20))
+	_, err := io.ReadFull(rand.Reader, content)
+	must(t, err)
+	path = filepath.Join(dir, name)
+	must(t, os.WriteFile(path, content, 0o600))
+	return path, sha256.Sum256(content)
+}
+
+func measure(do func()) time.Duration {
+	started := time.Now()
+	do()
+	return time.Since(started)
+}
+
+// disturb runs a command, and kills it or the server at a random moment of the
+// time that it takes; false when it had ended before.
+func (s *store) disturb(t *testing.T, dir string, took time.Duration, server bool, args ...string) bool {
 	t.Helper()
 	cmd := s.lifeboat(t.Context(), dir, args...)
 	must(t, cmd.Start())
@@ -281,18 +303,19 @@ func (s *store) disturb(t *testing.T, dir string, server bool, args ...string) {
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case <-ended:
-		return
-	case <-time.After(time.Duration(mathrand.IntN(600)) * time.Millisecond):
+		return false
+	case <-time.After(mathrand.N(took)):
 	}
 	if !server {
 		cmd.Process.Signal(syscall.SIGKILL)
 		<-ended
-		return
+		return true
 	}
 	s.kill()
 	time.Sleep(time.Duration(mathrand.IntN(300)) * time.Millisecond)
 	s.start(t)
 	<-ended // it goes on by itself, or says that it could not
+	return true
 }
 
 func (s *store) object(t *testing.T, key string) ([]byte, bool) {

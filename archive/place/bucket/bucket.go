@@ -195,13 +195,15 @@ func (b *Bucket) Below(ctx context.Context, folder string) ([]string, error) {
 
 // Read gives a small object.
 func (b *Bucket) Read(ctx context.Context, name string, limit int64) ([]byte, error) {
-	r, _, _, err := b.core.GetObject(ctx, b.name, b.prefix+name, minio.GetObjectOptions{})
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	body, _, _, err := b.core.GetObject(ctx, b.name, b.prefix+name, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, explain(err)
 	}
-	defer r.Close()
+	r := &timed{body, cancel, time.AfterFunc(stall, cancel)}
 	data, err := place.ReadSmall(r, name, limit)
-	return data, explain(err)
+	return data, explain(errors.Join(err, r.Close()))
 }
 
 // Open opens an archive for reading. Interrupted reads go on where they were.
