@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/lifeboat-dr/lifeboat/internal/child"
 )
 
 const (
@@ -87,7 +89,7 @@ func (l *Lab) startMember(cfg MemberConfig) (*Member, error) {
 	if m.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	err = launch(cmd, func(err error) {
+	err = child.Launch(cmd, func(err error) {
 		m.exit = &DiedError{Phase: m.said.last(), State: stateOf(cmd, err), Log: log.lines()}
 		close(m.done)
 	})

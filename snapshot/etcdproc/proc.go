@@ -9,13 +9,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/lifeboat-dr/lifeboat/internal/child"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
@@ -96,7 +96,7 @@ func startLimit(size int64) time.Duration {
 // spawn starts the child and a goroutine that sees it to its end. What the
 // child says arrives on the channel that it returns.
 func (p *Proc) spawn(ctx context.Context, db *os.File) (<-chan message, error) {
-	near, far, err := socketPair()
+	near, far, err := child.SocketPair(syscall.SOCK_STREAM, "etcd")
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (p *Proc) spawn(ctx context.Context, db *os.File) (<-chan message, error) {
 		return nil, err
 	}
 
-	err = launch(cmd, func(err error) {
+	err = child.Launch(cmd, func(err error) {
 		p.exit = &DiedError{Phase: said.phase, State: stateOf(cmd, err), Log: log.lines()}
 		p.remove = p.scratch.remove()
 		close(said.messages)
@@ -135,24 +135,6 @@ func (p *Proc) spawn(ctx context.Context, db *os.File) (<-chan message, error) {
 	}
 	p.kill = func() { _ = cmd.Process.Kill() } // fails only when it has ended
 	return said.messages, nil
-}
-
-// launch starts cmd and calls ended with its fate once it is over.
-//
-// The death signal of prctl(2) comes when the thread ends that forked, not when
-// the process does: a goroutine keeps that thread until then (golang/go#27505).
-func launch(cmd *exec.Cmd, ended func(error)) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			ended(cmd.Wait())
-		}
-	}()
-	return <-started
 }
 
 // stateOf says how the child ended: "exit status 2", "signal: killed".
@@ -206,19 +188,6 @@ func (p *Proc) hangUp() {
 	if p.socket != nil {
 		_ = p.socket.Close()
 	}
-}
-
-// socketPair returns the two ends of a connection that has no name.
-func socketPair() (near, far *os.File, err error) {
-	syscall.ForkLock.RLock() // no child of another goroutine may inherit them
-	defer syscall.ForkLock.RUnlock()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	syscall.CloseOnExec(fds[0])
-	syscall.CloseOnExec(fds[1])
-	return os.NewFile(uintptr(fds[0]), "etcd"), os.NewFile(uintptr(fds[1]), "etcd"), nil
 }
 
 // fileConn turns a socket's file into a connection; the file is closed.

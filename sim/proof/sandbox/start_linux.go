@@ -7,9 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/lifeboat-dr/lifeboat/internal/child"
 )
 
 // stepClone is the first step of a set-up: clone(2), with the namespaces.
@@ -60,7 +61,7 @@ func start(ctx context.Context, spec Spec) (*Sandbox, error) {
 
 // startIn makes the sandbox in one way.
 func startIn(ctx context.Context, spec Spec, way Way) (*Sandbox, error) {
-	near, far, err := socketPair()
+	near, far, err := child.SocketPair(syscall.SOCK_SEQPACKET, "sandbox")
 	if err != nil {
 		return nil, err
 	}
@@ -75,12 +76,13 @@ func startIn(ctx context.Context, spec Spec, way Way) (*Sandbox, error) {
 	cmd.ExtraFiles = []*os.File{far}
 	cmd.Stderr = &s.stderr
 	cmd.SysProcAttr = attributes(way)
-	err = s.launch(cmd)
-	_ = far.Close() // the child's copy counts
+	err = child.Launch(cmd, func(error) { close(s.gone) }) // its last words are in stderr
+	_ = far.Close()                                        // the child's copy counts
 	if err != nil {
 		_ = conn.Close()
 		return nil, &stepError{stepClone, errnoOf(err), err.Error()}
 	}
+	s.kill = func() { _ = cmd.Process.Kill() } // fails only when it has ended
 	go s.listen()
 
 	ctx, cancel := context.WithTimeout(ctx, setUpLimit)
@@ -107,41 +109,4 @@ func attributes(way Way) *syscall.SysProcAttr {
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	return attr
-}
-
-// launch starts the first process, and sees it to its end.
-//
-// The death signal of prctl(2) comes when the thread ends that forked, not when
-// the process does: a goroutine keeps that thread until then (golang/go#27505).
-func (s *Sandbox) launch(cmd *exec.Cmd) error {
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // its last words are in stderr
-			close(s.gone)
-		}
-	}()
-	err := <-started
-	if err == nil {
-		s.kill = func() { _ = cmd.Process.Kill() } // fails only when it has ended
-	}
-	return err
-}
-
-// socketPair returns the two ends of a connection that has no name and keeps
-// packets apart.
-func socketPair() (near, far *os.File, err error) {
-	syscall.ForkLock.RLock() // no child of another goroutine may inherit them
-	defer syscall.ForkLock.RUnlock()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET, 0)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	syscall.CloseOnExec(fds[0])
-	syscall.CloseOnExec(fds[1])
-	return os.NewFile(uintptr(fds[0]), "sandbox"), os.NewFile(uintptr(fds[1]), "sandbox"), nil
 }
