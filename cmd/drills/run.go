@@ -16,7 +16,6 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	embedded "github.com/lifeboat-dr/lifeboat/sim/members"
 	"github.com/lifeboat-dr/lifeboat/sim/nodes"
-	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 func drillRunCommand(env *console.Environment) *cli.Command {
@@ -69,7 +68,7 @@ func drillRun(c *cli.Context, env *console.Environment) (err error) {
 	}
 	scratch := ""
 	if to != "" || slices.ContainsFunc(drills, func(d loadedDrill) bool { return d.engine == sim.Embedded }) {
-		lab, broken := drillScratch(env, filepath.Dir(filepath.Clean(to)))
+		lab, broken := env.Scratch(filepath.Dir(filepath.Clean(to)))
 		if broken != nil {
 			return broken
 		}
@@ -88,13 +87,7 @@ func drillRun(c *cli.Context, env *console.Environment) (err error) {
 		}
 		reports = append(reports, report)
 	}
-	if to != "" {
-		if err := writeReports(env, to, reports); err != nil {
-			return err
-		}
-		noteShrunk(env, to, reports)
-	}
-	if err := printReports(env, reports); err != nil {
+	if err := finish(env, to, reports); err != nil {
 		return err
 	}
 	for _, d := range drills {
@@ -103,20 +96,6 @@ func drillRun(c *cli.Context, env *console.Environment) (err error) {
 		}
 	}
 	return nil
-}
-
-// drillScratch makes a folder for the members' data and the report, beside that:
-// the system's temp folder may be shared. What runs that were killed have left
-// there is removed first.
-func drillScratch(env *console.Environment, dir string) (*etcdproc.Lab, error) {
-	stale, err := etcdproc.Sweep(dir)
-	for _, name := range stale {
-		env.Warn("removed %q, which a killed run had left", name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return etcdproc.NewLab(dir)
 }
 
 func drillOptions(c *cli.Context) (drill.Options, error) {
