@@ -33,7 +33,8 @@ type opener struct {
 	logName string   // the folder of a write-ahead log
 	packed  bool     // the database spooled was compressed by itself
 
-	zip *os.File // a zip file, spooled
+	zip   *os.File // a zip file, spooled
+	ended []func() // what is known when all was read, see under
 }
 
 func newOpener(path string, opts Options) *opener {
@@ -204,10 +205,13 @@ func (o *opener) stream(ctx context.Context, r io.Reader) error {
 	}
 	if info.Encrypted {
 		o.noteUnsigned()
-		age := len(o.src.layers)
-		o.src.layers = append(o.src.layers, Layer{Name: "age", State: "whole", Detail: "authenticated to its last chunk, " + recipientsOf(info), Of: "bytes"})
-		defer func() { o.src.layers[age].Looked = in.n }()
+		o.under(in, Layer{Name: "age", State: "whole", Detail: "authenticated to its last chunk, " + recipientsOf(info), Of: "bytes"})
 	}
+	defer func() {
+		for _, count := range o.ended {
+			count()
+		}
+	}()
 	buffered := bufio.NewReaderSize(plain, archive.DetectSize)
 	head, err := buffered.Peek(archive.DetectSize)
 	if err != nil && err != io.EOF {

@@ -28,7 +28,8 @@ func (o *opener) unwrap(ctx context.Context, r *bufio.Reader, head []byte) (*buf
 		return r, head, nil
 	}
 	format := archive.Detect(head)
-	plain, err := archive.Decompress(r, o.opts.limits())
+	packed := &countedReader{r: r}
+	plain, err := archive.Decompress(packed, o.opts.limits())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,8 +37,16 @@ func (o *opener) unwrap(ctx context.Context, r *bufio.Reader, head []byte) (*buf
 	if head, err = r.Peek(archive.DetectSize); err != nil && err != io.EOF {
 		return nil, nil, err
 	}
-	o.src.layers = append(o.src.layers, Layer{Name: string(format), State: "whole", Detail: "read to its end, nothing follows", Looked: int64(len(head)), Of: "bytes"})
+	o.under(packed, Layer{Name: string(format), State: "whole", Detail: "read to its end, nothing follows", Of: "bytes"})
 	return r, head, nil
+}
+
+// under notes a layer that is whole when what is in it has been read to its end.
+// How much that was is known then alone.
+func (o *opener) under(packed *countedReader, l Layer) {
+	at := len(o.src.layers)
+	o.src.layers = append(o.src.layers, l)
+	o.ended = append(o.ended, func() { o.src.layers[at].Looked = packed.n })
 }
 
 // unzip gives what a zip file holds: the only file in it, else all of it as a

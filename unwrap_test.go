@@ -54,6 +54,11 @@ func TestCompressedSnapshot(t *testing.T) {
 		b := open(t, path, lifeboat.Options{Identities: []string{key}})
 		require.Equal(t, tc.kind, b.Kind(), name)
 		require.Equal(t, int64(1485), b.DB().Revision(), name)
+		for _, l := range b.Layers() {
+			if l.Name == name { // what is said to be whole is the whole file
+				require.Equal(t, int64(len(tc.data)), l.Looked, name)
+			}
+		}
 	}
 	for _, at := range []int{-1, -5} {
 		broken := gzipped(t, snap)
