@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"path"
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 )
@@ -70,6 +71,33 @@ func (v *View) Clients() []Client {
 		return 1
 	})
 	return found
+}
+
+// Servers are the addresses at which a component looks for the API server: those
+// of the kubeconfigs that its flags name, as "https://192.0.2.80:6443".
+func (v *View) Servers(component string) (all []string) {
+	for _, m := range v.Mentions() {
+		name, ok := backupPath(m.Host)
+		if !ok || m.Component != component || !strings.HasSuffix(m.Flag, "kubeconfig") || v.files[name] == nil {
+			continue
+		}
+		var config struct {
+			Clusters []struct {
+				Cluster struct {
+					Server string `json:"server"`
+				} `json:"cluster"`
+			} `json:"clusters"`
+		}
+		if yaml.Unmarshal(v.files[name].data, &config) != nil {
+			continue // CheckPKI says what is wrong
+		}
+		for _, c := range config.Clusters {
+			if c.Cluster.Server != "" && !slices.Contains(all, c.Cluster.Server) {
+				all = append(all, c.Cluster.Server)
+			}
+		}
+	}
+	return all
 }
 
 // Authority is the cluster's CA with its key, for what has to be signed anew.

@@ -1,10 +1,8 @@
 package archives
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -17,7 +15,6 @@ import (
 	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/sim/proof"
 	"github.com/lifeboat-dr/lifeboat/sim/proof/programs"
-	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
 
 // ProveCommand is `lifeboat prove`.
@@ -27,7 +24,8 @@ func ProveCommand(env *console.Environment) *cli.Command {
 		Usage: "start a real API server from a backup, in a sandbox, and compare what it serves",
 		UsageText: "lifeboat prove kube-backup.tar.gz.age -i recovery.key\n" +
 			"lifeboat prove kube-backup.tar.gz --kube-apiserver ./apiserver --to proof\n" +
-			"lifeboat prove kube-backup.tar.gz --image image.tar --sign b.key --to proof",
+			"lifeboat prove kube-backup.tar.gz --image image.tar --sign b.key --to proof\n" +
+			"lifeboat prove kube-backup.tar.gz --controllers",
 		ArgsUsage: "SRC",
 		Description: `A data dir is restored from SRC, and the archived commands of etcd and
 kube-apiserver run on it as they stand: on the archived addresses, with the
@@ -40,12 +38,21 @@ runtime has unpacked, one in PATH; or that of --kube-apiserver or --image. etcd
 is the one that is linked in, unless --etcd names one. No root is needed where
 users may make namespaces. docs/prove.md says what a proof proves.
 
+With --controllers the archived kube-controller-manager and kube-scheduler run
+for a minute after that. What they delete is named with the controller and its
+reason, and what a real restore has to expect is told: CronJobs that start,
+Nodes that go NotReady, Pods that are evicted.
+
 Exit code 0: proven. 3: proven, but for what is listed. 5: the backup cannot
 start. 1: this host could not try.`,
 		Flags: append(console.SourceFlags(),
 			&cli.StringFlag{Name: "kube-apiserver", Value: "auto", Usage: "`PATH` of the binary, or auto"},
 			&cli.StringFlag{Name: "etcd", Value: "linked", Usage: "`PATH` of the binary, auto, or linked"},
-			&cli.StringFlag{Name: "image", Usage: "take kube-apiserver out of an image's tar `FILE` (docker save, OCI)"},
+			&cli.StringFlag{Name: "image", Usage: "take kube-apiserver, and what else is in it, out of an image's tar `FILE` (docker save, OCI)"},
+			&cli.BoolFlag{Name: "controllers", Usage: "run kube-controller-manager and kube-scheduler, too"},
+			&cli.DurationFlag{Name: "controllers-for", Value: proof.DefaultControllersFor, Usage: "how `LONG` they run"},
+			&cli.StringFlag{Name: "kube-controller-manager", Value: "auto", Usage: "`PATH` of the binary, or auto"},
+			&cli.StringFlag{Name: "kube-scheduler", Value: "auto", Usage: "`PATH` of the binary, or auto"},
 			&cli.StringFlag{Name: "work-dir", Usage: "`DIR` for the restored copy, plaintext, removed at the end (default: where --to goes)"},
 			&cli.StringFlag{Name: "data-dir", Usage: "prove the data dir `DIR` of a stopped member, as it stands, with SRC's manifests and certificates"},
 			&cli.BoolFlag{Name: "all", Usage: "compare all objects in whole, not 25 of each resource"},
@@ -103,7 +110,7 @@ func prove(c *cli.Context, env *console.Environment, path string) (err error) {
 	if work == "" {
 		work = filepath.Dir(filepath.Clean(to))
 	}
-	lab, err := proofFolder(env, work)
+	lab, err := env.Scratch(work)
 	if err != nil {
 		return err
 	}
@@ -149,19 +156,6 @@ func proofSigner(c *cli.Context, env *console.Environment) (*crypto.Signer, erro
 	return signer, err
 }
 
-// proofFolder makes the folder for everything that a proof writes. What killed
-// runs have left there is removed first.
-func proofFolder(env *console.Environment, dir string) (*etcdproc.Lab, error) {
-	stale, err := etcdproc.Sweep(dir)
-	for _, name := range stale {
-		env.Warn("removed %q, which a killed run had left", name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return etcdproc.NewLab(dir)
-}
-
 func proofOptions(c *cli.Context, src *lifeboat.Backup, dir string) (proof.Options, error) {
 	version := console.ReadVersion()
 	o := proof.Options{
@@ -181,25 +175,52 @@ func proofOptions(c *cli.Context, src *lifeboat.Backup, dir string) (proof.Optio
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return o, err
 	}
-	wanted := programs.Wanted{Name: controlplane.APIServer, Image: c.String("image"), Dir: found}
-	if control := src.ControlPlane(); control != nil {
-		wanted.Version, _ = control.KubernetesVersion()
-	}
-	if o.APIServer, err = proofProgram(c, c.String("kube-apiserver"), wanted); err != nil {
-		return o, console.WithHint(err, "--kube-apiserver PATH or --image FILE gives it, such as: ctr -n k8s.io image export kube-apiserver.tar IMAGE")
-	}
-	if c.String("etcd") != "linked" {
-		o.Etcd, err = proofProgram(c, c.String("etcd"), programs.Wanted{Name: controlplane.Etcd, Dir: found})
-	}
-	return o, err
+	return o, proofPrograms(c, src, found, &o)
 }
 
-func proofProgram(c *cli.Context, path string, wanted programs.Wanted) (proof.Binary, error) {
+// proofPrograms finds what is to be run. What a proof can do without may be
+// missing, unless a path was given.
+func proofPrograms(c *cli.Context, src *lifeboat.Backup, dir string, o *proof.Options) (err error) {
+	version := ""
+	if control := src.ControlPlane(); control != nil {
+		version, _ = control.KubernetesVersion()
+	}
+	find := func(name string) (proof.Binary, error) {
+		return proofProgram(c, programs.Wanted{Name: name, Version: version, Image: c.String("image"), Dir: dir})
+	}
+	if o.APIServer, err = find(controlplane.APIServer); err != nil {
+		return console.WithHint(err, "--kube-apiserver PATH or --image FILE gives it, such as: ctr -n k8s.io image export kube-apiserver.tar IMAGE")
+	}
+	if c.String("etcd") != "linked" {
+		if o.Etcd, err = proofProgram(c, programs.Wanted{Name: controlplane.Etcd, Dir: dir}); err != nil {
+			return err
+		}
+	}
+	if !c.Bool("controllers") {
+		return nil
+	}
+	o.Controllers = &proof.Controllers{For: c.Duration("controllers-for")}
+	for name, binary := range map[string]*proof.Binary{controlplane.ControllerManager: &o.Controllers.Manager, controlplane.Scheduler: &o.Controllers.Scheduler} {
+		if *binary, err = find(name); err != nil && !errors.Is(err, programs.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// proofProgram is the binary whose path the flag of its name gives; "auto" looks
+// in the image first, if there is one.
+func proofProgram(c *cli.Context, wanted programs.Wanted) (proof.Binary, error) {
+	path := c.String(wanted.Name)
 	if path == "auto" {
 		p, err := programs.Find(c.Context, wanted)
+		if wanted.Name != controlplane.APIServer && wanted.Image != "" && errors.Is(err, programs.ErrNotFound) {
+			wanted.Image = "" // which most often has kube-apiserver alone
+			p, err = programs.Find(c.Context, wanted)
+		}
 		return proof.Binary{Path: p.Path, Found: p.Found}, err
 	}
-	if wanted.Image != "" {
+	if wanted.Name == controlplane.APIServer && wanted.Image != "" {
 		return proof.Binary{}, console.Usagef("--kube-apiserver and --image: one of them")
 	}
 	absolute, err := filepath.Abs(path)
@@ -214,36 +235,10 @@ func writeProof(env *console.Environment, to string, r *proof.Report, signer *cr
 	if err != nil {
 		return err
 	}
-	if err := fillProof(folder.Root, r, signer); err != nil {
+	if err := r.WriteFiles(folder.Root, signer); err != nil {
 		return errors.Join(fmt.Errorf("writing the report: %w", err), folder.Discard())
 	}
 	return folder.Commit()
-}
-
-func fillProof(root *os.Root, r *proof.Report, signer *crypto.Signer) error {
-	for _, file := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{{"report.json", r.WriteJSON}, {"report.md", r.WriteMarkdown}, {"report.html", r.WriteHTML}, {"junit.xml", r.WriteJUnit}} {
-		var content bytes.Buffer
-		if err := file.write(&content); err != nil {
-			return fmt.Errorf("%s: %w", file.name, err)
-		}
-		if err := root.WriteFile(file.name, content.Bytes(), 0o600); err != nil {
-			return err
-		}
-		if signer == nil || file.name != "report.json" {
-			continue
-		}
-		signature, err := signer.Sign(bytes.NewReader(content.Bytes()), "proof of sha256 "+r.Source.SHA256+": "+string(r.Verdict))
-		if err != nil {
-			return err
-		}
-		if err := root.WriteFile(file.name+".minisig", signature, 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func printProof(env *console.Environment, r *proof.Report) error {

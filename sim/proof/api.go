@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -133,27 +134,44 @@ func (e *statusError) Error() string {
 
 // get asks for a path, as the current identity, and returns the body.
 func (a *api) get(ctx context.Context, path, accept string) ([]byte, error) {
+	return a.ask(ctx, http.MethodGet, path, accept, nil)
+}
+
+// create posts an object to a collection.
+func (a *api) create(ctx context.Context, path string, object any) error {
+	body, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	_, err = a.ask(ctx, http.MethodPost, path, jsonType, body)
+	return err
+}
+
+func (a *api) ask(ctx context.Context, method, path, accept string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Accept", accept)
 	request.Header.Set("User-Agent", "lifeboat-prove")
+	if body != nil {
+		request.Header.Set("Content-Type", jsonType)
+	}
 	response, err := a.clients[a.current].http.Do(request)
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
 	if err != nil {
 		return nil, err
 	}
-	if response.StatusCode != http.StatusOK {
-		return body, &statusError{response.StatusCode, message(body)}
+	if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusCreated {
+		return answer, &statusError{response.StatusCode, message(answer)}
 	}
-	return body, nil
+	return answer, nil
 }
 
 const jsonType = "application/json"

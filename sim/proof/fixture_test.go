@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -92,6 +93,9 @@ func keyspace() map[string]string {
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		all["/registry/configmaps/infra/"+name] = fmt.Sprintf(object, "ConfigMap", name, "infra", "u-"+name, `,"data":{"key":"value"}`)
 	}
+	for name, owner := range map[string]string{"f": "u-a", "g": "u-none"} { // one that is there, one that is gone
+		all["/registry/configmaps/infra/"+name] = fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"namespace":"infra","uid":"u-%s","creationTimestamp":"2026-01-01T00:00:00Z","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"x","uid":%q}]}}`, name, name, owner)
+	}
 	return all
 }
 
@@ -142,6 +146,8 @@ type backup struct {
 	addr   string   // in the serving certificate; "" is archived
 	noKeys bool     // neither CA key nor kubeconfig
 	other  bool     // etcd's client certificate is another cluster's
+
+	controllers string // what the stand-in for kube-controller-manager does, "none" for no manifests of it and kube-scheduler
 }
 
 // write makes the archive, and returns its path.
@@ -173,6 +179,14 @@ func (b backup) write(t *testing.T) string {
 	pair("apiserver-etcd-client", signer, 24, pkix.Name{CommonName: "client"})
 	if !b.noKeys {
 		files["kubernetes/pki/ca.key"] = pemKey(t, ca.key)
+	}
+	for _, name := range []string{"kube-controller-manager", "kube-scheduler"} {
+		if b.controllers == "none" {
+			break
+		}
+		cert, key := ca.issue(t, b.hours, pkix.Name{CommonName: "system:" + name})
+		files["kubernetes/"+name+".conf"] = kubeconfig(ca, cert, key)
+		files["kubernetes/manifests/"+name+".yaml"] = []byte(fmt.Sprintf(controllerManifest, name, controllerFault, b.controllers))
 	}
 	delete(files, b.drop)
 
@@ -217,6 +231,23 @@ spec:
   volumes:
   - {name: data, hostPath: {path: /var/lib/etcd-data}}
 `
+
+const controllerManifest = `kind: Pod
+metadata: {name: %[1]s}
+spec:
+  containers:
+  - name: %[1]s
+    image: registry.k8s.io/%[1]s:v1.37.1
+    env: [{name: %[2]s, value: "%[3]s"}]
+    command: [%[1]s, --kubeconfig=/etc/kubernetes/%[1]s.conf]
+`
+
+func kubeconfig(ca *authority, cert, key []byte) []byte {
+	encode := base64.StdEncoding.EncodeToString
+	return []byte(fmt.Sprintf(`clusters: [{name: c, cluster: {server: "https://%s:6443", certificate-authority-data: %s}}]
+users: [{name: u, user: {client-certificate-data: %s, client-key-data: %s}}]
+`, archived, encode(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw})), encode(cert), encode(key)))
+}
 
 func (b backup) apiServerManifest() string {
 	text := `kind: Pod

@@ -31,7 +31,7 @@ func (r *runner) compare(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c := &comparer{api: a, registry: reg, report: r.report, restored: r.restored, all: r.opts.All}
+	c := &comparer{api: a, registry: reg, report: r.report, restored: r.restored, all: r.opts.All, alive: map[string]living{}, unconverted: map[schema.GroupResource]int{}}
 	c.foreign = isForeign(r.version)
 	if err := c.gather(ctx); err != nil {
 		return "", err
@@ -47,6 +47,7 @@ func (r *runner) compare(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", r.answered(err)
 	}
+	r.found, r.alive = found, c.alive
 	for _, s := range found.found {
 		if err := c.resource(ctx, s); err != nil {
 			return "", r.answered(err)
@@ -54,6 +55,11 @@ func (r *runner) compare(ctx context.Context) (string, error) {
 	}
 	c.notServed()
 	r.judge(c, total, elsewhere)
+	belong, err := r.b.Authorities(ctx)
+	if err != nil {
+		return "", err
+	}
+	r.say(belong...)
 	for _, gv := range found.stale {
 		r.report.NotProvable = append(r.report.NotProvable, gv+" is served by another server of the cluster, which is not here")
 	}
@@ -134,7 +140,7 @@ func (c *comparer) notServed() {
 	}
 	for _, r := range c.defs.All() {
 		if custom, ok := c.defs.Custom(r.GroupResource()); ok && custom.Conversion == "Webhook" {
-			c.report.NotProvable = append(c.report.NotProvable, fmt.Sprintf("%s is converted by a webhook, which is not here: objects in another version than the one asked for cannot be read", r))
+			c.report.NotProvable = append(c.report.NotProvable, fmt.Sprintf("%s is converted by a webhook, which is not here: %d objects are in another version than the one asked for, and were not read", r, c.unconverted[r.GroupResource()]))
 		}
 	}
 }
@@ -186,6 +192,9 @@ func (r *runner) whole(c *comparer, compared int) {
 	}
 	if len(c.others) > 0 {
 		r.say(lifeboat.Note(name, "%d of %d objects have fields that %s shows in another way than Kubernetes %s, which is linked: %s", len(c.others), compared, r.version, spec.Version(), few(c.others)))
+	}
+	for _, n := range c.unconverted {
+		r.say(lifeboat.NotChecked(name, "%d objects are not provable here: a webhook converts them", n))
 	}
 	if c.locked > 0 {
 		r.say(lifeboat.NotChecked(name, "%d objects could not be read out of the backup or turned into the version that is served", c.locked))

@@ -23,6 +23,7 @@ type layout struct {
 	control *controlplane.View
 	server  component
 	etcd    component
+	others  []*component      // kube-controller-manager and kube-scheduler, where they are to run
 	dataDir string            // the host's path of etcd's data dir
 	renewed map[string][]byte // files of the backup that stand in another form, see reissue
 }
@@ -30,30 +31,28 @@ type layout struct {
 // component is a program of the control plane.
 type component struct {
 	controlplane.Start
-	name  string
-	flags controlplane.Flags
+	name   string
+	binary Binary // etcd's has no path where the linked one serves
+	flags  controlplane.Flags
 }
+
+// all are the components that run.
+func (l *layout) all() []*component { return append([]*component{&l.server, &l.etcd}, l.others...) }
 
 // newLayout reads the manifests. That one of them is missing is not a fault of
 // this host, and no proof of anything.
-func newLayout(dir string, control *controlplane.View) (*layout, error) {
+func newLayout(opts Options, control *controlplane.View) (*layout, error) {
 	if control == nil {
 		return nil, &lifeboat.Error{Class: lifeboat.Failed, Err: errors.New("the backup has no kubernetes/: without manifests and certificates no API server can be started as it was"),
 			Hint: "an archive of the snapshot and /etc/kubernetes is what lifeboat archive create makes"}
 	}
-	l := &layout{dir: dir, control: control}
-	for _, c := range []*component{&l.server, &l.etcd} {
-		if c.name = controlplane.APIServer; c == &l.etcd {
-			c.name = controlplane.Etcd
-		}
-		var ok bool
-		if c.Start, ok = control.Start(c.name); !ok {
-			return nil, &lifeboat.Error{Class: lifeboat.Failed, Err: fmt.Errorf("no manifest of %s is in kubernetes/manifests", c.name)}
-		}
-		c.flags, _ = control.Flags(c.name)
-		if len(c.Command) == 0 || path.Base(c.Command[0]) != c.name {
-			return nil, &lifeboat.Error{Class: lifeboat.Failed, Err: fmt.Errorf("%q does not start %s by its own name, so its command line cannot be run as it stands", c.Manifest, c.name)}
-		}
+	l := &layout{dir: opts.Dir, control: control}
+	var err error
+	if l.server, err = newComponent(control, controlplane.APIServer, opts.APIServer); err != nil {
+		return nil, err
+	}
+	if l.etcd, err = newComponent(control, controlplane.Etcd, opts.Etcd); err != nil {
+		return nil, err
 	}
 	inside := l.etcd.flags["data-dir"]
 	if inside == "" {
@@ -61,6 +60,20 @@ func newLayout(dir string, control *controlplane.View) (*layout, error) {
 	}
 	l.dataDir = control.OnHost(controlplane.Etcd, inside)
 	return l, nil
+}
+
+// newComponent reads how a component is started.
+func newComponent(control *controlplane.View, name string, binary Binary) (component, error) {
+	c := component{name: name, binary: binary}
+	var ok bool
+	if c.Start, ok = control.Start(name); !ok {
+		return c, &lifeboat.Error{Class: lifeboat.Failed, Err: fmt.Errorf("no manifest of %s is in kubernetes/manifests", name)}
+	}
+	c.flags, _ = control.Flags(name)
+	if len(c.Command) == 0 || path.Base(c.Command[0]) != name {
+		return c, &lifeboat.Error{Class: lifeboat.Failed, Err: fmt.Errorf("%q does not start %s by its own name, so its command line cannot be run as it stands", c.Manifest, name)}
+	}
+	return c, nil
 }
 
 // onHost is where a path of the archived host stands in the sandbox' folder.
@@ -101,21 +114,23 @@ var addressFlags = []string{
 // addresses are the archived ones, for the loopback device, and the host names
 // that lead to them, for /etc/hosts.
 func (l *layout) addresses() (ips []netip.Addr, names []string) {
-	for _, c := range []component{l.server, l.etcd} {
+	for _, c := range l.all() {
+		words := l.control.Servers(c.name)
 		for _, flag := range addressFlags {
-			for _, word := range strings.Split(c.flags[flag], ",") {
-				host := strings.TrimSpace(word)
-				if u, err := url.Parse(host); err == nil && u.Scheme != "" {
-					host = u.Hostname()
-				}
-				ip, err := netip.ParseAddr(host)
-				switch {
-				case host == "" || err == nil && (ip.IsUnspecified() || ip.IsLoopback()):
-				case err != nil && !slices.Contains(names, host):
-					names = append(names, host)
-				case err == nil && !slices.Contains(ips, ip):
-					ips = append(ips, ip)
-				}
+			words = append(words, strings.Split(c.flags[flag], ",")...)
+		}
+		for _, word := range words {
+			host := strings.TrimSpace(word)
+			if u, err := url.Parse(host); err == nil && u.Scheme != "" {
+				host = u.Hostname()
+			}
+			ip, err := netip.ParseAddr(host)
+			switch {
+			case host == "" || err == nil && (ip.IsUnspecified() || ip.IsLoopback()):
+			case err != nil && !slices.Contains(names, host):
+				names = append(names, host)
+			case err == nil && !slices.Contains(ips, ip):
+				ips = append(ips, ip)
 			}
 		}
 	}

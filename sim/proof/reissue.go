@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,29 +32,73 @@ func reissue(control *controlplane.View, now time.Time) (files map[string][]byte
 	}
 	files = map[string][]byte{}
 	for _, name := range control.Files() {
-		if path.Ext(name) != ".crt" || !strings.HasPrefix(name, controlplane.FolderPKI+"/") {
+		if !certified(name) {
 			continue
 		}
 		data, err := control.ReadFile(name)
 		if err != nil {
 			return nil, nil, err
 		}
-		block, rest := pem.Decode(data)
-		if block == nil {
-			continue
-		}
-		old, err := x509.ParseCertificate(block.Bytes)
-		if err != nil || now.Before(old.NotAfter) {
-			continue // CheckPKI says what is wrong with it
-		}
-		renewed, err := renew(old, authorities, now)
+		renewed, err := renewFile(name, data, authorities, now)
 		if err != nil {
 			return nil, nil, &lifeboat.Error{Class: lifeboat.Failed, Err: fmt.Errorf("renewing %q, which has expired: %w", name, err)}
 		}
-		files[name] = append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: renewed}), rest...)
-		names = append(names, name)
+		if renewed != nil {
+			files[name], names = renewed, append(names, name)
+		}
 	}
 	return files, names, nil
+}
+
+// certified tells the files that have a certificate: of the PKI, and kubeconfigs.
+func certified(name string) bool {
+	switch path.Ext(name) {
+	case ".crt":
+		return strings.HasPrefix(name, controlplane.FolderPKI+"/")
+	case ".conf", ".kubeconfig":
+		return true
+	}
+	return false
+}
+
+// embedded is a certificate in a kubeconfig, in YAML or in JSON.
+var embedded = regexp.MustCompile(`client-certificate-data"?:\s*"?([A-Za-z0-9+/=]+)`)
+
+// renewFile gives a file's new content, nil where nothing in it has expired.
+func renewFile(name string, data []byte, authorities []tls.Certificate, now time.Time) ([]byte, error) {
+	if path.Ext(name) == ".crt" {
+		return renewPEM(data, authorities, now)
+	}
+	found := embedded.FindSubmatchIndex(data)
+	if found == nil {
+		return nil, nil
+	}
+	old, err := base64.StdEncoding.DecodeString(string(data[found[2]:found[3]]))
+	if err != nil {
+		return nil, nil //nolint:nilerr // CheckPKI says what is wrong with it
+	}
+	renewed, err := renewPEM(old, authorities, now)
+	if renewed == nil || err != nil {
+		return nil, err
+	}
+	text := base64.StdEncoding.EncodeToString(renewed)
+	return slices.Concat(data[:found[2]], []byte(text), data[found[3]:]), nil
+}
+
+func renewPEM(data []byte, authorities []tls.Certificate, now time.Time) ([]byte, error) {
+	block, rest := pem.Decode(data)
+	if block == nil {
+		return nil, nil
+	}
+	old, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || now.Before(old.NotAfter) {
+		return nil, nil //nolint:nilerr // as above
+	}
+	renewed, err := renew(old, authorities, now)
+	if err != nil {
+		return nil, err
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: renewed}), rest...), nil
 }
 
 // authoritiesIn are the CAs of the backup that have their keys with them.

@@ -1,15 +1,19 @@
 package proof
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
 // Verdict is what a proof came to.
@@ -47,6 +51,8 @@ type Report struct {
 	NotServed   []ResourceCount `json:"notServed,omitempty"`   // stored, and of an API that the flags do not serve
 	NotProvable []string        `json:"notProvable,omitempty"` // what nobody in the sandbox could answer
 	OwnWrites   []Write         `json:"ownWrites,omitempty"`   // what the server wrote by itself since its start
+
+	Controllers *Ran `json:"controllers,omitempty"` // where they have run
 }
 
 // Source is what was proven.
@@ -135,6 +141,11 @@ func (r *Report) conclude() {
 	}
 }
 
+// cannotStart tells whether something that was found so far says so.
+func (r *Report) cannotStart() bool {
+	return slices.ContainsFunc(r.Checks, func(c lifeboat.Check) bool { return c.State() == lifeboat.StateBad })
+}
+
 // Err is the verdict as an error for the exit code: nil for Proven.
 func (r *Report) Err() error {
 	switch r.Verdict {
@@ -162,6 +173,23 @@ func (r *Report) Record(size int64) lifeboat.ProofRecord {
 		}
 	}
 	return record
+}
+
+// WriteFiles writes the report in all its forms into a folder, and beside
+// report.json a signature of it where there is a signer.
+func (r *Report) WriteFiles(root *os.Root, signer *crypto.Signer) error {
+	if err := sim.WriteForms(root, ".", r); err != nil || signer == nil {
+		return err
+	}
+	content, err := root.ReadFile("report.json")
+	if err != nil {
+		return err
+	}
+	signature, err := signer.Sign(bytes.NewReader(content), "proof of sha256 "+r.Source.SHA256+": "+string(r.Verdict))
+	if err != nil {
+		return err
+	}
+	return root.WriteFile("report.json.minisig", signature, 0o600)
 }
 
 // WriteJSON writes the whole report.

@@ -113,6 +113,17 @@ func (r *Report) lists() (all []list) {
 	add("Stored but not served", unserved)
 	add("Not provable here", r.NotProvable)
 	add("Written by the server itself", writes)
+	if ran := r.Controllers; ran != nil {
+		var deleted []string
+		for _, w := range ran.Deleted {
+			deleted = append(deleted, fmt.Sprintf("%s %s: %s", w.Object, w.What, w.Why))
+		}
+		add("Deleted without an explanation", ran.Unexplained)
+		add("Deleted by controllers", deleted)
+		add("Jobs that CronJobs have started", ran.Jobs)
+		add("Nodes that are not ready", ran.NotReady)
+		add("Written by controllers", ran.Writes)
+	}
 	return all
 }
 

@@ -11,26 +11,26 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
 )
 
-// roots are what the two components see as their file systems: the archived
+// roots are what the components see as their file systems: the archived
 // /etc/kubernetes and data dir, what their Pods mount elsewhere, and the binary.
-func (l *layout) roots(server, etcd string) ([]sandbox.Root, error) {
+func (l *layout) roots() ([]sandbox.Root, error) {
 	var all []sandbox.Root
-	for _, p := range []struct {
-		component
-		binary string
-	}{{l.server, server}, {l.etcd, etcd}} {
-		root := sandbox.Root{Name: p.name, Mounts: l.mounts(p.component)}
-		if p.binary != "" {
-			root.Mounts = append(root.Mounts, sandbox.Mount{From: p.binary, To: "/usr/local/bin/" + p.name, ReadOnly: true})
-			root.Mounts = append(root.Mounts, libraries(p.binary)...)
+	for _, c := range l.all() {
+		root := sandbox.Root{Name: c.name, Mounts: l.mounts(*c)}
+		if c.binary.Path != "" {
+			root.Mounts = append(root.Mounts, sandbox.Mount{From: c.binary.Path, To: inRoot(c.name), ReadOnly: true})
+			root.Mounts = append(root.Mounts, libraries(c.binary.Path)...)
 		}
 		all = append(all, root)
-		if err := l.furnish(p.component); err != nil {
+		if err := l.furnish(*c); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
+
+// inRoot is where a component's binary stands in its root.
+func inRoot(name string) string { return "/usr/local/bin/" + name }
 
 // mounts are those of a component's container. /etc/kubernetes is there as a
 // whole: a manifest with a mount too few is told by archive verify, and one that

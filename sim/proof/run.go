@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,10 @@ type Options struct {
 
 	APIServer Binary // kube-apiserver
 	Etcd      Binary // etcd; without a path the one that is linked serves, in a child process
+
+	// Controllers has the controllers run for a while after the comparison; nil
+	// does without.
+	Controllers *Controllers
 
 	// DataDir is the data dir of a stopped member that is proven as it stands, a
 	// copy of it; "" has one restored from the backup. The backup is the same dir
@@ -62,6 +67,7 @@ const (
 	stepEtcd    = "starting etcd"
 	stepServer  = "starting kube-apiserver"
 	stepCompare = "comparing what it serves"
+	stepControl = "running the controllers"
 )
 
 // errStopped ends a proof whose report says why.
@@ -96,15 +102,19 @@ type runner struct {
 	server   *sandbox.Process
 	restored int64 // revision of the restored data
 	version  string
+
+	found *catalog          // what the server offers
+	alive map[string]living // what of the backup it serves
 }
 
 func (r *runner) run(ctx context.Context) (err error) {
 	if r.opts.Timeout == 0 {
 		r.opts.Timeout = DefaultTimeout
 	}
-	if r.layout, err = newLayout(r.opts.Dir, r.b.ControlPlane()); err != nil {
+	if r.layout, err = newLayout(r.opts, r.b.ControlPlane()); err != nil {
 		return err
 	}
+	r.planControllers()
 	if err := r.source(ctx); err != nil {
 		return err
 	}
@@ -117,13 +127,7 @@ func (r *runner) run(ctx context.Context) (err error) {
 			r.weaker("expired, and signed anew for the sandbox: %s", strings.Join(names, ", "))
 		}
 	}
-	for _, s := range []struct {
-		name string
-		do   func(context.Context) (string, error)
-	}{
-		{stepRestore, r.restore}, {stepSandbox, r.isolate}, {stepLook, r.look},
-		{stepEtcd, r.startEtcd}, {stepServer, r.startServer}, {stepCompare, r.compare},
-	} {
+	for _, s := range r.steps() {
 		if r.opts.Progress != nil {
 			r.opts.Progress(s.name)
 		}
@@ -138,10 +142,29 @@ func (r *runner) run(ctx context.Context) (err error) {
 	return nil
 }
 
+// step is a part of the work; what it returns says how it went.
+type step struct {
+	name string
+	do   func(context.Context) (string, error)
+}
+
+func (r *runner) steps() []step {
+	steps := []step{
+		{stepRestore, r.restore}, {stepSandbox, r.isolate}, {stepLook, r.look},
+		{stepEtcd, r.startEtcd}, {stepServer, r.startServer}, {stepCompare, r.compare},
+	}
+	if r.opts.Controllers != nil {
+		steps = append(steps, step{stepControl, r.control})
+	}
+	return steps
+}
+
 func (r *runner) say(c ...lifeboat.Check) { r.report.Checks = append(r.report.Checks, c...) }
 
 func (r *runner) weaker(format string, args ...any) {
-	r.report.Weaker = append(r.report.Weaker, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(r.report.Weaker, text) {
+		r.report.Weaker = append(r.report.Weaker, text)
+	}
 }
 
 // source says what is proven.
@@ -190,7 +213,7 @@ func (r *runner) restore(ctx context.Context) (string, error) {
 // isolate makes the sandbox, and takes a weaker one where the host allows no
 // other.
 func (r *runner) isolate(ctx context.Context) (string, error) {
-	roots, err := r.layout.roots(r.opts.APIServer.Path, r.opts.Etcd.Path)
+	roots, err := r.layout.roots()
 	if err != nil {
 		return "", err
 	}
@@ -225,36 +248,44 @@ func (r *runner) isolate(ctx context.Context) (string, error) {
 // look asks the programs for their versions, in the sandbox: they may come out
 // of somebody's image.
 func (r *runner) look(ctx context.Context) (string, error) {
-	server, err := r.used(ctx, r.layout.server, r.opts.APIServer)
-	if err != nil {
-		return "", err
-	}
-	r.version = server.Version
 	etcd := ProgramUsed{Name: r.layout.etcd.name, Found: "linked into lifeboat", Version: r.opts.Versions["etcd"], Image: r.layout.etcd.Image}
+	var err error
 	if r.opts.Etcd.Path == "" {
 		r.weaker("etcd is the one that is linked into lifeboat (%s), not the one of the manifest's image %s", etcd.Version, etcd.Image)
-	} else if etcd, err = r.used(ctx, r.layout.etcd, r.opts.Etcd); err != nil {
+	} else if etcd, err = r.used(ctx, r.layout.etcd); err != nil {
 		return "", err
 	}
-	r.report.Programs = []ProgramUsed{etcd, server}
-	return etcd.Version + ", " + server.Version, nil
+	r.report.Programs = []ProgramUsed{etcd}
+	versions := etcd.Version
+	for _, c := range append([]*component{&r.layout.server}, r.layout.others...) {
+		program, err := r.used(ctx, *c)
+		if err != nil {
+			return "", err
+		}
+		if c == &r.layout.server {
+			r.version = program.Version
+		}
+		r.report.Programs = append(r.report.Programs, program)
+		versions += ", " + program.Version
+	}
+	return versions, nil
 }
 
 // used runs a program with --version and holds it against the manifest's image.
-func (r *runner) used(ctx context.Context, c component, binary Binary) (ProgramUsed, error) {
-	p := ProgramUsed{Name: c.name, Found: binary.Found, Image: c.Image}
+func (r *runner) used(ctx context.Context, c component) (ProgramUsed, error) {
+	p := ProgramUsed{Name: c.name, Found: c.binary.Found, Image: c.Image}
 	var err error
-	if p.SHA256, err = digest(binary.Path); err != nil {
+	if p.SHA256, err = digest(c.binary.Path); err != nil {
 		return p, err
 	}
-	process, err := r.sandbox.Run(sandbox.Program{Name: c.name + "-version", Root: c.name, Path: r.pathOf(c, binary), Args: []string{"--version"}})
+	process, err := r.sandbox.Run(sandbox.Program{Name: c.name + "-version", Root: c.name, Path: r.pathOf(c), Args: []string{"--version"}})
 	if err != nil {
-		return p, fmt.Errorf("running %q: %w", binary.Path, err)
+		return p, fmt.Errorf("running %q: %w", c.binary.Path, err)
 	}
 	select {
 	case <-process.Done():
 	case <-time.After(30 * time.Second):
-		return p, errors.Join(fmt.Errorf("%q --version gave no answer in 30 s", binary.Path), process.Kill())
+		return p, errors.Join(fmt.Errorf("%q --version gave no answer in 30 s", c.binary.Path), process.Kill())
 	case <-ctx.Done():
 		return p, context.Cause(ctx)
 	}
@@ -264,7 +295,7 @@ func (r *runner) used(ctx context.Context, c component, binary Binary) (ProgramU
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
 	if process.ExitCode() != 0 {
-		return p, fmt.Errorf("%q --version: %s: %q", binary.Path, process.State(), clip(first))
+		return p, fmt.Errorf("%q --version: %s: %q", c.binary.Path, process.State(), clip(first))
 	}
 	p.Version = clip(first)
 	if tag := tagOf(c.Image); tag != "" && !strings.Contains(p.Version, strings.TrimPrefix(tag, "v")) {
@@ -274,11 +305,19 @@ func (r *runner) used(ctx context.Context, c component, binary Binary) (ProgramU
 }
 
 // pathOf is where a program stands for the sandbox.
-func (r *runner) pathOf(c component, binary Binary) string {
+func (r *runner) pathOf(c component) string {
 	if r.sandbox.Way() == sandbox.Loopback {
-		return binary.Path
+		return c.binary.Path
 	}
-	return "/usr/local/bin/" + c.name
+	return inRoot(c.name)
+}
+
+// program is a component's archived command.
+func (r *runner) program(c component) sandbox.Program {
+	for _, name := range c.Unset {
+		r.weaker("$(%s) of %s has its value from elsewhere, and none here", name, c.Manifest)
+	}
+	return sandbox.Program{Name: c.name, Root: c.name, Path: r.pathOf(c), Args: c.Command[1:], Env: append(environment(), c.Env...)}
 }
 
 // tagOf is the version in an image's tag: "3.7.0" of etcd:3.7.0-0.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
 	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
@@ -58,9 +59,8 @@ func (r *runner) startEtcd(ctx context.Context) (string, error) {
 // program itself with the same flags.
 func (r *runner) etcdProgram() (sandbox.Program, error) {
 	c := r.layout.etcd
-	p := sandbox.Program{Name: c.name, Root: c.name, Args: c.Command[1:], Env: append(environment(), c.Env...)}
-	if r.opts.Etcd.Path != "" {
-		p.Path = r.pathOf(c, r.opts.Etcd)
+	p := r.program(c)
+	if c.binary.Path != "" {
 		return p, nil
 	}
 	args, env, dropped, err := etcdproc.ArchivedServer(c.flags)
@@ -78,50 +78,45 @@ func (r *runner) etcdProgram() (sandbox.Program, error) {
 func environment() []string { return []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/"} }
 
 func (r *runner) startServer(ctx context.Context) (string, error) {
-	c := r.layout.server
-	for _, name := range c.Unset {
-		r.weaker("$(%s) of the manifest has its value from elsewhere, and none here", name)
-	}
-	program := sandbox.Program{
-		Name: c.name, Root: c.name, Path: r.pathOf(c, r.opts.APIServer), Args: c.Command[1:], Env: append(environment(), c.Env...),
-	}
-	var err error
-	if r.server, err = r.sandbox.Run(program); err != nil {
-		return "", err
-	}
+	program := r.program(r.layout.server)
 	r.report.Programs[1].Command = append([]string{program.Path}, program.Args...)
-	return r.ready(ctx)
+	took, who, err := r.serve(ctx, program)
+	if err == nil {
+		r.say(lifeboat.Good("kube-apiserver", 1, "servers", "it is ready, after %s", took))
+	}
+	return fmt.Sprintf("ready after %s, asked as %s", took, who), err
 }
 
-// ready waits for the server to say so.
-func (r *runner) ready(ctx context.Context) (string, error) {
+// serve starts the API server and waits until it says that it is ready.
+func (r *runner) serve(ctx context.Context, program sandbox.Program) (took time.Duration, who string, err error) {
+	if r.server, err = r.sandbox.Run(program); err != nil {
+		return 0, "", err
+	}
 	a, err := r.api()
 	if err != nil {
-		return "", err
+		return 0, "", err
 	}
 	defer a.close()
 	begun := time.Now()
 	for {
 		body, last := a.get(ctx, "/readyz?verbose", "text/plain")
 		if last == nil {
-			took := time.Since(begun).Round(10 * time.Millisecond)
-			r.say(lifeboat.Good("kube-apiserver", 1, "servers", "it is ready, after %s", took))
-			return fmt.Sprintf("ready after %s, asked as %s", took, a.who()), nil
+			return time.Since(begun).Round(10 * time.Millisecond), a.who(), nil
 		}
 		if denied(last) {
 			a.next()
 		}
 		select {
 		case <-r.server.Done():
-			return "", r.ended("kube-apiserver", r.server)
+			return 0, "", r.ended(controlplane.APIServer, r.server)
 		case <-r.etcd.Done():
-			return "", r.ended("etcd", r.etcd)
+			return 0, "", r.ended(controlplane.Etcd, r.etcd)
 		case <-ctx.Done():
-			return "", context.Cause(ctx)
+			return 0, "", context.Cause(ctx)
 		case <-time.After(poll):
 		}
 		if time.Since(begun) > r.opts.Timeout {
-			return "", r.neverReady(last, body)
+			return 0, "", r.neverReady(last, body)
 		}
 	}
 }

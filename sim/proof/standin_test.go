@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -27,11 +29,7 @@ const faultEnv = "STANDIN_FAULT"
 // its TLS port, and serves what it finds, as kube-apiserver does; what goes
 // wrong it says in kube-apiserver's words.
 func standIn() {
-	flags := map[string]string{}
-	for _, arg := range os.Args[1:] {
-		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
-		flags[name] = value
-	}
+	flags := flagsOf(os.Args[1:])
 	if _, ok := flags["version"]; ok {
 		fmt.Println("Kubernetes v1.37.1")
 		os.Exit(0)
@@ -40,6 +38,15 @@ func standIn() {
 		fmt.Printf("E1128 22:00:00.000000       1 run.go:72] \"command failed\" err=%q\n", err)
 		os.Exit(1)
 	}
+}
+
+func flagsOf(args []string) map[string]string {
+	flags := map[string]string{}
+	for _, arg := range args {
+		name, value, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+		flags[name] = value
+	}
+	return flags
 }
 
 type standInServer struct {
@@ -64,7 +71,7 @@ func (s *standInServer) serve() error {
 		os.Exit(1)
 	}
 	for name, value := range s.flags {
-		if strings.HasPrefix(value, "/") && name != "etcd-prefix" {
+		if strings.HasPrefix(value, "/") && name != "etcd-prefix" && name != "audit-log-path" {
 			if _, err := os.ReadFile(value); err != nil {
 				return err
 			}
@@ -137,30 +144,102 @@ func (s *standInServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// objects answers lists, three objects a page, and single objects.
-func (s *standInServer) objects(w http.ResponseWriter, r *http.Request) {
-	if s.asked++; s.fault == "dies" && s.asked > 1 {
-		fmt.Println("panic: on purpose")
-		os.Exit(2)
+// place is what a path names: "configmaps", "infra/" for a namespace, and
+// whether it is a single object.
+func place(path string) (resource, below string, single bool) {
+	words := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if words = words[2:]; path[:5] == "/apis" {
+		words = words[1:]
 	}
-	words := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")
-	if len(words) == 4 { // namespaces/NS/configmaps/NAME
-		words = []string{words[2], words[1] + "/" + words[3]}
+	switch len(words) {
+	case 4: // namespaces/NS/configmaps/NAME
+		return words[2], words[1] + "/" + words[3], true
+	case 3:
+		return words[2], words[1] + "/", false
+	case 2:
+		return words[0], words[1], true
 	}
-	found, err := s.etcd.Get(r.Context(), s.prefix+"/"+words[0]+"/", clientv3.WithPrefix())
+	return words[0], "", false
+}
+
+// change obeys, and writes down who has asked for it.
+func (s *standInServer) change(w http.ResponseWriter, r *http.Request) {
+	resource, below, single := place(r.URL.Path)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	var object struct{ Metadata struct{ Name string } }
+	if !single && json.Unmarshal(body, &object) == nil {
+		below += object.Metadata.Name
+	}
+	key := s.prefix + "/" + resource + "/" + below
+	if r.Method == http.MethodDelete {
+		_, err = s.etcd.Delete(r.Context(), key)
+	} else {
+		_, err = s.etcd.Put(r.Context(), key, string(body))
+	}
 	if err != nil {
 		http.Error(w, `{"message":"etcd does not answer"}`, http.StatusInternalServerError)
 		return
 	}
-	single := len(words) == 2
+	s.audit(r, resource, below)
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprint(w, "{}")
+}
+
+func (s *standInServer) audit(r *http.Request, resource, below string) {
+	path := s.flags["audit-log-path"]
+	if path == "" {
+		return
+	}
+	namespace, name, _ := strings.Cut(below, "/")
+	if name == "" {
+		namespace, name = "", namespace
+	}
+	group := ""
+	if words := strings.Split(r.URL.Path, "/"); words[1] == "apis" {
+		group = words[2]
+	}
+	verb := map[string]string{http.MethodDelete: "delete", http.MethodPut: "update", http.MethodPost: "create"}[r.Method]
+	line, _ := json.Marshal(map[string]any{
+		"verb": verb, "userAgent": r.UserAgent(), "user": map[string]any{"username": r.TLS.PeerCertificates[0].Subject.CommonName},
+		"objectRef": map[string]any{"apiGroup": group, "resource": resource, "namespace": namespace, "name": name}, "responseStatus": map[string]any{"code": 200},
+	})
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = log.Write(append(line, '\n'))
+		err = errors.Join(err, log.Close())
+	}
+	if err != nil {
+		fmt.Println(err)
+	}
+}
+
+// objects answers lists, three objects a page, and single objects.
+func (s *standInServer) objects(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		s.change(w, r)
+		return
+	}
+	if s.asked++; s.fault == "dies" && s.asked > 1 {
+		fmt.Println("panic: on purpose")
+		os.Exit(2)
+	}
+	resource, below, single := place(r.URL.Path)
+	found, err := s.etcd.Get(r.Context(), s.prefix+"/"+resource+"/", clientv3.WithPrefix())
+	if err != nil {
+		http.Error(w, `{"message":"etcd does not answer"}`, http.StatusInternalServerError)
+		return
+	}
 	var items []map[string]any
 	for _, kv := range found.Kvs {
-		name := strings.TrimPrefix(string(kv.Key), s.prefix+"/"+words[0]+"/")
-		if name == "infra/c" && s.fault == "unreadable" && (!single || words[1] == name) {
+		name := strings.TrimPrefix(string(kv.Key), s.prefix+"/"+resource+"/")
+		if name == "infra/c" && s.fault == "unreadable" && (!single || below == name) {
 			http.Error(w, `{"message":"unable to transform key \"/registry/configmaps/infra/c\""}`, http.StatusInternalServerError)
 			return
 		}
-		if name == "infra/c" && s.fault == "missing" || single && name != words[1] {
+		if name == "infra/c" && s.fault == "missing" || single && name != below || !strings.HasPrefix(name, below) {
 			continue
 		}
 		items = append(items, s.object(kv.Value, kv.ModRevision, name))

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
+	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox/sandboxtest"
 )
 
 // helperEnv makes the test binary a program to run in a sandbox, or one that
@@ -133,16 +134,6 @@ func waysHere(t *testing.T) []sandbox.Way {
 	return ways
 }
 
-// host is what must be the same on the host before, after and meanwhile.
-func host(t *testing.T) string {
-	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(t, err)
-	addresses, err := net.InterfaceAddrs()
-	require.NoError(t, err)
-	return fmt.Sprintln(string(mounts), addresses)
-}
-
 // processesWith counts the host's processes that have a word in their command
 // line.
 func processesWith(word string) (n int) {
@@ -153,17 +144,6 @@ func processesWith(word string) (n int) {
 		}
 	}
 	return n
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for range 500 {
-		if ok() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("%s: not within five seconds", what)
 }
 
 func read(t *testing.T, p *sandbox.Process) string {
@@ -184,7 +164,7 @@ func TestNothingOfTheHost(t *testing.T) {
 		dir, outside := t.TempDir(), t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(outside, "given"), []byte("given"), 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600))
-		before := host(t)
+		before := sandboxtest.Host(t)
 		s, err := sandbox.Start(t.Context(), sandbox.Spec{
 			Dir: dir, Ways: []sandbox.Way{way}, Addresses: []netip.Addr{archived, netip.MustParseAddr("2001:db8::80")},
 			Roots: []sandbox.Root{{Name: "box", Mounts: []sandbox.Mount{
@@ -207,10 +187,10 @@ func TestNothingOfTheHost(t *testing.T) {
 				"/etc/kubernetes/given": "given", "/etc/kubernetes/absent": "error", filepath.Join(outside, "secret"): "error", "/dev/urandom/..": "error",
 			},
 		}, got, way)
-		require.Equal(t, before, host(t), "while it stands")
+		require.Equal(t, before, sandboxtest.Host(t), "while it stands")
 		require.NoError(t, s.Close())
 		require.NoError(t, s.Close())
-		require.Equal(t, before, host(t), "afterwards")
+		require.Equal(t, before, sandboxtest.Host(t), "afterwards")
 		require.NoError(t, os.RemoveAll(dir), "nothing is mounted in it")
 	}
 }
@@ -230,7 +210,7 @@ func TestDial(t *testing.T) {
 		p, err := s.Run(self("echo", "echo", address))
 		require.NoError(t, err)
 		var conn net.Conn
-		waitFor(t, "dialling", func() bool { conn, err = s.Dial(t.Context(), address); return err == nil })
+		sandboxtest.WaitFor(t, "dialling", func() bool { conn, err = s.Dial(t.Context(), address); return err == nil })
 		fmt.Fprintln(conn, "hello")
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err)
@@ -322,7 +302,7 @@ func hold(args []string) error {
 func TestKilled(t *testing.T) {
 	for _, way := range append(waysHere(t), sandbox.Loopback) {
 		for i, step := range []string{"begun", "stands", "runs"} {
-			before, dir := host(t), t.TempDir()
+			before, dir := sandboxtest.Host(t), t.TempDir()
 			word := fmt.Sprintf("killed-%d-%d-%d", os.Getpid(), i, time.Now().UnixNano())
 			cmd := exec.Command("/proc/self/exe", dir, string(way), word)
 			cmd.Env = append(os.Environ(), helperEnv+"=hold")
@@ -341,8 +321,8 @@ func TestKilled(t *testing.T) {
 			}
 			require.NoError(t, cmd.Process.Kill())
 			_ = cmd.Wait()
-			waitFor(t, "the end of all processes", func() bool { return processesWith(word) == 0 && inDir(dir) == 0 })
-			require.Equal(t, before, host(t))
+			sandboxtest.WaitFor(t, "the end of all processes", func() bool { return processesWith(word) == 0 && inDir(dir) == 0 })
+			require.Equal(t, before, sandboxtest.Host(t))
 			require.NoError(t, os.RemoveAll(dir))
 		}
 	}
@@ -406,20 +386,14 @@ func TestUnprivileged(t *testing.T) {
 		t.Skip("the other tests run without privileges already")
 	}
 	waysHere(t)
-	dir, err := os.MkdirTemp("", "lifeboat-sandbox-test-") //nolint:usetesting // others cannot enter t.TempDir
-	require.NoError(t, err)
-	defer func() { _ = os.RemoveAll(dir) }()
-	const nobody = 65534
-	require.NoError(t, os.Chown(dir, nobody, nobody))
+	dir, binary := sandboxtest.ForNobody(t, "holder")
 	word := "unprivileged-" + strconv.Itoa(os.Getpid())
-	cmd := exec.Command("/proc/self/exe", dir, string(sandbox.Namespaces), word)
+	cmd := exec.Command(binary, dir, string(sandbox.Namespaces), word)
 	cmd.Env = append(os.Environ(), helperEnv+"=hold")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: sandboxtest.Nobody, Gid: sandboxtest.Nobody}}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
-	if err := cmd.Start(); errors.Is(err, os.ErrPermission) {
-		t.Skip("the test binary is not readable by others")
-	}
+	require.NoError(t, cmd.Start())
 	lines, last := bufio.NewScanner(out), ""
 	for lines.Scan() && last != "runs" {
 		last = lines.Text()
@@ -433,5 +407,5 @@ func TestUnprivileged(t *testing.T) {
 		t.Skip("this host lets no user make namespaces: " + last)
 	}
 	require.Equal(t, "runs", last)
-	waitFor(t, "the end of all processes", func() bool { return processesWith(word) == 0 })
+	sandboxtest.WaitFor(t, "the end of all processes", func() bool { return processesWith(word) == 0 })
 }
