@@ -87,27 +87,35 @@ next:
 // and end a year after it was made; the authority holds for ten.
 func (h host) issue(t *testing.T, subject pkix.Name, addresses ...net.IP) (certFile, keyFile string) {
 	t.Helper()
+	return h.sign(t, subject.CommonName, &x509.Certificate{Subject: subject, NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: addresses})
+}
+
+// reissue signs a certificate of the backup anew, which is valid until a time.
+func (h host) reissue(t *testing.T, name string, until time.Time) {
+	t.Helper()
+	old, err := cert.CertsFromFile(h.path(name + ".crt"))
+	require.NoError(t, err)
+	h.sign(t, name, &x509.Certificate{Subject: old[0].Subject, NotAfter: until, IPAddresses: old[0].IPAddresses, DNSNames: old[0].DNSNames})
+}
+
+// sign makes NAME.crt and NAME.key, signed by the host's authority.
+func (h host) sign(t *testing.T, name string, template *x509.Certificate) (certFile, keyFile string) {
+	t.Helper()
 	authority, err := cert.CertsFromFile(h.path("pki/ca.crt"))
 	require.NoError(t, err)
 	signer, err := keyutil.PrivateKeyFromFile(h.path("pki/ca.key"))
 	require.NoError(t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	require.NoError(t, err)
-	now := time.Now()
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      subject,
-		NotBefore:    now.Add(-time.Hour),
-		NotAfter:     now.Add(24 * time.Hour),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		IPAddresses:  addresses,
-	}, authority[0], key.Public(), signer.(crypto.Signer))
+	template.NotBefore = template.NotAfter.Add(-48 * time.Hour)
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	der, err := x509.CreateCertificate(rand.Reader, template, authority[0], key.Public(), signer.(crypto.Signer))
 	require.NoError(t, err)
 
-	certFile, keyFile = h.path(subject.CommonName+".crt"), h.path(subject.CommonName+".key")
+	certFile, keyFile = h.path(name+".crt"), h.path(name+".key")
 	leaf, err := x509.ParseCertificate(der)
 	require.NoError(t, err)
 	certPEM, err := cert.EncodeCertificates(leaf)
@@ -117,4 +125,20 @@ func (h host) issue(t *testing.T, subject pkix.Name, addresses ...net.IP) (certF
 	require.NoError(t, os.WriteFile(certFile, certPEM, 0o600))
 	require.NoError(t, os.WriteFile(keyFile, keyPEM, 0o600))
 	return certFile, keyFile
+}
+
+// usurp puts an authority of the same name into the place of the host's, as
+// another cluster of kubeadm's has it.
+func (h host) usurp(t *testing.T) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	authority, err := cert.NewSelfSignedCACert(cert.Config{CommonName: "kubernetes"}, key)
+	require.NoError(t, err)
+	certPEM, err := cert.EncodeCertificates(authority)
+	require.NoError(t, err)
+	keyPEM, err := keyutil.MarshalPrivateKeyToPEM(key)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(h.path("pki/ca.crt"), certPEM, 0o600))
+	require.NoError(t, os.WriteFile(h.path("pki/ca.key"), keyPEM, 0o600))
 }

@@ -24,8 +24,13 @@ func findLifeboat(t *testing.T) lifeboat {
 		require.NoError(t, err)
 		return lifeboat{absolute}
 	}
+	return buildLifeboat(t)
+}
+
+func buildLifeboat(t *testing.T, flags ...string) lifeboat {
+	t.Helper()
 	binary := filepath.Join(t.TempDir(), "lifeboat")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/lifeboat")
+	build := exec.Command("go", append(append([]string{"build", "-o", binary}, flags...), "./cmd/lifeboat")...)
 	build.Dir = "../.."
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, "building lifeboat:\n%s", output)

@@ -12,12 +12,13 @@ import (
 	"k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
 // TestMain makes the test binary the programs under which it is called. One
 // binary, because each of them alone is 100 MB and a minute of linking.
 //
-// The three calls are those of k8s.io/kubernetes/cmd/*/*.go.
+// The four calls are those of k8s.io/kubernetes/cmd/*/*.go.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "kube-apiserver":
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 	case "kube-controller-manager":
 		go exitWithParent()
 		os.Exit(cli.Run(controllers.NewControllerManagerCommand()))
+	case "kube-scheduler":
+		go exitWithParent()
+		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
 	case "kubectl":
 		_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) // as kubectl does: a bad -v is reported by the command
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
@@ -55,7 +59,7 @@ func linkPrograms(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kubectl"} {
+	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"} {
 		if err := os.Symlink(self, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
