@@ -55,6 +55,22 @@ func (b *Backup) Startable(ctx context.Context) ([]Check, error) {
 	return v.checks, nil
 }
 
+// Authorities is the part of Verify that holds the CA and the token key of
+// kubernetes/pki against what the cluster had handed out: an API server starts
+// with those of another cluster, too. It makes one pass over the objects.
+func (b *Backup) Authorities(ctx context.Context) ([]Check, error) {
+	v := &verification{b: b}
+	if b.control == nil {
+		return nil, nil
+	}
+	found, err := v.gather(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("holding the CA against the objects: %w", err)
+	}
+	v.authority(found)
+	return v.checks, nil
+}
+
 // namedFiles bounds the files that a check's detail names.
 const namedFiles = 5
 

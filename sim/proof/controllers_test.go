@@ -13,7 +13,7 @@ import (
 
 // working is how long the stand-ins work: they need half a second on a machine
 // that has nothing else to do.
-const working = 6 * time.Second
+const working = 3 * time.Second
 
 // proveWorking proves a backup with the stand-ins for the controllers, too.
 func proveWorking(t *testing.T, b backup) *proof.Report {
