@@ -138,15 +138,23 @@ func (w *witness) hashAt(rev int64) uint32 {
 	return hash.Hash
 }
 
+// many is how many writes stand for n: thousands of revisions in the long run.
+func many(n int) int {
+	if soak == 1 {
+		return n
+	}
+	return 12 * soak * n
+}
+
 // TestRestoreToARevision: of a real etcd's history, every revision that was not
 // compacted comes back as the server had it: keys, values, revisions, versions,
 // and, before the bump, its HashKV.
 func TestRestoreToARevision(t *testing.T) {
 	t.Parallel()
 	w := newWitness(t, 1)
-	w.live(40)
+	w.live(many(40))
 	w.compact(w.newest / 2)
-	w.live(20)
+	w.live(many(20))
 	db, file := w.save("saved")
 	tries := min(6*soak, 60)
 	for i := range tries {
@@ -180,17 +188,17 @@ func TestRestoreToARevision(t *testing.T) {
 func TestBridge(t *testing.T) {
 	t.Parallel()
 	w := newWitness(t, 2)
-	w.live(15)
+	w.live(many(15))
 	base, baseFile := w.save("nightly")
 	hashes := map[int64]uint32{}
-	w.live(15)
+	w.live(many(15))
 	for rev := range w.states {
 		if rev > base.Revision() {
 			hashes[rev] = w.hashAt(rev)
 		}
 	}
 	w.compact(w.newest - 2)
-	w.live(10)
+	w.live(many(10))
 	w.compact(w.newest)
 	w.stop()
 

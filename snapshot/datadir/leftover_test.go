@@ -104,6 +104,31 @@ func TestNextSegmentIsRead(t *testing.T) {
 	}
 }
 
+// A segment that is whole by itself and was written behind another one is not
+// the continuation, though its indexes and terms are.
+func TestSegmentOfAnotherLog(t *testing.T) {
+	t.Parallel()
+	dir, other := harbour(t)["etcd-1"], harbour(t)["etcd-1"]
+	extend(t, dir, 1613, 2, 1612, put(t, "/ours"), put(t, "/next-1"), put(t, "/next-2"))
+	extend(t, other, 1613, 2, 1612, put(t, "/them"), put(t, "/next-1"), put(t, "/next-2"))
+	for _, d := range []string{dir, other} {
+		split(t, d, 1613)
+	}
+	require.EqualValues(t, 1615, replay(t, dir, datadir.ReplayOptions{}).Last, "the split itself is no damage")
+	const second = "0000000000000001-000000000000064e.wal"
+	foreign, err := os.ReadFile(filepath.Join(open(t, other).WAL(), second))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(open(t, dir).WAL(), second), foreign, 0o600))
+
+	s := survey(t, dir)
+	require.Len(t, s.Log.Stretches, 2)
+	require.Contains(t, s.Log.Stretches[0].End, "does not continue the one before")
+	_, err = s.Replay(t.Context(), datadir.ReplayOptions{})
+	damage := (*datadir.DamagedError)(nil)
+	require.ErrorAs(t, err, &damage)
+	require.EqualValues(t, 1613, damage.Index)
+}
+
 // A kill leaves a record that was not finished and nothing behind it. What
 // else follows the readable end may hide entries that were acknowledged.
 func TestLeftover(t *testing.T) {
