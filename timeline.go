@@ -39,6 +39,9 @@ func (b *Backup) Timeline(ctx context.Context, opts TimelineOptions) (*registry.
 	if err != nil {
 		return nil, err
 	}
+	if err := b.addAttempts(ctx, reg, timeline, want); err != nil {
+		return nil, err
+	}
 	var bounds [2]int64
 	for i, text := range []string{opts.Since, opts.Until} {
 		if text == "" {
@@ -54,6 +57,24 @@ func (b *Backup) Timeline(ctx context.Context, opts TimelineOptions) (*registry.
 	}
 	timeline.Between(bounds[0], bounds[1])
 	return timeline, nil
+}
+
+// addAttempts adds what the log of a data dir asked for before the oldest revision
+// that is held.
+func (b *Backup) addAttempts(ctx context.Context, reg *registry.Registry, timeline *registry.Timeline, want func(registry.Key) bool) error {
+	if b.replay == nil || b.History().Windows()[0].First < b.db.Windows()[0].First {
+		return nil // there is no log, or older backups tell what became of it
+	}
+	attempts, err := b.replay.Attempts(ctx, b.db, reg.Matcher(want))
+	if err != nil || len(attempts) == 0 {
+		return err
+	}
+	clock, err := reg.LogClock(ctx, b.replay.Requests(ctx))
+	if err != nil && !errors.Is(err, registry.ErrNoClock) {
+		return err
+	}
+	timeline.AddAttempts(attempts, clock)
+	return nil
 }
 
 // wanted takes the keys that are asked for. What a word means, the definitions

@@ -19,18 +19,21 @@ import (
 type Event string
 
 // What can happen. Held is the oldest state that the backup still has of an
-// object which is older: what came before was compacted.
+// object which is older: what came before was compacted. Attempted is a request in
+// a log: whether it was carried out is not known.
 const (
 	Created   Event = "created"
 	Recreated Event = "re-created"
 	Updated   Event = "updated"
 	Deleted   Event = "deleted"
 	Held      Event = "held"
+	Attempted Event = "attempted"
 )
 
 // Step is one change of one object.
 type Step struct {
-	Revision int64
+	Revision int64  // 0 of what was attempted
+	Entry    uint64 // of the log, of what it alone tells; else 0
 	When     Moment
 	Event    Event
 	Key      Key
@@ -40,6 +43,16 @@ type Step struct {
 	// Gap says that changes between Before and this one may be missing: they
 	// were compacted, or lie in a hole between backups.
 	Gap bool
+
+	at int64 // where it stands among the revisions
+}
+
+// Place names the step: "revision 1367", or "entry 52" of the log.
+func (s *Step) Place() string {
+	if s.Revision == 0 {
+		return fmt.Sprintf("entry %d", s.Entry)
+	}
+	return fmt.Sprintf("revision %d", s.Revision)
 }
 
 // Timeline is the history of the objects asked for, the newest step first.
@@ -55,6 +68,14 @@ type stepRecord struct {
 	before *snapshot.Record
 	event  Event
 	gap    bool
+
+	at    int64  // Main, or where an attempt stands
+	entry uint64 // of the log
+	when  Moment // of an entry
+}
+
+func newestFirst(a, b stepRecord) int {
+	return cmp.Or(cmp.Compare(b.at, a.at), cmp.Compare(b.Sub, a.Sub), cmp.Compare(b.entry, a.entry))
 }
 
 // History finds the changes of all objects whose key want takes, in one pass
@@ -81,9 +102,7 @@ func (r *Registry) History(ctx context.Context, clock *Clock, want func(Key) boo
 		slices.Reverse(records)
 		t.add(records, h.Windows())
 	}
-	slices.SortStableFunc(t.steps, func(a, b stepRecord) int {
-		return cmp.Or(cmp.Compare(b.Main, a.Main), cmp.Compare(b.Sub, a.Sub))
-	})
+	slices.SortStableFunc(t.steps, newestFirst)
 	return t, nil
 }
 
@@ -100,7 +119,7 @@ func (t *Timeline) add(records []snapshot.Record, windows []snapshot.Window) {
 	var before *snapshot.Record
 	wasDeleted := false
 	for i, r := range records {
-		s := stepRecord{Record: r}
+		s := stepRecord{Record: r, at: r.Main}
 		switch {
 		case r.Deleted:
 			s.event, s.before = Deleted, before
@@ -138,7 +157,12 @@ func (t *Timeline) Len() int { return len(t.steps) }
 // Between leaves the steps of some revisions: after since and up to until, 0
 // for no bound.
 func (t *Timeline) Between(since, until int64) {
-	t.steps = slices.DeleteFunc(t.steps, func(s stepRecord) bool { return s.Main <= since || until > 0 && s.Main > until })
+	t.steps = slices.DeleteFunc(t.steps, func(s stepRecord) bool { return s.at <= since || until > 0 && s.at > until })
+}
+
+// Only leaves the steps of one revision.
+func (t *Timeline) Only(rev int64) {
+	t.steps = slices.DeleteFunc(t.steps, func(s stepRecord) bool { return s.Main != rev })
 }
 
 // Steps decodes the steps, one at a time. What cannot be decrypted or decoded
@@ -154,8 +178,8 @@ func (t *Timeline) Steps(ctx context.Context) iter.Seq2[*Step, error] {
 			if err != nil {
 				continue // it parsed before
 			}
-			step := &Step{Revision: s.Main, Event: s.event, Key: key, Gap: s.gap}
-			if t.clock != nil {
+			step := &Step{Revision: s.Main, Entry: s.entry, When: s.when, Event: s.event, Key: key, Gap: s.gap, at: s.at}
+			if t.clock != nil && s.entry == 0 {
 				step.When = t.clock.Time(s.Main)
 			}
 			if s.before != nil {
@@ -235,7 +259,7 @@ func managedFields(o *Object) []any {
 // Fields are the fields that the step changed, without what the API server
 // counts up by itself. A Secret's values are digests unless showSecrets.
 func (s *Step) Fields(showSecrets bool) []FieldChange {
-	if s.Event == Held || s.Event == Deleted {
+	if s.Event == Held || s.Event == Deleted || s.Event == Attempted && (s.Before == nil || s.After == nil) {
 		return nil
 	}
 	before, after := s.Contents(showSecrets)

@@ -70,7 +70,7 @@ type mark struct {
 
 type pageStep struct {
 	ID, Name, By string
-	Revision     int64
+	Revision     string
 	When         string
 	Event        Event
 	Gap          bool
@@ -85,7 +85,7 @@ type diffLine struct{ Kind, Text string }
 func (t *Timeline) page(ctx context.Context, opts PageOptions) (*page, error) {
 	p := &page{Title: opts.Title}
 	if len(t.steps) > 0 {
-		p.First, p.Last = t.steps[len(t.steps)-1].Main, t.steps[0].Main
+		p.First, p.Last = t.steps[len(t.steps)-1].at, t.steps[0].at
 	}
 	p.holes(opts.Windows)
 	lanes := map[string]*lane{}
@@ -107,7 +107,7 @@ func (t *Timeline) page(ctx context.Context, opts PageOptions) (*page, error) {
 			lanes[step.Key.Path] = l
 			p.Lanes = append(p.Lanes, l)
 		}
-		l.Marks = append(l.Marks, mark{s.ID, strings.ToUpper(string(s.Event[:1])), fmt.Sprintf("%s at revision %d, %s", s.Event, s.Revision, s.When), s.Event, p.place(s.Revision)})
+		l.Marks = append(l.Marks, mark{s.ID, strings.ToUpper(string(s.Event[:1])), fmt.Sprintf("%s at %s, %s", s.Event, step.Place(), s.When), s.Event, p.place(step.at)})
 	}
 	slices.SortFunc(p.Lanes, func(a, b *lane) int { return cmp.Compare(a.Name, b.Name) })
 	for _, l := range p.Lanes {
@@ -187,7 +187,7 @@ func pageStepOf(step *Step, n int, showSecrets bool) (pageStep, error) {
 	const most = 5
 	s := pageStep{
 		ID: fmt.Sprintf("c%d", n), Name: (&Object{Key: step.Key, Namespace: step.Key.Namespace, Name: step.Key.Name}).String(),
-		Revision: step.Revision, When: step.When.String(), Event: step.Event, Gap: step.Gap, By: "unknown",
+		Revision: strings.TrimPrefix(step.Place(), "revision "), When: step.When.String(), Event: step.Event, Gap: step.Gap, By: "unknown",
 	}
 	var authors []string
 	for _, a := range step.By() {
@@ -201,7 +201,7 @@ func pageStepOf(step *Step, n int, showSecrets bool) (pageStep, error) {
 			s.Problems = append(s.Problems, problem.String())
 		}
 	}
-	if step.Event == Updated {
+	if step.Event == Updated || step.Event == Attempted {
 		fields := step.Fields(showSecrets)
 		for _, f := range fields[:min(most, len(fields))] {
 			s.Fields = append(s.Fields, f.String())

@@ -23,7 +23,7 @@ func (s *Step) Unified(showSecrets bool) (string, error) {
 	name := s.Key.Path
 	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
 		A: linesOf(old), B: linesOf(now), Context: 2,
-		FromFile: name, ToFile: fmt.Sprintf("%s\t%s at revision %d, %s", name, s.Event, s.Revision, s.When),
+		FromFile: name, ToFile: fmt.Sprintf("%s\t%s at %s, %s", name, s.Event, s.Place(), s.When),
 	})
 	return text, err
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -28,7 +27,9 @@ func HistoryCommand(env *console.Environment) *cli.Command {
 		ArgsUsage:    "SRC [KIND [NAME...] | KIND/NAME...]",
 		BashComplete: console.CompletesWith(console.KindAfterSource),
 		Description: `The newest change comes first. A Secret's values are shown as digests, by which
-they can be told apart. Who deleted an object stands in the audit log alone.`,
+they can be told apart. Who deleted an object stands in the audit log alone.
+Of a data dir, what was compacted may still stand in etcd's log: it is shown as
+"attempted" where nothing proves that it was carried out.`,
 		Flags: append(console.SourceFlags(), console.OlderFlag(),
 			&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Usage: "of this `NAMESPACE` (default: of all)"},
 			&cli.StringFlag{Name: "since", Usage: "changes after this `TIME`, as --at of get takes it"},
@@ -80,7 +81,7 @@ func runHistory(c *cli.Context, env *console.Environment) error {
 		return err
 	}
 	if rev > 0 {
-		timeline.Between(rev-1, rev)
+		timeline.Only(rev)
 	}
 	if timeline.Len() == 0 {
 		if refs != nil {
@@ -111,7 +112,8 @@ func writePage(c *cli.Context, env *console.Environment, src *lifeboat.Backup, t
 
 // historyRow is a step for machines.
 type historyRow struct {
-	Revision int64                  `json:"revision"`
+	Revision int64                  `json:"revision"`        // 0 of what was attempted
+	Entry    uint64                 `json:"entry,omitempty"` // of the log, of what it alone tells
 	Time     registry.Moment        `json:"time"`
 	Event    registry.Event         `json:"event"`
 	Resource string                 `json:"resource"`
@@ -163,7 +165,7 @@ func printHistory(c *cli.Context, env *console.Environment, timeline *registry.T
 				return err
 			}
 		default:
-			table.Row(strconv.FormatInt(step.Revision, 10), step.When.String(), event(step), objectOf(step), by(step), what(step, show))
+			table.Row(strings.TrimPrefix(step.Place(), "revision "), step.When.String(), event(step), objectOf(step), by(step), what(step, show))
 		}
 	}
 	if env.Format == console.FormatJSON {
@@ -181,7 +183,7 @@ func printHistory(c *cli.Context, env *console.Environment, timeline *registry.T
 
 func rowOf(step *registry.Step, showSecrets bool) historyRow {
 	row := historyRow{
-		Revision: step.Revision, Time: step.When, Event: step.Event, Resource: step.Key.Resource(), Object: step.Key.Name, NS: step.Key.Namespace,
+		Revision: step.Revision, Entry: step.Entry, Time: step.When, Event: step.Event, Resource: step.Key.Resource(), Object: step.Key.Name, NS: step.Key.Namespace,
 		By: step.By(), Fields: step.Fields(showSecrets), Gap: step.Gap,
 	}
 	if step.After != nil {
@@ -197,8 +199,11 @@ func rowOf(step *registry.Step, showSecrets bool) historyRow {
 }
 
 func event(step *registry.Step) string {
-	if step.Gap {
+	switch {
+	case step.Gap:
 		return string(step.Event) + " (older changes unknown)"
+	case step.Entry > 0 && step.Event != registry.Attempted:
+		return string(step.Event) + " (from the log)"
 	}
 	return string(step.Event)
 }
@@ -226,7 +231,12 @@ func what(step *registry.Step, showSecrets bool) string {
 	if step.After != nil && !step.After.Readable() {
 		return "locked or damaged"
 	}
-	if step.Event != registry.Updated {
+	switch {
+	case step.Event == registry.Attempted && step.After == nil:
+		return "to delete it"
+	case step.Event == registry.Attempted && step.Before == nil:
+		return "to write it"
+	case step.Event != registry.Updated && step.Event != registry.Attempted:
 		return ""
 	}
 	const most = 3

@@ -4,17 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/server/v3/storage/wal"
-	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
 	"go.etcd.io/raft/v3/raftpb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
@@ -88,79 +82,21 @@ func (s *Survivor) written(ctx context.Context) (written, error) {
 	if s.Log.at(last) == nil {
 		return w, nil
 	}
-	segments, err := segmentsOf(s.Dir.WAL())
-	if err != nil {
-		return w, err
-	}
-	from := max(last, window) - window + 1
-	for i, seg := range segments {
-		if i+1 < len(segments) && segments[i+1].first <= from || seg.first > last {
-			continue
-		}
-		if err := s.writtenIn(ctx, seg, from, last, &w); err != nil {
+	for e, err := range s.entries(ctx, max(last, window)-window+1, last) {
+		if err != nil {
 			return w, err
 		}
+		w.add(e)
 	}
 	return w, nil
-}
-
-// writtenIn ends at the first record that cannot be read: the log's survey has
-// named it.
-func (s *Survivor) writtenIn(ctx context.Context, seg segment, from, last uint64, w *written) error {
-	file, err := os.Open(seg.path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	decoder, err := newDecoder(file)
-	if err != nil {
-		return err
-	}
-	for n := 1; ; n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		var rec walpb.Record
-		err := decoder.next(&rec)
-		switch {
-		case errors.Is(err, io.EOF), err != nil:
-			return nil // see above
-		case rec.GetType() == wal.CrcType:
-			decoder.UpdateCRC(rec.GetCrc())
-		case rec.GetType() == wal.EntryType:
-			var e raftpb.Entry
-			if err := proto.Unmarshal(rec.Data, &e); err != nil {
-				return nil // see above
-			}
-			if e.GetIndex() >= from && e.GetIndex() <= last && s.holds(&e) {
-				w.add(&e)
-			}
-		}
-	}
-}
-
-// holds reports whether an entry was not replaced by a later one.
-func (s *Survivor) holds(e *raftpb.Entry) bool {
-	stretch := s.Log.at(e.GetIndex())
-	if stretch == nil {
-		return false
-	}
-	term, ok := stretch.Term(e.GetIndex())
-	return ok && term == e.GetTerm()
 }
 
 func (w *written) add(e *raftpb.Entry) {
 	if w.first == 0 {
 		w.first = e.GetIndex()
 	}
-	if e.GetType() != raftpb.EntryNormal || len(e.Data) == 0 {
-		return
-	}
-	if _, ok := parseV2(e.Data); ok {
-		return
-	}
-	var r pb.InternalRaftRequest
-	if proto.Unmarshal(e.Data, &r) != nil {
+	r := requestOf(e)
+	if r == nil {
 		return
 	}
 	w.entries++
