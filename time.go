@@ -195,7 +195,7 @@ func (b *Backup) Clock(ctx context.Context) (*registry.Clock, error) {
 	}
 	for _, s := range clock.Clocks {
 		if s.Wrong() {
-			b.opts.Observer.warn("the clock of %q is wrong by about %s: its times do not count", s.Name, s.Off.Round(time.Second))
+			b.opts.Observer.warn("%s", s)
 		}
 	}
 	if clock.Doubt != "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
@@ -44,10 +45,23 @@ type ClockSource struct {
 	Points  int           `json:"points"`
 	Dropped int           `json:"dropped,omitempty"` // points that the other clocks contradict
 	Off     time.Duration `json:"-"`                 // by how much it is wrong, where it is: positive is ahead
+
+	Backwards bool `json:"backwards,omitempty"` // later points are earlier times
 }
 
-// Wrong reports whether the other clocks contradict this one.
-func (s ClockSource) Wrong() bool { return s.Off != 0 }
+// Wrong reports whether the other clocks contradict this one, or it itself.
+func (s ClockSource) Wrong() bool { return s.Off != 0 || s.Backwards }
+
+// String says what is wrong with the clock.
+func (s ClockSource) String() string {
+	switch {
+	case s.Backwards:
+		return fmt.Sprintf("the clock of %q runs backwards: its times do not count", s.Name)
+	case s.Wrong():
+		return fmt.Sprintf("the clock of %q is wrong by about %s: its times do not count", s.Name, s.Off.Round(time.Second))
+	}
+	return fmt.Sprintf("the clock of %q is right", s.Name)
+}
 
 // Moment is when something was written: not before Earliest and not after
 // Latest. A zero time is a bound that nothing gives.
@@ -144,12 +158,15 @@ func newClock(points []point, names []string, windows []snapshot.Window) (*Clock
 	slices.SortStableFunc(points, comparePoints)
 	c := &Clock{windows: windows}
 	points = withoutCopied(points, names)
+	points, backwards := withoutBackwards(points, names)
 	kept := c.judge(points, names)
 	if len(kept) == 0 {
 		return nil, ErrNoClock
 	}
 	c.fit(kept)
 	c.measureWrong(points, names)
+	c.Clocks = append(c.Clocks, backwards...)
+	slices.SortFunc(c.Clocks, func(a, b ClockSource) int { return strings.Compare(a.Name, b.Name) })
 	return c, nil
 }
 

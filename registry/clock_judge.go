@@ -133,6 +133,26 @@ func withoutCopied(points []point, names []string) []point {
 	return slices.DeleteFunc(points, func(p point) bool { return p.source == source })
 }
 
+// withoutBackwards leaves out, and names, the clocks of which most points come
+// after a later time of their own: no other clock has to contradict them.
+func withoutBackwards(points []point, names []string) (kept []point, backwards []ClockSource) {
+	newest := make([]time.Time, len(names))
+	all, behind := make([]int, len(names)), make([]int, len(names))
+	for _, p := range points {
+		all[p.source]++
+		if p.low.Add(p.slack + apart).Before(newest[p.source]) {
+			behind[p.source]++
+		}
+		newest[p.source] = later(newest[p.source], p.low)
+	}
+	for i, name := range names {
+		if 2*behind[i] > all[i] {
+			backwards = append(backwards, ClockSource{Name: name, Points: all[i], Dropped: all[i], Backwards: true})
+		}
+	}
+	return slices.DeleteFunc(points, func(p point) bool { return 2*behind[p.source] > all[p.source] }), backwards
+}
+
 // testimony is what other clocks say of a point: by how much it is later than
 // each of them, on one side of it.
 type testimony struct {

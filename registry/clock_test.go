@@ -224,3 +224,32 @@ func TestCopiedKeys(t *testing.T) {
 		require.NotEqual(t, creations, s.Name)
 	}
 }
+
+// TestClockBackwards: a clock that runs backwards contradicts itself. It is named
+// and does not count, were it most of the clocks; where there is no other, times
+// are refused.
+func TestClockBackwards(t *testing.T) {
+	t.Parallel()
+	made := makeUp(rand.New(rand.NewPCG(4, 1)), 600, map[string]time.Duration{"a": 0, "b": 0, "c": 0})
+	for i, p := range made.points {
+		if p.source > 0 { // b and c
+			made.points[i].low = made.times[0].Add(-p.low.Sub(made.times[0]))
+		}
+	}
+	clock, err := newClock(slices.Clone(made.points), made.names, []snapshot.Window{{First: 1, Last: 599}})
+	require.NoError(t, err)
+	for rev, at := range made.times[20:580] {
+		m := clock.Time(int64(rev + 20))
+		require.False(t, m.Earliest.After(at) || m.Latest.Before(at), "revision %d: %s, is %s", rev+20, m, at)
+	}
+	require.Len(t, clock.Clocks, 3)
+	for i, s := range clock.Clocks {
+		require.Equal(t, i > 0, s.Backwards, s.Name)
+		require.Equal(t, i > 0, s.Wrong(), s.Name)
+	}
+	require.Contains(t, clock.Doubt, "all times are of one clock (a)")
+
+	alone := slices.DeleteFunc(made.points, func(p point) bool { return p.source != 1 })
+	_, err = newClock(alone, made.names, []snapshot.Window{{First: 1, Last: 599}})
+	require.ErrorIs(t, err, ErrNoClock)
+}

@@ -68,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"zero":      zero,
 			"cmpjson":   cmpjson,
 			"lock":      lock,
+			"skew":      skew,
 			"master":    master,
 			"serves":    serves,
 			"running":   running,
