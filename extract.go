@@ -40,7 +40,8 @@ type ExtractOptions struct {
 	Suspend     bool // workloads without replicas, Jobs and CronJobs suspended
 
 	// Target is the release of Kubernetes that is to take the manifests, as
-	// "1.29"; "" is that which wrote them, or a newer one.
+	// "1.29"; "" is that which wrote them, or a newer one. Custom resources are
+	// held against their definitions.
 	Target string
 }
 
@@ -126,6 +127,11 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	plan, err := registry.Clean(selected.Objects, cleaning)
 	if err != nil {
 		return nil, err
+	}
+	if opts.Target != "" {
+		if err := holdToDefinitions(ctx, reg, plan, cleaning.Convert, target); err != nil {
+			return nil, err
+		}
 	}
 	report := registry.NewReport(plan, registry.ReportSource{
 		Path: b.path, Form: string(b.kind), Revision: cmp.Or(opts.Revision, b.db.Revision()), Engine: string(cmp.Or(opts.Engine, Direct)),

@@ -56,6 +56,7 @@ const (
 	Mismatch      ProblemCode = "mismatch"       // key and object do not name the same thing
 	Unconverted   ProblemCode = "unconverted"    // could not be converted to the preferred version
 	NotServed     ProblemCode = "not-served"     // the API server that it is wanted for serves no version of it
+	Refused       ProblemCode = "refused"        // the API server that it is wanted for would refuse it
 )
 
 func (p Problem) String() string { return string(p.Code) + ": " + p.Detail }

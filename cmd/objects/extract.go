@@ -47,7 +47,7 @@ func ExtractCommand(env *console.Environment) *cli.Command {
 			&cli.BoolFlag{Name: "with-deps", Usage: "also what the objects need: classes, volumes, roles, bindings, webhooks, names in their namespaces"},
 			&cli.BoolFlag{Name: "deleted", Usage: "what was deleted and is still in the history, as it was before"},
 			&cli.StringFlag{Name: "to-namespace", Usage: "clone: write the namespace's objects for the namespace `NEW`, beside the original"},
-			&cli.StringFlag{Name: "target-version", Usage: "in API versions that Kubernetes `1.NN` serves; what it serves in none is named"},
+			&cli.StringFlag{Name: "target-version", Usage: "in API versions that Kubernetes `1.NN` serves; what it would refuse is named, custom resources by their definitions"},
 			&cli.BoolFlag{Name: "suspend", Usage: "for a staged start: workloads without replicas, CronJobs suspended; the next commands wake them"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the files that would be written, and write nothing"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON),
