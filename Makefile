@@ -79,6 +79,7 @@ bin/kube-apiserver:
 bench: bin/kube-apiserver ## whole commands beside the floor and the peers, then each package's benchmarks
 	LIFEBOAT_BENCH_KEYS=$(BENCH_KEYS) go test -run '^$$' -bench '^Benchmark(SideBySide|Archive|Etcd)$$' -benchtime 1x -timeout 1h ./cmd/lifeboat
 	LIFEBOAT_KUBE_APISERVER=$(CURDIR)/bin/kube-apiserver go test -run '^$$' -skip '^Benchmark(SideBySide|Archive|Etcd)$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 1h ./...
+	cd testdata/oracle && LIFEBOAT_BENCH_KEYS=$(BENCH_KEYS) LIFEBOAT_KUBE_APISERVER=$(CURDIR)/bin/kube-apiserver go test -count=1 -run TestServeBesideKubeAPIServer -v -timeout 1h .
 
 # LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
 soak: interop-tools ## random tests 20 times as long, race, cross builds, interop, mutants; needs a C compiler
@@ -97,16 +98,16 @@ cross: ## compile for every platform that is released
 	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/lifeboat
 
 interop-tools:
-	@missing=; for tool in age minisign strace zstd; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=; for tool in age minisign strace tmux zstd; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	command -v etcd >/dev/null || missing="$$missing etcd-server"; \
 	if [ -n "$$missing" ]; then \
 	  echo "make interop tests against$$missing; installing with apt-get."; \
 	  apt-get update -qq && apt-get install -y -qq $$missing || echo "Not installed. Without them the tests that need them are left out."; \
 	fi
 
-interop: interop-tools report-shot-tools ## nested modules in testdata, against age, minisign, strace, zstd, etcd (Debian's), etcd 3.5 and 3.6 and Kubernetes' own programs (built)
-	@set -e; found=; for mod in $$(find testdata -name go.mod | LC_ALL=C sort); do \
-	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 1h ./...); \
+interop: interop-tools report-shot-tools ## nested modules in testdata, against age, minisign, strace, tmux, zstd, etcd (Debian's), etcd 3.5 and 3.6, Kubernetes' own programs, kubectl 1.28, Helm 3 and 4 and k9s (built)
+	@set -e; found=; for mod in $$(find testdata -name go.mod -not -path '*/programs/*' | LC_ALL=C sort); do \
+	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 2h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
 
 report-shot-tools:

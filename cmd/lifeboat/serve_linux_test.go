@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // serving starts `lifeboat serve SRC -- sh -c script` with a private place for
@@ -44,6 +46,54 @@ func TestServeHandsSignalsOn(t *testing.T) {
 	left, err := os.ReadDir(parent)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// Ctrl-C on a terminal reaches all processes of the foreground, the command
+// among them: it hears it once, and its exit code counts.
+func TestServeLeavesCtrlCToTheCommand(t *testing.T) {
+	t.Parallel()
+	terminal, side := openTerminal(t)
+	parent := t.TempDir()
+	cmd := self(t, "serve", harbourArchive, "--", "sh", "-c", `n=0; trap 'n=$((n+1))' INT; echo ready; i=0; while [ $i -lt 40 ]; do sleep 0.05; i=$((i+1)); done; echo "heard $n"; exit 9`)
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+parent)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = side, side, side
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	require.NoError(t, cmd.Start())
+	require.NoError(t, side.Close())
+	lines := bufio.NewScanner(terminal)
+	seen := func(want string) {
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), want) {
+				return
+			}
+		}
+		require.Fail(t, "the terminal never showed "+want)
+	}
+	seen("ready")
+	_, err := terminal.WriteString("\x03")
+	require.NoError(t, err)
+	seen("heard 1")
+	_ = cmd.Wait()
+	require.Equal(t, 9, cmd.ProcessState.ExitCode())
+	left, err := os.ReadDir(parent)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// openTerminal makes a pseudo-terminal: the end that a person sits at, and the
+// end that is a program's terminal.
+func openTerminal(t *testing.T) (person, program *os.File) {
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip("no pseudo-terminals on this host:", err)
+	}
+	t.Cleanup(func() { person.Close() })
+	require.NoError(t, unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0))
+	number, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	require.NoError(t, err)
+	return person, program
 }
 
 // After SIGKILL at most a private folder stays, which the next run removes and

@@ -52,7 +52,7 @@ func KubectlCommand(env *console.Environment) *cli.Command {
 			if c.NArg() < 2 {
 				return console.Usagef("kubectl takes SRC and what kubectl takes; as in: lifeboat kubectl kube-backup.tar.gz get pods -A")
 			}
-			return serve(c, env, append([]string{"kubectl"}, c.Args().Tail()...))
+			return serve(c, env, append([]string{local.Kubectl()}, c.Args().Tail()...))
 		},
 	}
 }
@@ -154,7 +154,7 @@ func untilEnd(ctx context.Context, env *console.Environment, server *local.Serve
 
 func runHint(command string) string {
 	if command == "kubectl" {
-		return "is kubectl in PATH? lifeboat get, extract and inspect need none"
+		return "no kubectl is in PATH; lifeboat-kubectl of the same release does, in PATH or beside lifeboat. lifeboat get, extract and inspect need none"
 	}
 	return ""
 }

@@ -6,15 +6,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat/registry/apiserver"
-	"github.com/lifeboat-dr/lifeboat/snapshot"
-	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
 // sink takes an answer and keeps its size alone.
@@ -31,6 +28,7 @@ var _ io.Writer = (*sink)(nil)
 
 func benchmark(b *testing.B, handler http.Handler, path, accept string) {
 	b.ReportAllocs()
+	most, stop := watchHeap(b)
 	size := int64(0)
 	for b.Loop() {
 		w := &sink{header: http.Header{}}
@@ -40,6 +38,8 @@ func benchmark(b *testing.B, handler http.Handler, path, accept string) {
 		size = w.size
 	}
 	b.SetBytes(size)
+	close(stop)
+	b.ReportMetric(float64(<-most)/(1<<20), "peak-heap-MiB")
 }
 
 // BenchmarkServe measures a first answer (open to discovery) and lists, of the
@@ -49,13 +49,7 @@ func BenchmarkServe(b *testing.B) {
 	if n, err := strconv.Atoi(os.Getenv("LIFEBOAT_BENCH_KEYS")); err == nil {
 		keys = n
 	}
-	path := filepath.Join(b.TempDir(), "db")
-	_, err := snapshottest.Generate(path, snapshottest.Spec{Keys: keys})
-	require.NoError(b, err)
-	generated, err := snapshot.Open(b.Context(), path)
-	require.NoError(b, err)
-	b.Cleanup(func() { require.NoError(b, generated.Close()) })
-	for name, opts := range map[string]apiserver.Options{"harbour": harbourOptions(b), "generated": {Reader: generated}} {
+	for name, opts := range map[string]apiserver.Options{"harbour": harbourOptions(b), "generated": {Reader: generated(b, keys)}} {
 		b.Run(name, func(b *testing.B) {
 			b.Run("start", func(b *testing.B) {
 				for b.Loop() {

@@ -3,7 +3,9 @@ package apiserver
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	discoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,14 +133,25 @@ func (c *catalog) addCustoms(customs []registry.CustomResource) {
 			byGroup[custom.Group] = append(byGroup[custom.Group], custom)
 		}
 	}
-	names := make([]string, 0, len(byGroup))
-	for name := range byGroup {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.SortedFunc(maps.Keys(byGroup), func(a, b string) int {
+		return strings.Compare(firstService(a, byGroup[a]), firstService(b, byGroup[b]))
+	}) {
 		c.addCustomGroup(name, byGroup[name])
 	}
+}
+
+// firstService is the first name of a group's APIServices, by which an API
+// server puts groups of the same priority in order: "v1.fleet.example.com"
+// (kube-aggregator pkg/apis/apiregistration/v1/helper, SortedByGroupAndVersion).
+func firstService(group string, customs []registry.CustomResource) (first string) {
+	for _, custom := range customs {
+		for _, v := range custom.Versions {
+			if name := v.Name + "." + group; v.Served && (first == "" || name < first) {
+				first = name
+			}
+		}
+	}
+	return first
 }
 
 func (c *catalog) addCustomGroup(name string, customs []registry.CustomResource) {

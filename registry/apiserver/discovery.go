@@ -16,8 +16,8 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, path str
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	var answer runtime.Object
 	switch {
-	case path == "/api" || path == "/apis":
-		s.serveGroups(w, r, path)
+	case path == "/api" || path == "/apis" || path == "/api/" || path == "/apis/":
+		s.serveGroups(w, r, strings.TrimSuffix(path, "/"))
 		return true
 	case len(parts) == 2 && parts[0] == "api":
 		answer = s.catalog.resourceList("", parts[1])
@@ -28,6 +28,10 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, path str
 	}
 	if answer == nil {
 		return false
+	}
+	if err := checkAccept(r, false); err != nil && (parts[0] == "api" || s.catalog.builtin[parts[1]]) {
+		s.respondError(w, r, err)
+		return true
 	}
 	s.respond(w, r, http.StatusOK, answer)
 	return true

@@ -21,6 +21,7 @@
 // never shorter without saying so.
 //
 // The server holds an index of each revision that is asked for, 100 bytes for
-// an object, and no decoded object. Lists are decoded on all cores, in order,
-// and written as they are decoded.
+// an object, and no decoded object; items of lists that were sent lately it
+// keeps as bytes, 64 MiB at most. Lists are decoded on all cores, in order, and
+// written as they are decoded.
 package apiserver

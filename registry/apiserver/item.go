@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -26,6 +27,7 @@ type item struct {
 	row      *metav1.TableRow // of a Table
 	columns  []metav1.TableColumnDefinition
 	problems []registry.Problem // what the client has to know
+	version  string             // of the object
 	leftOut  bool               // it cannot be shown in the form asked for
 	err      error              // why not
 	body     []byte             // as an item of a list
@@ -41,7 +43,7 @@ func (s *Server) decode(ctx context.Context, idx *index, record snapshot.KeyValu
 // asked for.
 func (q *query) read(idx *index, record snapshot.KeyValue) item {
 	o := q.server.decode(context.Background(), idx, record)
-	it := item{key: string(record.Key), problems: o.Problems}
+	it := item{key: string(record.Key), problems: o.Problems, version: strconv.FormatInt(record.ModRevision, 10)}
 	if !o.Readable() {
 		return q.unreadable(it, o, idx)
 	}
@@ -134,9 +136,7 @@ func (q *query) encodeOne(it item) ([]byte, error) {
 	if it.row != nil {
 		table := &metav1.Table{ColumnDefinitions: it.columns, Rows: []metav1.TableRow{*it.row}}
 		table.SetGroupVersionKind(q.format.convert.GroupVersion().WithKind("Table"))
-		if partial, ok := it.row.Object.Object.(metav1.Object); ok {
-			table.ResourceVersion = partial.GetResourceVersion()
-		}
+		table.ResourceVersion = it.version
 		obj = table
 	}
 	var body bytes.Buffer

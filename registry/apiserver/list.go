@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/storage"
 
@@ -28,9 +30,6 @@ const (
 
 // list answers with a list, a page of it, or its Table.
 func (q *query) list(w http.ResponseWriter, r *http.Request) error {
-	if q.format.convert != nil && q.format.convert.Kind == "PartialObjectMetadata" {
-		return notAcceptable("you requested PartialObjectMetadata, but the requested object is a list")
-	}
 	at, err := q.point()
 	if err != nil {
 		return err
@@ -43,6 +42,9 @@ func (q *query) list(w http.ResponseWriter, r *http.Request) error {
 	idx, err := q.server.indexOf(r.Context(), at.revision)
 	if err != nil {
 		return q.expired(err)
+	}
+	if q.format.convert != nil && q.format.convert.Kind == "PartialObjectMetadata" {
+		return notAcceptable("you requested PartialObjectMetadata, but the requested object is a list")
 	}
 	q.server.warnOfTime(w, r, idx)
 	l := &listing{query: q, idx: idx, records: q.candidates(idx, at.from)}
@@ -58,6 +60,7 @@ func (q *query) candidates(idx *index, from string) []snapshot.KeyValue {
 	gr := q.served.stored.GroupResource()
 	name, byName := q.fields.RequiresExactMatch("metadata.name")
 	namespace, byNamespace := q.fields.RequiresExactMatch("metadata.namespace")
+	byNamespace = byNamespace && q.served.namespaced
 	if byName && (!q.served.namespaced || q.info.Namespace != "") {
 		record, ok := idx.find(gr, q.prefix()+name)
 		if !ok || string(record.Key) < from {
@@ -97,14 +100,37 @@ type listing struct {
 
 // items reads the records on all cores.
 func (l *listing) items(records []snapshot.KeyValue) func(yield func(item) bool) {
+	form := l.form()
 	return ordered(len(records), func(i int) item {
+		id := bodyID{string(records[i].Key), l.idx.revision, form}
+		if form != "" {
+			if body := l.server.bodies.get(id); body != nil {
+				return item{key: id.key, matched: true, body: body}
+			}
+		}
 		it := l.read(l.idx, records[i])
 		if err := l.encodeItem(&it); err != nil {
 			it.problems = append(it.problems, registry.Problem{Code: registry.Unconverted, Detail: err.Error()})
 			it.leftOut = true
 		}
+		if form != "" && it.body != nil && len(it.problems) == 0 {
+			l.server.bodies.add(id, it.body)
+		}
 		return it
 	})
+}
+
+// form names all that an item's body hangs on beside the object; "" with
+// selectors, which need the object itself.
+func (l *listing) form() string {
+	if !l.labels.Empty() || !l.fields.Empty() {
+		return ""
+	}
+	media := l.format.mediaType
+	if l.format.isYAML() {
+		media = runtime.ContentTypeJSON // the whole list is turned into YAML at the end
+	}
+	return fmt.Sprint(l.served.gvk, media, l.format.convert, l.includeObject)
 }
 
 // buffered collects a page, or a list that is short, and then writes it.
@@ -135,7 +161,7 @@ func (l *listing) buffered(w http.ResponseWriter, r *http.Request) error {
 
 // cut ends a page after key.
 func (l *listing) cut(key string, seen int) error {
-	token, err := storage.EncodeContinue(key+"\x00", l.prefix(), l.idx.revision)
+	token, err := storage.EncodeContinue(key+"\x00", strings.TrimSuffix(l.prefix(), "/"), l.idx.revision)
 	if err != nil {
 		return fmt.Errorf("making a continue token: %w", err)
 	}
@@ -232,6 +258,9 @@ func (l *listing) jsonHead() ([]byte, error) {
 		return nil, err
 	}
 	kind := l.kind()
+	if l.served.stored.Custom && l.format.convert == nil && l.meta.Continue == "" {
+		meta = append([]byte(`{"continue":"",`), meta[1:]...) // as lists without types have it
+	}
 	head := fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"metadata":%s,`, kind.Kind, kind.GroupVersion(), meta)
 	if !l.format.isTable() {
 		return []byte(head + `"items":[`), nil

@@ -1,7 +1,10 @@
 package apiserver
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -83,6 +86,33 @@ func negotiate(r *http.Request, custom bool) (format, error) {
 		}
 	}
 	return format{serializer: info, mediaType: info.MediaType, convert: mediaType.Convert}, nil
+}
+
+// negotiatePlain is negotiate for what is not turned into anything else: errors
+// and discovery.
+func negotiatePlain(r *http.Request) (format, error) {
+	_, info, err := negotiation.NegotiateOutputMediaType(r, serializers{clientscheme.Codecs, false}, negotiation.DefaultEndpointRestrictions)
+	return format{serializer: info, mediaType: info.MediaType}, err
+}
+
+// checkAccept is what stands before an API server's own resources, go-restful
+// (route.go, matchesAccept): a request that accepts nothing of what a route
+// produces is refused before anything else of it is looked at.
+func checkAccept(r *http.Request, isList bool) error {
+	produced := []string{runtime.ContentTypeJSON, runtime.ContentTypeYAML, runtime.ContentTypeProtobuf}
+	if isList {
+		produced = append(produced, runtime.ContentTypeJSON+";stream=watch", runtime.ContentTypeProtobuf+";stream=watch")
+	}
+	accept := cmp.Or(r.Header.Get("Accept"), "*/*")
+	for accepted := range strings.SplitSeq(accept, ",") {
+		mediaType, _, _ := strings.Cut(accepted, ";")
+		if mediaType = strings.TrimSpace(mediaType); mediaType == "*/*" || slices.Contains(produced, mediaType) {
+			return nil
+		}
+	}
+	err := failure(http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable, "406: Not Acceptable\n\nAvailable representations: %s", strings.Join(produced, ", "))
+	err.ErrStatus.Details = &metav1.StatusDetails{}
+	return err
 }
 
 // discoveryFormat is the aggregated form of discovery that a client takes.

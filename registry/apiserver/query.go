@@ -33,14 +33,19 @@ type query struct {
 }
 
 func (q *query) serve(w http.ResponseWriter, r *http.Request) (err error) {
+	if !q.served.stored.Custom {
+		if err := checkAccept(r, q.info.Verb != "get"); err != nil {
+			return err
+		}
+	}
+	if q.served.deprecated != "" {
+		addWarning(w.Header(), q.served.deprecated)
+	}
 	if q.format, err = negotiate(r, q.served.stored.Custom); err != nil {
 		return err
 	}
 	if err := q.readTableOptions(r); err != nil {
 		return err
-	}
-	if q.served.deprecated != "" {
-		addWarning(w.Header(), q.served.deprecated)
 	}
 	if q.info.Verb == "get" {
 		return q.get(w, r)
@@ -182,9 +187,6 @@ func (q *query) get(w http.ResponseWriter, r *http.Request) error {
 	if _, err := q.checked(point{revision: asked}); err != nil {
 		return err
 	}
-	if q.format.convert != nil && q.format.convert.Kind == "PartialObjectMetadataList" {
-		return notAcceptable("you requested PartialObjectMetadataList, but the requested object is not a list")
-	}
 	idx, err := s.indexOf(r.Context(), q.view.revision)
 	if err != nil {
 		return err
@@ -196,6 +198,8 @@ func (q *query) get(w http.ResponseWriter, r *http.Request) error {
 		return noRoute()
 	case !ok:
 		return apierrors.NewNotFound(q.served.gvr.GroupResource(), q.info.Name)
+	case q.format.convert != nil && q.format.convert.Kind == "PartialObjectMetadataList":
+		return notAcceptable("you requested PartialObjectMetadataList, but the requested object is not a list")
 	}
 	s.warnOfTime(w, r, idx)
 	it := q.read(idx, record)

@@ -17,7 +17,7 @@ import (
 // respond writes an object in the form that the client asks for; JSON where it
 // takes none of the server's.
 func (s *Server) respond(w http.ResponseWriter, r *http.Request, code int, obj runtime.Object) {
-	f, err := negotiate(r, false)
+	f, err := negotiatePlain(r)
 	if _, isStatus := obj.(*metav1.Status); err != nil && !isStatus {
 		s.respondError(w, r, err)
 		return

@@ -46,6 +46,7 @@ type Server struct {
 	revision int64 // that the API without /rev/N shows
 	catalog  *catalog
 	indexes  *indexes
+	bodies   *bodies
 	requests *request.RequestInfoFactory
 	busy     chan struct{}    // a place for each request that decodes objects
 	salt     []byte           // of redacted values
@@ -66,6 +67,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		opts: opts, revision: opts.Registry.Revision,
 		requests: &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")},
 		busy:     make(chan struct{}, mostBusy),
+		bodies:   newBodies(mostBodies),
 		salt:     newSalt(),
 		buffer:   mostBuffered,
 	}
@@ -113,8 +115,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.Clone(r.Context())
 	r.URL.Path, r.URL.RawPath = path, ""
 	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	case r.Method != http.MethodGet:
 		s.servePost(w, r, v)
+	case strings.Contains(path, "//"):
+		http.NotFound(w, r)
 	case s.servePlain(w, path):
 	case s.serveOpenAPI(w, r, path):
 	case s.serveDiscovery(w, r, path):
@@ -174,13 +178,13 @@ func serverVersion() apimachineryversion.Info {
 // serveResource answers get, list and watch.
 func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, v view) {
 	info, err := s.requestInfo(r)
-	if err != nil || !info.IsResourceRequest {
+	if err != nil || !info.IsResourceRequest && !s.isVersionOfOurs(r.URL.Path) {
 		http.NotFound(w, r)
 		return
 	}
 	res, ok := s.resourceOf(info)
 	switch {
-	case !ok && s.catalog.builtin[info.APIGroup]:
+	case !ok && (s.catalog.builtin[info.APIGroup] || !info.IsResourceRequest):
 		s.respondError(w, r, noRoute())
 		return
 	case !ok:
@@ -195,6 +199,14 @@ func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, v view) {
 	if err := q.serve(w, r); err != nil {
 		s.respondError(w, r, err)
 	}
+}
+
+// isVersionOfOurs tells a path to a version, which is not there, of a group that
+// Kubernetes itself serves.
+func (s *Server) isVersionOfOurs(path string) bool {
+	rest, ok := strings.CutPrefix(path, "/apis/")
+	group, version, _ := strings.Cut(rest, "/")
+	return ok && s.catalog.builtin[group] && version != "" && !strings.Contains(version, "/")
 }
 
 // requestInfo takes a request apart with the API server's own code. Options that

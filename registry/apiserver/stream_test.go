@@ -1,9 +1,11 @@
 package apiserver_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -12,6 +14,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/registry/apiserver"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
 // A list that is too long for memory has the same bytes as one that is not,
@@ -75,8 +81,74 @@ func TestManyListsAtOnce(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.get(t, pods+"?limit=9223372036854775807").code)
 }
 
+// A long list in pages is the list, and needs the memory of a page, of the index
+// and of the bodies that are kept, whatever all of it takes: 20,000 objects here,
+// 400,000 in a soak.
+func TestPagesOfManyObjects(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes a database of 20,000 objects")
+	}
+	keys := 20_000
+	if factor, err := strconv.Atoi(os.Getenv("LIFEBOAT_SOAK")); err == nil && factor > 0 {
+		keys *= factor
+	}
+	s := serve(t, apiserver.Options{Reader: generated(t, keys)})
+	most, stop := watchHeap(t)
+	listed, token := 0, ""
+	for {
+		table := s.get(t, "/api/v1/pods?limit=500&continue="+token, "Accept", asTable).json(t)
+		listed += len(table["rows"].([]any))
+		metadata := table["metadata"].(map[string]any)
+		remaining, _ := metadata["remainingItemCount"].(int64)
+		if token, _ = metadata["continue"].(string); token == "" {
+			require.Zero(t, remaining)
+			break
+		}
+		require.Len(t, table["rows"], 500)
+	}
+	close(stop)
+	require.Less(t, <-most, uint64(250<<20+400*keys), "bytes of heap")
+	require.Len(t, s.get(t, "/api/v1/pods", "Accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1").items(t), listed)
+	require.Greater(t, listed, keys/10)
+}
+
+// generated is a database with so many keys.
+func generated(t testing.TB, keys int) *snapshot.DB {
+	path := filepath.Join(t.TempDir(), "db")
+	_, err := snapshottest.Generate(path, snapshottest.Spec{Keys: keys})
+	require.NoError(t, err)
+	db, err := snapshot.Open(t.Context(), path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// Clients that go away in the middle of a list or a watch leave their places to
+// others, of which there are fewer than clients here.
+func TestClientsThatGoAway(t *testing.T) {
+	t.Parallel()
+	opts := harbourOptions(t)
+	s := serve(t, opts)
+	s.handler.SetBuffer(1)
+	for _, path := range []string{"/api/v1/events", "/api/v1/events?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", "/api/v1/secrets?watch=1&resourceVersion=1"} {
+		for range 3 * apiserver.MostBusy {
+			ctx, leave := context.WithCancel(t.Context())
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+path, nil)
+			require.NoError(t, err)
+			resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+			require.NoError(t, err)
+			_, err = io.ReadFull(resp.Body, make([]byte, 10))
+			require.NoError(t, err)
+			leave()
+			resp.Body.Close()
+		}
+		require.Len(t, s.get(t, "/api/v1/events").items(t), 169, path)
+	}
+	require.Eventually(t, func() bool { return s.handler.Busy() == 0 }, 10*time.Second, 10*time.Millisecond)
+}
+
 // watchHeap gives the most that was on the heap until stop is closed.
-func watchHeap(t *testing.T) (most <-chan uint64, stop chan struct{}) {
+func watchHeap(t testing.TB) (most <-chan uint64, stop chan struct{}) {
 	t.Helper()
 	answer, stop := make(chan uint64, 1), make(chan struct{})
 	go func() {

@@ -39,7 +39,7 @@ type watching struct {
 func (q *query) watch(w http.ResponseWriter, r *http.Request) error {
 	streaming := q.format.serializer.StreamSerializer
 	if streaming == nil || q.format.isYAML() {
-		return notAcceptable("a watch is served as application/json or application/vnd.kubernetes.protobuf")
+		return notAcceptable("only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch")
 	}
 	asked, err := parseResourceVersion(q.options.ResourceVersion)
 	if err != nil {
@@ -198,9 +198,7 @@ func (run *watching) send(kind watch.EventType, it item) error {
 		table.ColumnDefinitions = it.columns // with the first event only
 	}
 	table.SetGroupVersionKind(run.format.convert.GroupVersion().WithKind("Table"))
-	if accessor, ok := it.row.Object.Object.(metav1.Object); ok {
-		table.ResourceVersion = accessor.GetResourceVersion()
-	}
+	table.ResourceVersion = it.version
 	return run.sendObject(kind, table)
 }
 

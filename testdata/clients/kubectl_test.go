@@ -2,30 +2,47 @@ package clients
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 const backup = "../harbour/kube-backup.tar.gz"
 
-// bench is kubectl on harbour's backup, by way of lifeboat.
+// bench is a program on a backup, by way of lifeboat.
 type bench struct {
 	lifeboat string
+	source   string
+	home     string
 	env      []string
 }
 
-func newBench(t *testing.T) *bench {
+// newBench has a client in PATH under a name, and a home of its own.
+func newBench(t *testing.T, client program, name string) *bench {
+	t.Helper()
 	home := t.TempDir()
 	return &bench{
-		lifeboat: findLifeboat(t),
-		env: append(os.Environ(), "PATH="+linkPrograms(t)+string(os.PathListSeparator)+os.Getenv("PATH"),
-			"HOME="+home, "TMPDIR="+t.TempDir(), "XDG_RUNTIME_DIR=", "KUBECTL_ENABLE_CMD_SHADOW=false"),
+		lifeboat: lifeboat.path(t), source: backup, home: home,
+		env: append(os.Environ(), "PATH="+client.as(t, name)+string(os.PathListSeparator)+os.Getenv("PATH"),
+			"HOME="+home, "TMPDIR="+t.TempDir(), "XDG_RUNTIME_DIR=", "TZ=UTC", "KUBECTL_ENABLE_CMD_SHADOW=false"),
+	}
+}
+
+// eachKubectl runs a test with the newest kubectl and with an old one.
+func eachKubectl(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	for name, client := range map[string]program{"newest": newKubectl, "1.28": oldKubectl} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newBench(t, client, "kubectl"))
+		})
 	}
 }
 
@@ -38,12 +55,20 @@ type result struct {
 // kubectl runs `lifeboat kubectl SRC args`.
 func (b *bench) kubectl(t *testing.T, args ...string) result {
 	t.Helper()
-	return b.run(t, append([]string{"kubectl", backup}, args...)...)
+	return b.run(t, append([]string{"kubectl", b.source}, args...)...)
+}
+
+// serve runs `lifeboat serve SRC -- args`.
+func (b *bench) serve(t *testing.T, args ...string) result {
+	t.Helper()
+	return b.run(t, append([]string{"serve", b.source, "--"}, args...)...)
 }
 
 func (b *bench) run(t *testing.T, args ...string) result {
 	t.Helper()
-	cmd := exec.Command(b.lifeboat, args...)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, b.lifeboat, args...)
 	cmd.Env = b.env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -73,7 +98,10 @@ func (b *bench) quiet(t *testing.T, args ...string) string {
 // warning but the one that describe counts ages from today.
 func TestKubectlReadsEverything(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	eachKubectl(t, kubectlReadsEverything)
+}
+
+func kubectlReadsEverything(t *testing.T, b *bench) {
 	kinds := strings.Fields(b.quiet(t, "api-resources", "--verbs=list", "-o", "name"))
 	require.Greater(t, len(kinds), 65)
 	all := strings.Join(kinds, ",")
@@ -96,7 +124,10 @@ func TestKubectlReadsEverything(t *testing.T) {
 
 func TestKubectlFindsItsWay(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	eachKubectl(t, kubectlFindsItsWay)
+}
+
+func kubectlFindsItsWay(t *testing.T, b *bench) {
 	require.Contains(t, b.quiet(t, "api-versions"), "apps/v1\n")
 	require.Contains(t, b.quiet(t, "get", "--raw", "/"), `"/apis/apps/v1"`)
 	require.Contains(t, b.quiet(t, "explain", "pods.spec.containers"), "FIELDS:")
@@ -118,7 +149,10 @@ func TestKubectlFindsItsWay(t *testing.T) {
 // kubectl waits and follows rollouts of the dead; it has to say so.
 func TestKubectlSaysThatNothingIsAlive(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	eachKubectl(t, kubectlSaysThatNothingIsAlive)
+}
+
+func kubectlSaysThatNothingIsAlive(t *testing.T, b *bench) {
 	for _, args := range [][]string{
 		{"wait", "--for=condition=Ready", "pod/db-0", "-n", "infra-production", "--timeout=2s"},
 		{"rollout", "status", "deploy/supercronic", "-n", "infra-production", "--timeout=5s"},
@@ -132,7 +166,10 @@ func TestKubectlSaysThatNothingIsAlive(t *testing.T) {
 // brings the object back.
 func TestKubectlIsRefusedWhole(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	eachKubectl(t, kubectlIsRefusedWhole)
+}
+
+func kubectlIsRefusedWhole(t *testing.T, b *bench) {
 	manifest := filepath.Join(t.TempDir(), "cm.yaml")
 	require.NoError(t, os.WriteFile(manifest, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flip, namespace: infra-production}\ndata: {v: x}\n"), 0o600))
 	back := regexp.MustCompile(`nothing can be (changed|scaled) in it.*To bring the object back: lifeboat extract \S*kube-backup.tar.gz .*--to DIR`)
@@ -161,7 +198,7 @@ func TestKubectlIsRefusedWhole(t *testing.T) {
 
 func TestTwoMomentsBesideEachOther(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, newKubectl, "kubectl")
 	script := `kubectl --context rev-1211 get cm flip -n infra-production -o jsonpath='{.data.w}'
 kubectl --context now get cm flip -n infra-production -o jsonpath='{.data.w}'
 kubectl --context rev-1212 get cm flip -n infra-production`
@@ -175,7 +212,7 @@ kubectl --context rev-1212 get cm flip -n infra-production`
 // byte. Where two objects compare alike, kubectl's order is none.
 func TestFormsAreKubectls(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, newKubectl, "kubectl")
 	for _, line := range [][]string{
 		{"pods", "-A", "-o", "jsonpath={.items[*].metadata.name}"},
 		{"pods", "-n", "infra-production", "-o", `jsonpath={range .items[*]}{.metadata.name}{"\t"}{.status.phase}{"\n"}{end}`},

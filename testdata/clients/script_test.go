@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/kubectl.txt")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // script are the commands whose whole output stands in testdata/kubectl.txt.
 func script(manifest string) [][]string {
@@ -54,7 +54,7 @@ func script(manifest string) [][]string {
 // of the first object of each kind described. Read the file: it is what they see.
 func TestKubectlScript(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, newKubectl, "kubectl")
 	b.env = append(b.env, "KUBE_EDITOR=sed -i s/v:/other:/")
 	manifest := filepath.Join(t.TempDir(), "cm.yaml")
 	require.NoError(t, os.WriteFile(manifest, []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: flip}\ndata: {v: x}\n"), 0o600))
@@ -73,10 +73,14 @@ func TestKubectlScript(t *testing.T) {
 		r := b.kubectl(t, args...)
 		fmt.Fprintf(&got, "$ kubectl %s\n%s%s[%d]\n\n", strings.Join(args, " "), r.stdout, r.stderr, r.code)
 	}
-	text := settled(got.String(), manifest)
-	golden := filepath.Join("testdata", "kubectl.txt")
+	requireGolden(t, "kubectl.txt", settled(got.String(), manifest))
+}
+
+// requireGolden holds a text against a file in testdata, which -update rewrites.
+func requireGolden(t *testing.T, name, text string) {
+	t.Helper()
+	golden := filepath.Join("testdata", name)
 	if *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
 		require.NoError(t, os.WriteFile(golden, []byte(text), 0o600))
 	}
 	want, err := os.ReadFile(golden)

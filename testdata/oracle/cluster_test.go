@@ -54,31 +54,10 @@ func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	bin := linkPrograms(t)
 	c := &cluster{host: unpackHost(t), path: bin + string(os.PathListSeparator) + os.Getenv("PATH")}
-	endpoint := c.startEtcd(t)
-	loopback := net.IPv4(127, 0, 0, 1)
-	address := freeAddress(t)
-	_, port, err := net.SplitHostPort(address)
-	require.NoError(t, err)
-
-	servingCert, servingKey := c.host.issue(t, pkix.Name{CommonName: "kube-apiserver"}, loopback)
-	api := c.start(t, bin, "kube-apiserver", append(
-		c.host.flags(t, "kube-apiserver", "etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-servers", "secure-port", "tls-cert-file", "tls-private-key-file"),
-		"--etcd-servers="+endpoint, "--bind-address=127.0.0.1", "--secure-port="+port,
-		"--tls-cert-file="+servingCert, "--tls-private-key-file="+servingKey,
-		"--feature-gates="+featureGates, "--runtime-config="+runtimeConfig,
-	))
-	c.kubeconfig = c.writeKubeconfig(t, address, pkix.Name{CommonName: "kubernetes-admin", Organization: []string{"system:masters"}})
-	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
-	require.NoError(t, err)
-	config.QPS, config.Burst = 200, 400
-	c.client, err = kubernetes.NewForConfig(config)
-	require.NoError(t, err)
-	eventually(t, 3*time.Minute, "kube-apiserver is ready", api, func(ctx context.Context) error {
-		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-	})
+	address := c.startAPIServer(t, filepath.Join(bin, "kube-apiserver"), c.startEtcd(t, filepath.Join(t.TempDir(), "etcd")))
 
 	manager := c.writeKubeconfig(t, address, pkix.Name{CommonName: "system:kube-controller-manager"})
-	controllers := c.start(t, bin, "kube-controller-manager", append(
+	controllers := c.start(t, filepath.Join(bin, "kube-controller-manager"), append(
 		c.host.flags(t, "kube-controller-manager", "authentication-kubeconfig", "authorization-kubeconfig", "kubeconfig", "leader-elect"),
 		"--kubeconfig="+manager, "--leader-elect=false", "--secure-port=0",
 	))
@@ -96,11 +75,39 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-// startEtcd starts an empty etcd and returns its endpoint.
-func (c *cluster) startEtcd(t *testing.T) string {
+// startAPIServer starts kube-apiserver over an etcd, waits until it is ready, and
+// returns its address.
+func (c *cluster) startAPIServer(t *testing.T, program, endpoint string, more ...string) (address string) {
+	t.Helper()
+	address = freeAddress(t)
+	_, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	servingCert, servingKey := c.host.issue(t, pkix.Name{CommonName: "kube-apiserver"}, net.IPv4(127, 0, 0, 1))
+	flags := append(
+		c.host.flags(t, "kube-apiserver", "etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-servers", "secure-port", "tls-cert-file", "tls-private-key-file"),
+		"--etcd-servers="+endpoint, "--bind-address=127.0.0.1", "--secure-port="+port,
+		"--tls-cert-file="+servingCert, "--tls-private-key-file="+servingKey,
+		"--feature-gates="+featureGates, "--runtime-config="+runtimeConfig,
+	)
+	api := c.start(t, program, append(flags, more...))
+	c.kubeconfig = c.writeKubeconfig(t, address, pkix.Name{CommonName: "kubernetes-admin", Organization: []string{"system:masters"}})
+	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
+	require.NoError(t, err)
+	config.QPS, config.Burst = 200, 400
+	c.client, err = kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	eventually(t, 3*time.Minute, "kube-apiserver is ready", api, func(ctx context.Context) error {
+		return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+	})
+	return address
+}
+
+// startEtcd starts etcd on a data dir, which may be a new one, and returns its
+// endpoint.
+func (c *cluster) startEtcd(t *testing.T, dir string) string {
 	t.Helper()
 	config := embed.NewConfig()
-	config.Dir = filepath.Join(t.TempDir(), "etcd")
+	config.Dir = dir
 	anyPort := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	config.ListenClientUrls, config.AdvertiseClientUrls = anyPort, anyPort
 	config.ListenPeerUrls, config.AdvertisePeerUrls = anyPort, anyPort
@@ -179,12 +186,13 @@ type child struct {
 }
 
 // start starts a program and stops it when the test ends.
-func (c *cluster) start(t *testing.T, bin, name string, args []string) *child {
+func (c *cluster) start(t *testing.T, program string, args []string) *child {
 	t.Helper()
+	name := filepath.Base(program)
 	p := &child{name: name, log: filepath.Join(t.TempDir(), name+".log"), exited: make(chan struct{})}
 	log, err := os.Create(p.log)
 	require.NoError(t, err)
-	cmd := exec.Command(filepath.Join(bin, name), args...)
+	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	_, err = cmd.StdinPipe() // exitWithParent; open until Wait returns
 	require.NoError(t, err)

@@ -193,21 +193,26 @@ func TestRun(t *testing.T) {
 	require.ErrorContains(t, err, `running "no-such-command-anywhere"`)
 }
 
-// Clients that say nothing do not keep others out for ever.
+// Clients that say nothing, as many as are let in at once and more, are dropped
+// after a while, and do not keep others out for ever.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	s := listen(t, local.Options{})
 	defer s.Close()
 	address, err := url.Parse(s.URL)
 	require.NoError(t, err)
-	for range 100 {
-		conn, err := net.Dial("tcp", address.Host)
+	slow := make([]net.Conn, local.MostConnections+8)
+	for i := range slow {
+		slow[i], err = net.Dial("tcp", address.Host)
 		require.NoError(t, err)
-		defer conn.Close()
-		_, err = conn.Write([]byte("G"))
+		defer slow[i].Close()
+		_, err = slow[i].Write([]byte("\x16\x03")) // the beginning of a handshake
 		require.NoError(t, err)
 	}
 	c, config := client(t, s, "now")
 	resp, err := c.Get(config.Host + "/api")
 	require.Equal(t, "/api", body(t, resp, err))
+	require.NoError(t, slow[0].SetReadDeadline(time.Now().Add(time.Minute)))
+	_, err = io.ReadAll(slow[0])
+	require.False(t, os.IsTimeout(err), "it was not dropped")
 }

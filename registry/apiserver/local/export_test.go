@@ -1,0 +1,4 @@
+package local
+
+// MostConnections are served at once.
+const MostConnections = mostConnections
