@@ -311,6 +311,19 @@ func (a *asker) odd() string {
 	})
 }
 
+// certain are questions that meet every difference in the list, whatever the
+// generated ones come to.
+func (tw twins) certain() []question {
+	const table, metadata = "application/json;as=Table;v=v1;g=meta.k8s.io", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+	get := func(path, accept string) question { return question{http.MethodGet, path, accept} }
+	return []question{
+		get("/", ""), get("/apis", "application/json"), get("/apis/apps/v1", "application/json"), get("/api/v1/componentstatuses", "application/json"),
+		get("/api/v1/namespaces/default/configmaps/kube-root-ca.crt?resourceVersion=x", ""), get("/api/v1/pods", metadata),
+		get(fmt.Sprint("/api/v1/pods?resourceVersion=", tw.revision+1_000_000), ""), get("/apis/rbac.authorization.k8s.io/v1/namespaces/no-such-namespace/roles", table),
+		get("/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", table),
+	}
+}
+
 // pages follows a list to its end, page by page.
 func (p peer) pages(ctx context.Context, path string, limit int) (names []string, err error) {
 	for token := ""; ; {
