@@ -56,11 +56,11 @@ func startTwins(t *testing.T) twins {
 	return twins
 }
 
-// findAPIServer takes the binary that the environment variable KUBE_APISERVER
+// findAPIServer takes the binary that the environment variable LIFEBOAT_KUBE_APISERVER
 // names, or this one.
 func findAPIServer(t *testing.T) string {
 	t.Helper()
-	if program := os.Getenv("KUBE_APISERVER"); program != "" {
+	if program := os.Getenv("LIFEBOAT_KUBE_APISERVER"); program != "" {
 		return program
 	}
 	return filepath.Join(linkPrograms(t), "kube-apiserver")
