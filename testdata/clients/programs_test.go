@@ -45,7 +45,7 @@ var (
 	lifeboat   = built("LIFEBOAT", "../..", "./cmd/lifeboat")
 	newKubectl = program(os.Executable) // TestMain
 	oldKubectl = built("KUBECTL_1_28", "programs/kubectl-1.28", ".")
-	ownKubectl = built("LIFEBOAT_KUBECTL", "../../cmd/lifeboat-kubectl", ".")
+	ownKubectl = built("LIFEBOAT_KUBECTL", "../../release/lifeboat-kubectl", ".")
 	helm3      = built("HELM_3", "programs/helm", "helm.sh/helm/v3/cmd/helm")
 	helm4      = built("HELM_4", "programs/helm", "helm.sh/helm/v4/cmd/helm")
 	k9s        = given("K9S", buildK9s)

@@ -1,4 +1,4 @@
-module github.com/lifeboat-dr/lifeboat/cmd/lifeboat-kubectl
+module github.com/lifeboat-dr/lifeboat/release/lifeboat-kubectl
 
 go 1.26.0
 
