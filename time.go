@@ -193,16 +193,29 @@ func (b *Backup) Clock(ctx context.Context) (*registry.Clock, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range clock.Clocks {
-		if s.Wrong() {
-			b.opts.Observer.warn("%s", s)
-		}
-	}
+	b.warnOfClocks(clock)
 	if clock.Doubt != "" {
 		b.opts.Observer.warn("%s", clock.Doubt)
 	}
 	b.past.clock = clock
 	return clock, nil
+}
+
+// warnOfClocks names the clocks that are wrong, the first of them.
+func (b *Backup) warnOfClocks(clock *registry.Clock) {
+	const most = 5
+	wrong := 0
+	for _, s := range clock.Clocks {
+		if !s.Wrong() {
+			continue
+		}
+		if wrong++; wrong <= most {
+			b.opts.Observer.warn("%s", s)
+		}
+	}
+	if wrong > most {
+		b.opts.Observer.warn("%d more clocks are wrong, of %d: their times do not count either", wrong-most, len(clock.Clocks))
+	}
 }
 
 // RevisionAt is the newest revision that was certainly written by a time, which

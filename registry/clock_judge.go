@@ -75,18 +75,25 @@ func (t *sourceTally) wrong() time.Duration {
 // measureWrong puts in place of the witnesses' word on a wrong clock, which is
 // as old as they are, how far it is from the fitted times.
 func (c *Clock) measureWrong(points []point, names []string) {
-	for i, s := range c.Clocks {
-		if !s.Wrong() {
+	off := map[string][]time.Duration{} // by the name of a wrong clock
+	for _, s := range c.Clocks {
+		if s.Wrong() {
+			off[s.Name] = []time.Duration{}
+		}
+	}
+	for _, p := range points {
+		name := names[p.source]
+		if _, wrong := off[name]; !wrong {
 			continue
 		}
-		var off []time.Duration
-		for _, p := range points {
-			if m := c.Time(p.rev); names[p.source] == s.Name && m.Bound() > 0 {
-				off = append(off, p.low.Sub(m.Time()))
-			}
+		if m := c.Time(p.rev); m.Bound() > 0 {
+			off[name] = append(off[name], p.low.Sub(m.Time()))
 		}
-		if slices.Sort(off); len(off) > 0 {
-			c.Clocks[i].Off = cmp.Or(off[len(off)/2], s.Off)
+	}
+	for i, s := range c.Clocks {
+		if own := off[s.Name]; len(own) > 0 {
+			slices.Sort(own)
+			c.Clocks[i].Off = cmp.Or(own[len(own)/2], s.Off)
 		}
 	}
 }

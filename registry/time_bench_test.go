@@ -42,7 +42,7 @@ func BenchmarkTime(b *testing.B) {
 	run("survey", func() error { _, err := r.Survey(b.Context()); return err })
 	run("clock", func() error { _, err := r.Clock(b.Context()); return err })
 	run("history of one key", func() error {
-		_, err := r.History(b.Context(), nil, func(k Key) bool { return k.Name == "web-19" && k.Plural == "deployments" })
+		_, err := r.History(b.Context(), nil, func(k Key) bool { return k.Name == "web-1018" && k.Plural == "deployments" })
 		return err
 	})
 	run("diff", func() error { _, err := DiffOf(b.Context(), r, r, DiffOptions{}); return err })
