@@ -67,6 +67,7 @@ func ExampleBackup_Verify() {
 	// certificates good: 16 certificates
 	// files of flags note
 	// files of flags good: 32 files
+	// known flags good: 70 flags
 	// serving addresses good: 5 addresses
 	// encryption flag good: 6 values
 	// token keys good: 1 keys

@@ -24,6 +24,7 @@ func (v *verification) startable(found *belongings) {
 		v.say(Mismatch("etcd prefix", "kube-apiserver would start as an empty cluster: %v", found.elsewhere))
 	}
 	v.mentions(control.Mentions())
+	v.knownFlags(control.CommandLines())
 	v.addresses(control)
 	v.encryptionFlag(control, found)
 	v.tokenKeys(control)

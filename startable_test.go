@@ -37,6 +37,8 @@ func TestVerifyStartable(t *testing.T) {
 		{"a key that was taken out", without("./kubernetes/pki/front-proxy-client.key"), "files of flags"},
 		{"a kubeconfig of another component", without("./kubernetes/scheduler.conf"), "files of flags"},
 		{"an encryption that no flag names", in(apiServerManifest, "    - --encryption-provider-config=/etc/kubernetes/encryption.yaml\n", ""), "encryption flag"},
+		{"a flag that the version has dropped", in(apiServerManifest, "    - --secure-port=6443\n", "    - --secure-port=6443\n    - --insecure-port=0\n"), "known flags"},
+		{"a feature gate that is no more", in(apiServerManifest, "    - --secure-port=6443\n", "    - --secure-port=6443\n    - --feature-gates=DynamicKubeletConfig=true\n"), "known flags"},
 		{"an address that no certificate has", in(apiServerManifest, "--advertise-address=192.168.199.80", "--advertise-address=192.168.199.81"), "serving addresses"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -175,7 +175,7 @@ func TestProveWebhook(t *testing.T) {
 		_, err := etcd.Put(ctx, "/registry/apiextensions.k8s.io/customresourcedefinitions/buoys.sea.example.com", definition)
 		require.NoError(t, err)
 		for _, v := range []string{"v1", "v1alpha1"} {
-			_, err := etcd.Put(ctx, "/registry/sea.example.com/buoys/default/"+v, fmt.Sprintf(`{"apiVersion":"sea.example.com/%s","kind":"Buoy","metadata":{"name":%q,"namespace":"default","uid":"8d7d32b5-3a02-4fb1-9f0d-1d0c8f0a00%d","creationTimestamp":"2026-01-01T00:00:00Z"}}`, v, v, len(v)))
+			_, err := etcd.Put(ctx, "/registry/sea.example.com/buoys/default/"+v, fmt.Sprintf(`{"apiVersion":"sea.example.com/%s","kind":"Buoy","metadata":{"name":%q,"namespace":"default","generation":1,"uid":"8d7d32b5-3a02-4fb1-9f0d-1d0c8f0a00%02d","creationTimestamp":"2026-01-01T00:00:00Z"}}`, v, v, len(v)))
 			require.NoError(t, err)
 		}
 	})
