@@ -3,6 +3,8 @@ package lifeboat
 import (
 	"fmt"
 	"strings"
+
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 )
 
 // hostSteps says what to type on each host, where the dirs stand on several.
@@ -17,7 +19,7 @@ func hostSteps(rows []*ComparedRow, best *ComparedRow) []string {
 			several = true
 		}
 		if r != best {
-			peers.WriteString(" --peer-dir " + r.Path)
+			peers.WriteString(" --peer-dir " + words.ShellQuote(r.Path))
 		}
 	}
 	if !several {

@@ -140,6 +140,15 @@ func (c *Collected) summarise(n int) bool {
 	return gave
 }
 
+// firstKnown is the oldest entry whose term the evidence tells, 0 where it tells
+// none.
+func (c *Collected) firstKnown() uint64 {
+	if len(c.Stretches) == 0 {
+		return 0
+	}
+	return c.Stretches[0].First
+}
+
 // encode writes the magic, JSON, and the sha256 of both.
 func (c *Collected) encode() ([]byte, error) {
 	body, err := json.Marshal(c)

@@ -7,9 +7,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -69,38 +69,82 @@ func harm(t testing.TB, r *rand.Rand, dir string) string {
 func TestEvidenceDecidesAsDirsDo(t *testing.T) {
 	t.Parallel()
 	runs := 6
-	if factor, err := strconv.Atoi(os.Getenv("LIFEBOAT_SOAK")); err == nil {
-		runs = max(runs, 10*factor) // 200 in `make soak`
+	if soak > 1 {
+		runs = 10 * soak // 200 in `make soak`
 	}
 	source := harbour(t)
 	for n := range runs {
 		r := rand.New(rand.NewPCG(uint64(n), 7))
-		var dirs, evidence []*datadir.Survivor
-		replays := map[*datadir.Survivor]*datadir.Replay{}
-		var what []string
+		var dirs, what []string
+		root := t.TempDir()
 		for _, name := range []string{"etcd-0", "etcd-1", "etcd-2"} {
-			dir := filepath.Join(t.TempDir(), name)
+			dir := filepath.Join(root, name)
 			require.NoError(t, copySparse(dir, source[name]))
-			what = append(what, harm(t, r, dir))
-			s, err := open(t, dir).Survey(context.Background())
-			require.NoError(t, err)
-			if s.DatabaseErr == nil {
-				replay, err := s.Replay(context.Background(), datadir.ReplayOptions{AcceptLoss: true})
-				if err != nil {
-					s.DatabaseErr = err
-				} else {
-					replays[s] = replay
-					defer replay.File.Close()
-				}
-			}
-			dirs, evidence = append(dirs, s), append(evidence, carried(t, dir))
+			dirs, what = append(dirs, dir), append(what, harm(t, r, dir))
 		}
-		byDirs, err := datadir.Recommend(dirs, replays)
-		require.NoError(t, err)
-		byEvidence, err := datadir.Recommend(evidence, nil)
-		require.NoError(t, err)
-		require.Equal(t, verdictOf(dirs, byDirs), verdictOf(evidence, byEvidence), "run %d: %v", n, what)
+		decideAlike(t, dirs, fmt.Sprintf("run %d: %v", n, what))
+		require.NoError(t, os.RemoveAll(root))
 	}
+}
+
+// Three members that write are killed at a random moment, each time others of
+// them may be lost or harmed: one, two or three of the dirs decide as their
+// evidence does.
+func TestEvidenceOfKilledThree(t *testing.T) {
+	t.Parallel()
+	rounds := 1
+	if soak > 1 {
+		rounds = 10 * soak // 200 in `make soak`
+	}
+	largest, verdicts := 0, map[string]int{}
+	for n := range rounds {
+		seed := uint64(time.Now().UnixNano()) + uint64(n)
+		t.Logf("seed %d", seed)
+		r := rand.New(rand.NewPCG(seed, 2))
+		dirs, _ := history(t, r)
+		for _, some := range [][]string{dirs, dirs[:2], dirs[1:], dirs[n%3 : n%3+1]} {
+			size, verdict := decideAlike(t, some, fmt.Sprintf("seed %d, %d dirs", seed, len(some)))
+			largest = max(largest, size)
+			verdicts[verdict]++
+		}
+		what := harm(t, r, dirs[r.IntN(3)])
+		decideAlike(t, dirs, fmt.Sprintf("seed %d, %s", seed, what))
+		require.NoError(t, os.RemoveAll(filepath.Dir(dirs[0])))
+	}
+	t.Logf("%d kills, the largest evidence has %d bytes, verdicts: %v", rounds, largest, verdicts)
+}
+
+// decideAlike holds what data dirs decide against what their evidence does. It
+// gives the largest evidence's size, and the verdict.
+func decideAlike(t *testing.T, paths []string, what string) (size int, verdict string) {
+	t.Helper()
+	var dirs, evidence []*datadir.Survivor
+	replays := map[*datadir.Survivor]*datadir.Replay{}
+	for _, path := range paths {
+		s, err := open(t, path).Survey(t.Context())
+		require.NoError(t, err)
+		if s.DatabaseErr == nil {
+			replay, err := s.Replay(t.Context(), datadir.ReplayOptions{AcceptLoss: true})
+			if err != nil {
+				s.DatabaseErr = err
+			} else {
+				replays[s] = replay
+				defer replay.File.Close()
+			}
+		}
+		one := carried(t, path)
+		info, err := os.Stat(one.Dir.Path)
+		require.NoError(t, err)
+		size = max(size, int(info.Size()))
+		dirs, evidence = append(dirs, s), append(evidence, one)
+	}
+	byDirs, err := datadir.Recommend(dirs, replays)
+	require.NoError(t, err, what)
+	byEvidence, err := datadir.Recommend(evidence, nil)
+	require.NoError(t, err, what)
+	verdict = verdictOf(dirs, byDirs)
+	require.Equal(t, verdict, verdictOf(evidence, byEvidence), what)
+	return size, verdict
 }
 
 func verdictOf(all []*datadir.Survivor, r datadir.Recommendation) string {

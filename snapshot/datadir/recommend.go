@@ -43,6 +43,10 @@ func Recommend(survivors []*Survivor, replays map[*Survivor]*Replay) (Recommenda
 		if what := s.Membership(survivors); what != InCluster {
 			because("%q: %s", s.Dir.Path, what)
 		}
+		if c := s.Collected(); c != nil && c.Summarised > 0 {
+			because("the evidence of %q leaves out %d older changes of term, for which there was no room: whether an entry before %d was replaced is not provable",
+				s.Dir.Path, c.Summarised, c.firstKnown())
+		}
 	}
 	if joined := Join(AtHand(survivors), best); joined != nil {
 		newest, _ := joined.Newest()
