@@ -291,15 +291,24 @@ func (s *structure) rootElement(p page, flags uint32, key, value []byte) error {
 		}
 		return s.walk(root, nil, nil, each, 0)
 	}
+	q, err := s.inline(p, key, value)
+	if err != nil {
+		return err
+	}
+	return s.leaf(q, nil, nil, each)
+}
+
+// inline is the page of a small bucket, which stands in its element's value.
+func (s *structure) inline(p page, key, value []byte) (page, error) {
 	inline := value[bucketHeaderSize:]
 	if len(inline) < pageHeaderSize {
-		return s.damage(p.id, "bucket %q: inline page of %d bytes", clip(key), len(inline))
+		return page{}, s.damage(p.id, "bucket %q: inline page of %d bytes", clip(key), len(inline))
 	}
 	q := parsePage(p.id, inline)
 	if q.flags != leafFlag {
-		return s.damage(p.id, "bucket %q: inline page of kind %#x", clip(key), q.flags)
+		return page{}, s.damage(p.id, "bucket %q: inline page of kind %#x", clip(key), q.flags)
 	}
-	return s.leaf(q, nil, nil, each)
+	return q, nil
 }
 
 // plainElement takes a key and value; etcd nests no buckets.
