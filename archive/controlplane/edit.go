@@ -51,6 +51,9 @@ func (e *Editor) parse() error {
 	if more := new(yaml.Node); dec.Decode(more) == nil {
 		return fmt.Errorf("%w: it holds more than one document", ErrNotManifest)
 	}
+	if key := twice(e.doc); key != "" {
+		return fmt.Errorf("%w: key %q stands twice in one mapping, and programs differ in which one they take", ErrNotManifest, key)
+	}
 	top := e.doc.Content[0]
 	if kind := child(top, "kind"); kind == nil || kind.Value != "Pod" {
 		return fmt.Errorf("%w: it is no Pod", ErrNotManifest)
@@ -81,11 +84,54 @@ func (e *Editor) parse() error {
 	return nil
 }
 
+// twice is a key that a mapping has twice, "" for none.
+func twice(n *yaml.Node) string {
+	seen := map[string]bool{}
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 {
+			if seen[c.Value] {
+				return c.Value
+			}
+			seen[c.Value] = true
+		}
+		if key := twice(c); key != "" {
+			return key
+		}
+	}
+	return ""
+}
+
+// editable refuses what an edit of words would not reach: a program that a shell
+// starts, whose flags are within one word, and a list that stands elsewhere.
+func (e *Editor) editable() error {
+	for _, key := range []string{"command", "args"} {
+		list := child(e.container, key)
+		if list == nil {
+			continue
+		}
+		if list.Kind != yaml.SequenceNode || list.Anchor != "" {
+			return fmt.Errorf("%w: its %s is no list of its own", ErrShape, key)
+		}
+		if key == "command" && len(list.Content) > 0 && isShell(text(list.Content[0])) {
+			return fmt.Errorf("%w: a shell starts %s", ErrShape, e.component)
+		}
+	}
+	return nil
+}
+
+// text is a scalar's, also where it stands elsewhere.
+func text(n *yaml.Node) string {
+	if n.Kind == yaml.AliasNode && n.Alias != nil {
+		return n.Alias.Value
+	}
+	return n.Value
+}
+
 // runs tells a component's container by its name or its program. A side car of
 // that name with another program is none.
 func runs(c *yaml.Node, component string) bool {
 	if command := child(c, "command"); command != nil && len(command.Content) > 0 {
-		program := command.Content[0].Value
+		program := text(command.Content[0])
 		return path.Base(program) == component || value(c, "name") == component && !strings.HasPrefix(program, "-") && isShell(program)
 	}
 	return value(c, "name") == component
@@ -133,16 +179,16 @@ func (e *Editor) flags() []given {
 			continue
 		}
 		for i := 0; i < len(list.Content); i++ {
-			word := list.Content[i].Value
+			word := text(list.Content[i])
 			if !strings.HasPrefix(word, "-") {
 				continue
 			}
-			name, text, has := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(word, "-"), "-"), "=")
-			g := given{list: list, at: i, words: 1, name: flagName(name), value: text}
+			name, value, has := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(word, "-"), "-"), "=")
+			g := given{list: list, at: i, words: 1, name: flagName(name), value: value}
 			if !has {
 				g.value = "true"
-				if i+1 < len(list.Content) && !strings.HasPrefix(list.Content[i+1].Value, "-") {
-					g.words, g.value = 2, list.Content[i+1].Value
+				if i+1 < len(list.Content) && !strings.HasPrefix(text(list.Content[i+1]), "-") {
+					g.words, g.value = 2, text(list.Content[i+1])
 					i++
 				}
 			}
@@ -176,16 +222,19 @@ func (e *Editor) FlagsNamed(prefix string) []string {
 }
 
 // Set gives a flag a value: where it stands, at the last place if there are
-// several, else behind the last flag. text is "" for a flag without a value.
+// several, else behind the last flag. The value is "" for a flag without one.
 // What is so already stays untouched.
-func (e *Editor) Set(flag, text string) error {
+func (e *Editor) Set(flag, value string) error {
 	word := "--" + flag
-	if text != "" {
-		word += "=" + text
+	if value != "" {
+		word += "=" + value
 	}
-	want := text
-	if text == "" {
+	want := value
+	if value == "" {
 		want = "true"
+	}
+	if err := e.editable(); err != nil {
+		return fmt.Errorf("setting --%s: %w", flag, err)
 	}
 	all := e.flags()
 	if len(all) == 0 {
@@ -199,7 +248,7 @@ func (e *Editor) Set(flag, text string) error {
 			return nil
 		}
 		if g.words == 2 {
-			return e.change("setting --"+flag, g.list, g.at+1, 1, []string{text})
+			return e.change("setting --"+flag, g.list, g.at+1, 1, []string{value})
 		}
 		return e.change("setting --"+flag, g.list, g.at, 1, []string{word})
 	}
@@ -209,6 +258,9 @@ func (e *Editor) Set(flag, text string) error {
 
 // Remove takes a flag out, everywhere it stands.
 func (e *Editor) Remove(flag string) error {
+	if err := e.editable(); err != nil {
+		return fmt.Errorf("removing --%s: %w", flag, err)
+	}
 	for {
 		all := e.flags()
 		i := slices.IndexFunc(all, func(g given) bool { return g.name == flag })

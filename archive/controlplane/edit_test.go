@@ -130,6 +130,11 @@ func TestEditRefuses(t *testing.T) {
 		"two documents":          {pod + container("etcd", "[etcd, --a]") + "---\nkind: Pod\n", controlplane.ErrNotManifest},
 		"no flags":               {pod + container("etcd", "[etcd]"), controlplane.ErrShape},
 		"a flag in a block text": {pod + container("etcd", "\n    - etcd\n    - |\n      --a=1"), controlplane.ErrShape},
+		"a shell":                {pod + container("etcd", `[sh, -c, "etcd --a=1"]`), controlplane.ErrShape},
+		"a list elsewhere":       {"x: &a [etcd, --a=1]\n" + pod + container("etcd", "*a"), controlplane.ErrShape},
+		"a list used elsewhere":  {pod + container("etcd", "&a [etcd, --a=1]"), controlplane.ErrShape},
+		"command twice":          {pod + container("etcd", "[etcd, --a]") + "    command: [etcd, --b]\n", controlplane.ErrNotManifest},
+		"tabs":                   {strings.ReplaceAll(pod+container("etcd", "[etcd, --a]"), "  ", "\t"), controlplane.ErrNotManifest},
 		"an alias":               {"x: &a --a=1\n" + pod + container("etcd", "\n    - etcd\n    - *a"), controlplane.ErrShape},
 	} {
 		e, err := controlplane.Edit([]byte(tc.text), controlplane.Etcd)
@@ -155,6 +160,39 @@ func TestEditFlagTwice(t *testing.T) {
 	require.NoError(t, e.Set("name", "x"))
 	require.Contains(t, string(e.Data), "[etcd, --quota_backend_bytes, '1', --name=x]")
 	require.ErrorIs(t, e.Remove("quota-backend-bytes"), controlplane.ErrShape, "args would be left without an item")
+}
+
+// What editors and other systems leave in a file: each is edited where it has to
+// be, and keeps its form.
+func TestEditKeepsForeignForms(t *testing.T) {
+	t.Parallel()
+	pod := "kind: Pod\nspec:\n  containers:\n  - name: etcd\n    command:\n    - etcd\n    - --name=m0\n"
+	json := `{"kind":"Pod","spec":{"containers":[{"name":"etcd","command":["etcd","--name=m0"]}]}}`
+	for name, tc := range map[string]struct{ text, want string }{
+		"lines of Windows":    {strings.ReplaceAll(pod, "\n", "\r\n"), strings.ReplaceAll(pod+"    - --quota-backend-bytes=1\n", "\n", "\r\n")},
+		"a byte order mark":   {"\ufeff" + pod, "\ufeff" + pod + "    - --quota-backend-bytes=1\n"},
+		"no end of line":      {strings.TrimSuffix(pod, "\n"), pod + "    - --quota-backend-bytes=1"},
+		"a document's marks":  {"---\n" + pod + "...\n", "---\n" + pod + "    - --quota-backend-bytes=1\n...\n"},
+		"JSON":                {json, strings.Replace(json, `"--name=m0"`, `"--name=m0","--quota-backend-bytes=1"`, 1)},
+		"command and args":    {pod + "    args:\n    - --quota-backend-bytes\n    - \"2\" # why\n", pod + "    args:\n    - --quota-backend-bytes\n    - \"1\" # why\n"},
+		"an anchor elsewhere": {"metadata: &m {name: x}\nx: *m\n" + pod, "metadata: &m {name: x}\nx: *m\n" + pod + "    - --quota-backend-bytes=1\n"},
+	} {
+		e, err := controlplane.Edit([]byte(tc.text), controlplane.Etcd)
+		require.NoError(t, err, name)
+		err = e.Set("quota-backend-bytes", "1")
+		require.NoError(t, err, name)
+		require.Equal(t, tc.want, string(e.Data), name)
+	}
+}
+
+// A flag that stands elsewhere is seen, and not taken for one that is not there.
+func TestEditSeesAliases(t *testing.T) {
+	t.Parallel()
+	e, err := controlplane.Edit([]byte("x: &q --quota-backend-bytes=7\nkind: Pod\nspec:\n  containers:\n  - name: etcd\n    command:\n    - etcd\n    - *q\n    - --name=m0\n"), controlplane.Etcd)
+	require.NoError(t, err)
+	require.Equal(t, []string{"7"}, e.Given("quota-backend-bytes"))
+	require.ErrorIs(t, e.Remove("quota-backend-bytes"), controlplane.ErrShape)
+	require.ErrorIs(t, e.Set("quota-backend-bytes", "8"), controlplane.ErrShape)
 }
 
 // Whatever is set is what the manifest says afterwards, and all else is as

@@ -133,6 +133,19 @@ func (m *manifest) container(component string) *container {
 	return nil
 }
 
+// Manifests are the names, inside of the backup, of all manifests that run a
+// component: kubelet runs every file of the folder, a copy that was left there,
+// too.
+func (v *View) Manifests(component string) []string {
+	var names []string
+	for i := range v.pods {
+		if v.pods[i].container(component) != nil {
+			names = append(names, v.pods[i].path)
+		}
+	}
+	return names
+}
+
 // component finds the manifest that runs a component.
 func (v *View) component(name string) (*manifest, *container) {
 	for i := range v.pods {
@@ -148,8 +161,8 @@ func (v *View) component(name string) (*manifest, *container) {
 // component itself.
 type Flags map[string]string
 
-// Flags gives a component's flags; false when no manifest runs it. For etcd
-// they include what its ETCD_… variables set, which flags override
+// Flags gives a component's flags; false when no manifest runs it. Variables have
+// the values that the manifest gives them, as kubelet does it. For etcd they include what its ETCD_… variables set, which flags override
 // (etcd server/etcdmain/config.go).
 func (v *View) Flags(component string) (Flags, bool) {
 	_, c := v.component(component)
@@ -164,7 +177,8 @@ func (v *View) Flags(component string) (Flags, bool) {
 			}
 		}
 	}
-	flags.parse(slices.Concat(c.Command, c.Args))
+	words, _ := c.words()
+	flags.parse(words)
 	return flags, true
 }
 

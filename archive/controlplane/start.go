@@ -39,27 +39,12 @@ func (v *View) Start(component string) (Start, bool) {
 		return Start{}, false
 	}
 	s := Start{Manifest: m.path, Image: c.Image}
-	values := map[string]string{}
 	for _, e := range c.Env {
 		if e.Value != "" {
-			values[e.Name] = e.Value
 			s.Env = append(s.Env, e.Name+"="+e.Value)
 		}
 	}
-	for _, word := range slices.Concat(c.Command, c.Args) {
-		s.Command = append(s.Command, variable.ReplaceAllStringFunc(word, func(found string) string {
-			name := variable.FindStringSubmatch(found)[1]
-			value, ok := values[name]
-			switch {
-			case strings.HasPrefix(found, "$$"):
-				return found[1:]
-			case !ok:
-				s.Unset = append(s.Unset, name)
-				return found
-			}
-			return value
-		}))
-	}
+	s.Command, s.Unset = c.words()
 	for _, mount := range c.VolumeMounts {
 		for _, vol := range m.pod.Spec.Volumes {
 			if vol.Name == mount.Name && vol.HostPath != nil {
@@ -72,3 +57,34 @@ func (v *View) Start(component string) (Start, bool) {
 	}
 	return s, true
 }
+
+// words are command and args as kubelet hands them on: with the values of the
+// variables that the manifest has; unset are those that it names and does not
+// have a value for.
+func (c *container) words() (words, unset []string) {
+	values := map[string]string{}
+	for _, e := range c.Env {
+		if e.Value != "" {
+			values[e.Name] = e.Value
+		}
+	}
+	for _, word := range slices.Concat(c.Command, c.Args) {
+		words = append(words, variable.ReplaceAllStringFunc(word, func(found string) string {
+			name := variable.FindStringSubmatch(found)[1]
+			value, ok := values[name]
+			switch {
+			case strings.HasPrefix(found, "$$"):
+				return found[1:]
+			case !ok:
+				unset = append(unset, name)
+				return found
+			}
+			return value
+		}))
+	}
+	return words, unset
+}
+
+// IsVariable reports whether a flag's value has a variable in it that kubelet
+// fills in and the manifest does not tell.
+func IsVariable(value string) bool { return variable.MatchString(value) }
