@@ -29,6 +29,9 @@ type QuorumLoss struct {
 	sim.Losses
 }
 
+// Quorum is how many of so many voters have to live for writes to go on.
+func Quorum(members int) int { return members/2 + 1 }
+
 // AskQuorum runs a cluster of so many members under load in virtual time, once
 // for each seed, and kills some of them at once, the leader first. Where the quorum is gone
 // it is asked once for every way out: what is lost hangs on it.
@@ -90,7 +93,7 @@ measure: {rto: {from: kill, until: steady}, rpo: acked-writes-lost}
 	if err != nil {
 		return nil, err
 	}
-	answer := &QuorumAnswer{Members: members, Killed: kill, Quorum: members/2 + 1, Seeds: len(report.Seeds)}
+	answer := &QuorumAnswer{Members: members, Killed: kill, Quorum: Quorum(members), Seeds: len(report.Seeds)}
 	var silences, leaderless []sim.Duration
 	for _, seed := range report.Seeds {
 		switch {
@@ -124,7 +127,7 @@ type QuorumRow struct {
 func QuorumTable(ctx context.Context, seeds sim.Range) ([]QuorumRow, error) {
 	var rows []QuorumRow
 	for members := 1; members <= 9; members++ {
-		row := QuorumRow{Members: members, Quorum: members/2 + 1}
+		row := QuorumRow{Members: members, Quorum: Quorum(members)}
 		for kill := 1; kill <= members; kill++ {
 			answer, err := askQuorum(ctx, members, kill, seeds, "")
 			if err != nil {

@@ -9,6 +9,12 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
+// The orders that PlanQuorum tries.
+const (
+	Safe    = "safe"
+	InHaste = "in haste"
+)
+
 // PlanStep is one step of a change of members, as it went.
 type PlanStep struct {
 	Plan   string `json:"plan"`
@@ -30,7 +36,7 @@ func PlanQuorum(ctx context.Context, from, to int) ([]PlanStep, error) {
 	for _, plan := range []struct {
 		name  string
 		steps []string
-	}{{"safe", safePlan(from, to)}, {"in haste", hastyPlan(from, to)}} {
+	}{{Safe, safePlan(from, to)}, {InHaste, hastyPlan(from, to)}} {
 		ran, err := runPlan(ctx, plan.name, from, plan.steps)
 		steps, ended = append(steps, ran...), errors.Join(ended, err)
 	}
