@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 // Assessment is what a look at a host came to.
@@ -61,15 +63,26 @@ func (s *State) checkManifests() []lifeboat.Check {
 			checks = append(checks, lifeboat.Note(c.name, "none in %s", s.Manifests))
 		}
 	}
-	if e, err := controlplane.Edit(s.Etcd.Data, controlplane.Etcd); err == nil && len(e.Given("force-new-cluster")) > 0 {
+	for _, c := range []Component{s.Etcd, s.APIServer} {
+		for _, other := range c.Rivals {
+			checks = append(checks, lifeboat.Bad("manifests", "%q runs the same as %q: kubelet runs every file of the folder", other, c.Path))
+		}
+	}
+	if s.etcdFlags()["force-new-cluster"] == "true" {
 		checks = append(checks, lifeboat.Bad("force-new-cluster", "the flag is in the manifest: every start throws the other members out"))
 	}
 	for _, p := range s.View.Problems() {
-		if strings.HasPrefix(p.Path, "kubernetes/manifests/") {
+		if strings.HasPrefix(p.Path, "kubernetes/manifests/") && !s.isRival(p.Path) {
 			checks = append(checks, lifeboat.Bad("manifests", "%q %s", "/etc/"+p.Path, p.Detail))
 		}
 	}
 	return checks
+}
+
+// isRival reports whether a file was named already as one that runs a component
+// for a second time.
+func (s *State) isRival(name string) bool {
+	return slices.ContainsFunc(slices.Concat(s.Etcd.Rivals, s.APIServer.Rivals), func(r string) bool { return path.Base(r) == path.Base(name) })
 }
 
 func (s *State) checkDir() []lifeboat.Check {
@@ -80,6 +93,9 @@ func (s *State) checkDir() []lifeboat.Check {
 	}
 	if d.Mount {
 		where = append(where, "a file system of its own")
+	}
+	if d.Log != "" {
+		where = append(where, "the log stands apart, in "+d.Log)
 	}
 	detail := d.Named
 	if len(where) > 0 {
@@ -132,9 +148,12 @@ func (s *State) checkData() []lifeboat.Check {
 	if set {
 		of = "the manifest's"
 	}
-	if sv.Info.Size >= quota {
+	switch {
+	case quota == 0:
+		checks = append(checks, lifeboat.NotChecked("quota", "--quota-backend-bytes is a variable that the manifest does not tell"))
+	case sv.Info.Size >= quota:
 		checks = append(checks, lifeboat.Bad("quota", "the database has %d bytes, the quota is %s (%s)", sv.Info.Size, size(quota), of))
-	} else {
+	default:
 		checks = append(checks, lifeboat.Good("quota", 1, "databases", "%d bytes of %s (%s)", sv.Info.Size, size(quota), of))
 	}
 	return append(checks, s.checkVersion()...)
@@ -170,9 +189,9 @@ func (s *State) checkCertificates(now time.Time) lifeboat.Check {
 
 // checkSpace asks for room for a second data dir, which every restore builds.
 func (s *State) checkSpace() lifeboat.Check {
-	need := int64(256 << 20)
+	need := datadir.RestoreBytes(0, true)
 	if sv := s.DataDir.Survivor; sv != nil && sv.DatabaseErr == nil {
-		need += 2 * sv.Info.FileSize
+		need = datadir.RestoreBytes(sv.Info.Size, true)
 	}
 	if s.DataDir.Free < need {
 		return lifeboat.Bad("free space", "%d bytes at %s: a restore builds a second data dir beside the old one, and checks it on a copy; about %d are needed", s.DataDir.Free, s.DataDir.Real, need)
@@ -182,39 +201,44 @@ func (s *State) checkSpace() lifeboat.Check {
 
 // which tells the case. Gentle ways come before those that make a new cluster.
 func (s *State) which(unfinished, src string) (string, []string) {
-	d, sv := s.DataDir, s.DataDir.Survivor
-	restore := "lifeboat host restore SRC"
+	d, sv, do := s.DataDir, s.DataDir.Survivor, s.root.Command
+	restore := do("restore SRC")
 	if src != "" {
-		restore = "lifeboat host restore " + quote(src)
+		restore = do("restore " + quote(src))
 	}
+	dir := quote(s.root.Path(d.Real))
 	noSpace := slices.ContainsFunc(d.Alarms, func(a snapshot.Alarm) bool { return a.Alarm == "NOSPACE" })
 	quota, _ := s.Quota()
 	switch {
 	case unfinished != "":
-		return "a run was cut off", []string{"lifeboat host resume", "lifeboat host undo " + unfinished}
+		return "a run was cut off", []string{do("resume"), do("undo " + unfinished)}
 	case d.InUse != nil:
-		return "etcd is running here", []string{"lifeboat host quota --double   if it has the alarm NOSPACE", "lifeboat host etcd off   if this master is to stand still"}
+		return "etcd is running here", []string{do("quota --double") + "   if it has the alarm NOSPACE", do("etcd off") + "   if this master is to stand still"}
 	case !d.HasMember:
 		return "complete loss of the data", []string{restore}
 	case sv == nil || sv.Damage() != "":
-		return "the data dir is damaged", []string{"lifeboat etcd compare " + quote(s.root.Path(d.Real)) + " OTHER-DIR   if another master's data dir is left", restore}
-	case noSpace || sv.Info.Size >= quota:
+		return "the data dir is damaged", []string{"lifeboat etcd compare " + dir + " OTHER-DIR   if another master's data dir is left", restore}
+	case noSpace || quota > 0 && sv.Info.Size >= quota:
 		return "the database exceeds its quota", []string{
-			"lifeboat host quota --double   first: the members stay a cluster, the alarm is disarmed online",
-			"lifeboat etcd repair " + quote(s.root.Path(d.Real)) + " --to DIR --compact --defrag   only if etcd does not start: it makes a cluster of one",
+			do("quota --double") + "   first: the members stay a cluster, the alarm is disarmed online",
+			"lifeboat etcd repair " + dir + " --to DIR --compact --defrag   only if etcd does not start: it makes a cluster of one",
 		}
 	case !s.Alone():
-		return "a member of a cluster that lost its majority, or is stopped", []string{
-			"lifeboat host etcd on   if a majority of the masters can be started: nothing is lost",
-			"lifeboat etcd compare " + quote(s.root.Path(d.Real)) + " OTHER-DIR   if other masters' data dirs are left: which one to build from",
-			"lifeboat host force-new-cluster   if the others are gone",
+		next := []string{
+			"lifeboat etcd compare " + dir + " OTHER-DIR   if other masters' data dirs are left: which one to build from",
+			do("force-new-cluster") + "   if the others are gone",
 		}
+		gentle := "start the other masters   if a majority of them can be started: nothing is lost (lifeboat host etcd on, there, where it was taken out)"
+		if !s.Etcd.In() {
+			gentle = do("etcd on") + "   here, and on others, if a majority of the masters can be started: nothing is lost"
+		}
+		return "a member of a cluster that lost its majority, or is stopped", append([]string{gentle}, next...)
 	case !s.Etcd.In():
-		return "a whole member that kubelet is not told to run", []string{"lifeboat host etcd on   or put the manifest back to " + s.Manifests}
+		return "a whole member that kubelet is not told to run", []string{do("etcd on") + "   or put the manifest back to " + s.Manifests}
 	}
 	return "a whole single member that does not run", []string{
 		"crictl logs $(crictl ps -a --name '^etcd$' -q | head -1)   what it said last; and the same for kube-apiserver",
-		"lifeboat host audit off   if kube-apiserver ends over its audit policy",
-		"lifeboat host images   if images are missing",
+		do("audit off") + "   if kube-apiserver ends over its audit policy",
+		do("images") + "   if images are missing",
 	}
 }

@@ -56,6 +56,6 @@ func (s *State) PlanAuditOff(now time.Time) (*Plan, error) {
 			ModuleConfig("apiserver:\n  auditPolicyEnabled: false\n  basicAuditPolicyEnabled: false"))
 	}
 	p.next("check the mended one before it is used: lifeboat host audit check FILE")
-	p.next("lifeboat host audit on   puts the flags back, as they were")
-	return p.plan, nil
+	p.next("%s   puts the flags back, as they were", s.root.Command("audit on"))
+	return p.finish(), nil
 }

@@ -18,17 +18,17 @@ type Checklist struct {
 type Item struct {
 	What    string `json:"what"`
 	Command string `json:"command,omitempty"`
-	Quorum  string `json:"quorum,omitempty"` // of etcd after it, where it changes
+	Members *Sizes `json:"members,omitempty"` // of etcd, where the step changes them
+	Quorum  string `json:"quorum,omitempty"`  // what etcd says to that, from Rehearse
 }
 
 func (l *Checklist) add(what, command string) {
 	l.Items = append(l.Items, Item{What: what, Command: command})
 }
 
-// quorum notes the members that are left on the newest step.
-func (l *Checklist) quorum(members int) {
-	need := members/2 + 1
-	l.Items[len(l.Items)-1].Quorum = fmt.Sprintf("%d members: %d have to live, %d may be lost", members, need, members-need)
+// members notes on the newest step how many members etcd has before and after it.
+func (l *Checklist) members(from, to int) {
+	l.Items[len(l.Items)-1].Members = &Sizes{from, to}
 }
 
 // before is how each of the documents' procedures begins.
@@ -72,7 +72,7 @@ func (c *Cluster) memberList() string {
 func (c *Cluster) remove(l *Checklist, m Master, left int) {
 	l.add(m.Name+": it is not a master any more", "kubectl label node "+quote(m.Name)+" node-role.kubernetes.io/control-plane- node-role.kubernetes.io/master- node.deckhouse.io/group-")
 	l.add(fmt.Sprintf("%s: member %x is gone from the list; wait for it", m.Name, m.Member), c.memberList())
-	l.quorum(left)
+	l.members(left+1, left)
 	l.add(m.Name+": its Pods go elsewhere", "kubectl drain "+quote(m.Name)+" --ignore-daemonsets --delete-emptydir-data")
 	l.add(m.Name+": shut the machine down, remove it and its disk kubernetes-data from the cloud", "")
 	l.add(m.Name+": what is left of its Pods", "kubectl delete pods --all-namespaces --field-selector spec.nodeName="+quote(m.Name)+" --force")
@@ -106,7 +106,7 @@ func (c *Cluster) ScaleUp(to int) (*Checklist, error) {
 	args := c.installer(l, c.Masters[:1])
 	l.add(fmt.Sprintf("set masterNodeGroup.replicas to %d, and masterNodeGroup.instanceClass.externalIPAddresses, where it is used, to %d elements (\"Auto\")", to, to), "dhctl config edit provider-cluster-configuration"+args)
 	l.add("the masters come", "dhctl converge"+args)
-	l.quorum(to)
+	l.members(len(c.Masters), to)
 	l.add("all of them are Ready, and so is control-plane-manager on each", waitForManagers)
 	l.add("the members are as many", c.memberList())
 	return l, nil
@@ -154,7 +154,7 @@ func (c *Cluster) Replace() (*Checklist, error) {
 		l.add(m.Name+": it is made anew. Read what converge is going to do; of another master say no", "dhctl converge"+args)
 		l.add(m.Name+": on it, wait for \"nothing to do\"", "journalctl -fu bashible.service")
 		l.add(m.Name+": it is a member again", c.memberList())
-		l.quorum(len(c.Masters))
+		l.members(len(c.Masters)-1, len(c.Masters))
 		l.add(m.Name+": control-plane-manager runs on it", waitForManagers+" --field-selector spec.nodeName="+quote(m.Name))
 	}
 	return l, nil

@@ -75,7 +75,7 @@ func (s *State) PlanDismiss(now time.Time, members []snapshot.Member) (*Plan, er
 	p.next("systemctl restart kubelet")
 	p.next("what was moved aside are still the cluster's keys, on a worker. When all is well, destroy them:\nfind %s -type f -exec shred -u {} +\nrm -rf %s",
 		strings.Join(gone, " "), strings.Join(gone, " "))
-	return p.plan, nil
+	return p.finish(), nil
 }
 
 // moveLive plans the move of a data dir in which etcd is at work until the step

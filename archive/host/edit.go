@@ -25,7 +25,7 @@ func doEdit(_ context.Context, r *Run, s Step) error {
 	if err := r.root.writeLike(s.From, s.To, s.Content); err != nil {
 		return fmt.Errorf("editing %q: %w", s.To, err)
 	}
-	return r.root.rename(s.From, s.To, unix.RENAME_EXCHANGE)
+	return r.root.rename(s.From, s.To, exchange)
 }
 
 // undoEdit puts the old file back. What the run wrote itself, and nobody
@@ -35,7 +35,7 @@ func undoEdit(_ context.Context, r *Run, s Step) error {
 	switch {
 	case now == s.Old && r.root.is(s.To, s.ID):
 	case now == digestOf(s.Content) && old == s.Old:
-		if err := r.root.rename(s.From, s.To, unix.RENAME_EXCHANGE); err != nil {
+		if err := r.root.rename(s.From, s.To, exchange); err != nil {
 			return err
 		}
 	default:

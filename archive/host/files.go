@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive"
@@ -34,4 +37,27 @@ func UnpackFiles(src string, opts lifeboat.Options) Work {
 		}
 		return dir.Commit()
 	}
+}
+
+// WriteFolder makes a new folder with these files, whole or not at all: only its
+// owner reads it, and scripts can be run.
+func WriteFolder(to string, files map[string]string) error {
+	dir, err := built.NewDir(to, built.Options{})
+	if err != nil {
+		return err
+	}
+	root, err := dir.Root()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		mode := os.FileMode(0o600)
+		if filepath.Ext(name) == ".sh" {
+			mode = 0o700
+		}
+		if err == nil {
+			err = root.WriteFile(name, []byte(files[name]), mode)
+		}
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing %q: %w", to, err), dir.Discard())
+	}
+	return dir.Commit()
 }

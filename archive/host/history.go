@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ var ErrNothingToDo = errors.New("there is nothing to do")
 // Entry is one run of the journal.
 type Entry struct {
 	ID      string `json:"id"`
+	Number  int    `json:"number"` // in the order in which they were begun
 	Verb    string `json:"verb,omitempty"`
 	Member  string `json:"member,omitempty"`
 	Host    string `json:"host,omitempty"`
@@ -46,11 +48,11 @@ func History(root *Root) ([]Entry, error) {
 		}
 		p := r.Plan
 		runs = append(runs, Entry{
-			ID: p.ID, Verb: p.Verb, Member: p.Member, Host: p.Host.Name,
+			ID: p.ID, Number: p.Number, Verb: p.Verb, Member: p.Member, Host: p.Host.Name,
 			Status: r.Status(), Steps: len(p.Steps), Reached: r.Reached(),
 		})
 	}
-	slices.SortStableFunc(runs, func(a, b Entry) int { return compareIDs(a.ID, b.ID) })
+	slices.SortStableFunc(runs, func(a, b Entry) int { return cmp.Or(a.Number-b.Number, compareIDs(a.ID, b.ID)) })
 	return runs, nil
 }
 
@@ -78,7 +80,8 @@ func Unfinished(root *Root) (string, error) {
 	for _, e := range slices.Backward(runs) {
 		switch {
 		case e.Problem != "":
-			return "", fmt.Errorf("run %s of the journal: %s: %w", e.ID, e.Problem, ErrUnfinished)
+			return "", fmt.Errorf("run %s of the journal: %s: %w, or not known to be; once you know what it did, move %s out of the journal",
+				e.ID, e.Problem, ErrUnfinished, root.Path(path.Join(journalDir, e.ID)))
 		case e.Status == Begun || e.Status == Going:
 			return e.ID, nil
 		}
@@ -94,7 +97,7 @@ func Newest(root *Root) (string, error) {
 		return "", err
 	}
 	for _, e := range slices.Backward(runs) {
-		if e.Status != Undone {
+		if e.Status != Undone && e.Status != Closed {
 			return e.ID, nil
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 )
@@ -72,11 +74,32 @@ func ParseCredentials(config []byte) (Credentials, error) {
 	return found, nil
 }
 
-// PullScript pulls images as the documents do, but hands crictl its credentials
+// PullFolder is what pulls images, by file name, to be written to the folder to:
+// pull.sh, and a file with the credentials of each registry that has some; and the
+// same credentials as containerd's configuration has them, so that kubelet pulls by
+// itself.
+func PullFolder(to string, images []string, creds Credentials) map[string]string {
+	files, names := map[string]string{}, map[string]string{}
+	for _, image := range images {
+		registry := Registry(image)
+		if creds[registry] != "" {
+			name := strings.ReplaceAll(registry, ":", "_") + ".auth"
+			names[registry], files[name] = path.Join(to, name), creds[registry]+"\n"
+		}
+	}
+	files["pull.sh"] = pullScript(images, names)
+	if len(names) > 0 {
+		files["containerd-1.toml"] = containerdConfig(2, "io.containerd.grpc.v1.cri", names, creds)
+		files["containerd-2.toml"] = containerdConfig(3, "io.containerd.cri.v1.images", names, creds)
+	}
+	return files
+}
+
+// pullScript pulls images as the documents do, but hands crictl its credentials
 // by the environment, from files that only root reads: crictl knows no file of
 // credentials, and everybody sees a flag's value. files says where the
 // credentials of a registry stand.
-func PullScript(images []string, files map[string]string) string {
+func pullScript(images []string, files map[string]string) string {
 	var b strings.Builder
 	b.WriteString("#!/bin/sh\n# pulls the images of the control plane; run it as root on the host\nset -eu\n")
 	for _, image := range images {
@@ -88,5 +111,16 @@ func PullScript(images []string, files map[string]string) string {
 		}
 	}
 	b.WriteString("systemctl restart kubelet\n")
+	return b.String()
+}
+
+// containerdConfig is the part of containerd's configuration with the credentials
+// (containerd docs/cri/registry.md), in the format of a version.
+func containerdConfig(version int, plugin string, registries map[string]string, creds Credentials) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# to go into /etc/containerd/config.toml, and out again when kubelet has pulled\nversion = %d\n", version)
+	for _, registry := range slices.Sorted(maps.Keys(registries)) {
+		fmt.Fprintf(&b, "\n[plugins.%q.registry.configs.%q.auth]\nauth = %q\n", plugin, registry, creds[registry])
+	}
 	return b.String()
 }

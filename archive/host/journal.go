@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // journalDir holds a folder per run: plan.json, and records, a JSON object to a
@@ -23,6 +21,10 @@ const journalDir = "/var/lib/lifeboat/journal"
 const (
 	planFile    = "plan.json"
 	recordsFile = "records"
+
+	// journalFormat is what this program writes, and the newest that it reads. A
+	// journal without one is of format 1.
+	journalFormat = 1
 
 	// maxPlan bounds a plan that is read back.
 	maxPlan = 64 << 20
@@ -39,6 +41,9 @@ var ErrUnfinished = errors.New("an earlier run is not finished")
 // ErrRunning says that another process is at work on the host.
 var ErrRunning = errors.New("another run is at work on this host")
 
+// ErrNewer says that a journal was written by a newer lifeboat.
+var ErrNewer = errors.New("written by a newer lifeboat, which has to go on with it")
+
 // ErrNoRun says that the journal has no such run.
 var ErrNoRun = errors.New("no such run in the journal")
 
@@ -51,6 +56,7 @@ const (
 	Done   Status = "done"
 	Going  Status = "undo not finished"
 	Undone Status = "undone"
+	Closed Status = "closed as it stands"
 )
 
 // record is one line of a run's records.
@@ -65,6 +71,7 @@ const (
 	eventDone   = "done"   // it was; of the run: all were
 	eventUndo   = "undo"   // the run is about to be undone
 	eventUndone = "undone" // the step was; of the run: all were
+	eventClosed = "closed" // of the run: nobody goes on with it
 )
 
 // Run is a plan that was begun.
@@ -148,7 +155,7 @@ func (r *Run) writePlan() error {
 		err = r.root.writeNew(path.Join(part, recordsFile), make([]byte, reserved))
 	}
 	if err == nil {
-		err = r.root.rename(part, r.dir, unix.RENAME_NOREPLACE)
+		err = r.root.rename(part, r.dir, keepOther)
 	}
 	if err != nil {
 		return errors.Join(err, r.root.root.RemoveAll(rel(part)))
@@ -221,6 +228,14 @@ func (r *Run) read() error {
 	if r.Plan == nil || r.Plan.ID != path.Base(r.dir) {
 		return fmt.Errorf("reading %s: %w: it is not this run's", planFile, fs.ErrInvalid)
 	}
+	if r.Plan.Format > journalFormat {
+		return fmt.Errorf("reading %s: format %d: %w", planFile, r.Plan.Format, ErrNewer)
+	}
+	for _, s := range r.Plan.Steps {
+		if _, known := actions()[s.Kind]; !known {
+			return fmt.Errorf("reading %s: %w: %q is no step", planFile, fs.ErrInvalid, s.Kind)
+		}
+	}
 	f, err := r.root.root.Open(rel(path.Join(r.dir, recordsFile)))
 	if err != nil {
 		return err
@@ -279,6 +294,8 @@ func (r *Run) Status() Status {
 			status = Done
 		case one.Step == -1 && one.Event == eventUndone:
 			status = Undone
+		case one.Event == eventClosed:
+			status = Closed
 		}
 	}
 	return status

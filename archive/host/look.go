@@ -39,6 +39,8 @@ type Component struct {
 	Data []byte
 	From string // where its manifest was read when it is not in the folder
 
+	Rivals []string // other files of the folder that run it, too
+
 	edited bool // by an earlier step of the plan, so its identity is not known
 }
 
@@ -50,6 +52,7 @@ type DataDir struct {
 	Named string // as the manifest has it, seen from the host
 	Real  string // without links
 	Mount bool   // a file system of its own
+	Log   string // where --wal-dir has the log, "" for in the data dir
 	Free  int64  // bytes
 
 	HasMember bool
@@ -105,6 +108,11 @@ func (s *State) readKubernetes() error {
 			return err
 		}
 		to.Data = data
+		for _, other := range s.View.Manifests(component) {
+			if other != name {
+				to.Rivals = append(to.Rivals, path.Join(s.Manifests, path.Base(other)))
+			}
+		}
 	}
 	return nil
 }
@@ -186,6 +194,10 @@ func (s *State) findEtcd(opts LookOptions) error {
 		return nil
 	}
 	s.Member = member
+	flags, _ := view.Flags(controlplane.Etcd)
+	if dir := flags["wal-dir"]; dir != "" {
+		s.DataDir.Log = view.OnHost(controlplane.Etcd, dir)
+	}
 	if member.DataDir != "" {
 		s.DataDir.Named = view.OnHost(controlplane.Etcd, member.DataDir)
 	}
@@ -276,6 +288,13 @@ func (s *State) readDataDir(ctx context.Context) error {
 		d.Err = err
 		return nil //nolint:nilerr // the state holds it
 	}
+	if d.Log != "" {
+		log, err := s.root.Resolve(d.Log, true)
+		if err != nil {
+			return err
+		}
+		dir = dir.WithWAL(s.root.Path(log))
+	}
 	if d.InUse = s.root.inUse(d.Real); d.InUse != nil {
 		return nil //nolint:nilerr // the state holds it
 	}
@@ -297,21 +316,29 @@ func (s *State) readDataDir(ctx context.Context) error {
 // defaultQuota is etcd's own (server/storage/quota.go DefaultQuotaBytes).
 const defaultQuota = 2 << 30
 
-// Quota is --quota-backend-bytes; false where the manifest has none.
-func (s *State) Quota() (bytes int64, set bool) {
-	if len(s.Etcd.Data) == 0 {
-		return defaultQuota, false
-	}
-	e, err := controlplane.Edit(s.Etcd.Data, controlplane.Etcd)
+// etcdFlags are those that etcd runs with: of its manifest and its ETCD_
+// variables, nil where there is no manifest that can be read.
+func (s *State) etcdFlags() controlplane.Flags {
+	view, err := manifestView(s.Etcd.Data)
 	if err != nil {
+		return nil
+	}
+	flags, _ := view.Flags(controlplane.Etcd)
+	return flags
+}
+
+// Quota is --quota-backend-bytes; false where the manifest has none. 0 means
+// that the manifest has one that it does not tell.
+func (s *State) Quota() (bytes int64, set bool) {
+	given := s.etcdFlags()["quota-backend-bytes"]
+	if given == "" {
 		return defaultQuota, false
 	}
-	given := e.Given("quota-backend-bytes")
-	if len(given) == 0 {
-		return defaultQuota, false
-	}
-	n, err := strconv.ParseInt(given[len(given)-1], 10, 64)
-	if err != nil || n == 0 {
+	n, err := strconv.ParseInt(given, 10, 64)
+	switch {
+	case err != nil:
+		return 0, true
+	case n == 0:
 		return defaultQuota, false
 	}
 	return n, true

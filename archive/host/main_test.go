@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 	"github.com/lifeboat-dr/lifeboat/snapshot/etcdproc"
 )
@@ -24,6 +25,7 @@ import (
 // TestMain is also the process that a test kills: LIFEBOAT_KILL names the root
 // folder, the verb and the record at which it dies.
 func TestMain(m *testing.M) {
+	drill.Main()
 	etcdproc.Main(datadir.Tasks()...)
 	if text := os.Getenv("LIFEBOAT_KILL"); text != "" {
 		fmt.Fprintln(os.Stderr, dieAt(text))
@@ -71,6 +73,9 @@ func hostTree(t testing.TB) string {
 	write("etc/kubernetes/manifests/etcd.yaml", "etcd\n", 0o600)
 	write("etc/kubernetes/manifests/kube-apiserver.yaml", "one\ntwo\nthree\n", 0o640)
 	write("mnt/kubernetes-data/var-lib-etcd/member/snap/old", "old data", 0o600)
+	if os.Geteuid() == 0 { // an owner that no process here has
+		require.NoError(t, os.Chown(filepath.Join(dir, "etc/kubernetes/manifests/kube-apiserver.yaml"), 1234, 2345))
+	}
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "var/lib"), 0o755))
 	require.NoError(t, os.Symlink("/mnt/kubernetes-data/var-lib-etcd", filepath.Join(dir, "var/lib/etcd")))
 	require.NoError(t, filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 func doMove(_ context.Context, r *Run, s Step) error   { return r.move(s.From, s.To, s.ID) }
@@ -20,7 +18,7 @@ func (r *Run) move(from, to string, id identity) error {
 	known := id != identity{}
 	switch {
 	case hasFrom && hasTo:
-		return fmt.Errorf("moving %q: %q came into being meanwhile: %w", from, to, fs.ErrExist)
+		return fmt.Errorf("moving %q: %q came into being meanwhile: it was %w", from, to, ErrChanged)
 	case !hasFrom && !hasTo:
 		return fmt.Errorf("moving %q: it is gone, and not at %q either: %w", from, to, ErrChanged)
 	case hasTo && known && !r.root.is(to, id):
@@ -30,7 +28,7 @@ func (r *Run) move(from, to string, id identity) error {
 	case known && !r.root.is(from, id):
 		return fmt.Errorf("moving %q: it is another one than before: %w", from, ErrChanged)
 	}
-	return r.root.rename(from, to, unix.RENAME_NOREPLACE)
+	return r.root.rename(from, to, keepOther)
 }
 
 // doSwap puts what stands at From in the place of To, whose identity is ID.
@@ -46,11 +44,11 @@ func (r *Run) swap(aside, place string, id identity) error {
 		return fmt.Errorf("exchanging %q: what stood there is gone: %w", place, ErrChanged)
 	case !r.root.exists(aside):
 		if r.back {
-			return r.root.rename(place, aside, unix.RENAME_NOREPLACE) // the new one is gone, the old one goes home
+			return r.root.rename(place, aside, keepOther) // the new one is gone, the old one goes home
 		}
 		return fmt.Errorf("exchanging %q: %q is gone: %w", place, aside, ErrChanged)
 	}
-	return r.root.rename(aside, place, unix.RENAME_EXCHANGE)
+	return r.root.rename(aside, place, exchange)
 }
 
 func doMake(_ context.Context, r *Run, s Step) error {
@@ -103,7 +101,12 @@ func undoBuild(_ context.Context, r *Run, s Step) error {
 	return r.root.root.RemoveAll(rel(s.To + ".part"))
 }
 
-func doCheck(ctx context.Context, r *Run, s Step) error { return r.work(ctx, s) }
+func doCheck(ctx context.Context, r *Run, s Step) error {
+	if s.Work == "" {
+		return r.standing()
+	}
+	return r.work(ctx, s)
+}
 
 func (r *Run) work(ctx context.Context, s Step) error {
 	work := r.works[s.Work]

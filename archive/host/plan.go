@@ -5,13 +5,14 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Plan is a procedure on one host, decided and not begun.
 type Plan struct {
+	Format  int      `json:"format"`  // of the journal, see journalFormat
+	Number  int      `json:"number"`  // of the run on this host, from 1: the clock may be set back
 	ID      string   `json:"id"`      // of the run to be; part of the names that it makes
 	Verb    string   `json:"verb"`    // "host restore"
 	Args    []string `json:"args"`    // what the verb was given, to go on in another process
@@ -34,7 +35,7 @@ type Folder struct {
 
 // NeedsSource reports whether a step of it reads a backup or a data dir.
 func (p *Plan) NeedsSource() bool {
-	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Kind == Build || s.Kind == Check })
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Work != "" })
 }
 
 // planner adds steps to a plan and binds it to what they touch.
@@ -49,6 +50,14 @@ func (r *Root) newPlan(verb string, now time.Time) (*planner, error) {
 	if err != nil {
 		return nil, err
 	}
+	runs, err := History(r)
+	if err != nil {
+		return nil, err
+	}
+	number := 1
+	for _, e := range runs {
+		number = max(number, e.Number+1)
+	}
 	id := now.UTC().Format("20060102T150405Z")
 	for n := 2; r.exists(path.Join(journalDir, id)); n++ {
 		id = fmt.Sprintf("%s-%d", now.UTC().Format("20060102T150405Z"), n)
@@ -57,7 +66,7 @@ func (r *Root) newPlan(verb string, now time.Time) (*planner, error) {
 		return nil, err
 	}
 	return &planner{root: r, plan: &Plan{
-		ID: id, Verb: verb, Host: machine,
+		Format: journalFormat, Number: number, ID: id, Verb: verb, Host: machine,
 		Args: []string{}, Facts: []Fact{}, Steps: []Step{}, Notes: []string{}, Next: []string{}, Folders: []Folder{},
 	}}, nil
 }
@@ -69,6 +78,9 @@ func (p *planner) bind(name string) (Fact, error) {
 			return f, nil
 		}
 	}
+	if p.root.immutable(name) || p.root.immutable(path.Dir(name)) {
+		return Fact{}, refusef("%q cannot be renamed, since it or its folder is immutable: chattr -ia %s %s", name, quote(p.root.Path(name)), quote(path.Dir(p.root.Path(name))))
+	}
 	f, err := p.root.fact(name)
 	if err == nil {
 		p.plan.Facts = append(p.plan.Facts, f)
@@ -77,6 +89,12 @@ func (p *planner) bind(name string) (Fact, error) {
 }
 
 func (p *planner) add(s Step) { p.plan.Steps = append(p.plan.Steps, s) }
+
+// finish ends a plan: every one ends with a check.
+func (p *planner) finish() *Plan {
+	p.add(Step{Kind: Check, Why: "nothing else has moved or changed what this run did", Undo: "nothing was changed"})
+	return p.plan
+}
 
 func (p *planner) note(format string, args ...any) {
 	p.plan.Notes = append(p.plan.Notes, fmt.Sprintf(format, args...))
@@ -108,7 +126,7 @@ func (p *planner) move(from, to, why string) error {
 		return err
 	}
 	if f.Kind == "nothing" {
-		return fmt.Errorf("moving %q: %w", from, unix.ENOENT)
+		return fmt.Errorf("moving %q: %w", from, syscall.ENOENT)
 	}
 	if err := p.both(from, to); err != nil {
 		return err
@@ -125,7 +143,7 @@ func (p *planner) moveBack(s Step, why string) {
 // both makes sure that a name can be changed from one to the other.
 func (p *planner) both(from, to string) error {
 	if p.root.exists(to) {
-		return fmt.Errorf("planning for %q: %q: %w", from, to, unix.EEXIST)
+		return fmt.Errorf("planning for %q: %q: %w", from, to, syscall.EEXIST)
 	}
 	for _, dir := range []string{path.Dir(from), path.Dir(to)} {
 		if err := p.folder(dir); err != nil {
@@ -166,9 +184,8 @@ func (p *planner) edit(name string, content []byte, why string) error {
 func (p *planner) aside(name string) (string, error) {
 	dir, base := path.Split(name)
 	dir = path.Clean(dir)
-	to := path.Join(dir, base+".old-"+p.plan.ID)
 	if path.Base(dir) != "manifests" {
-		return to, nil
+		return p.free(dir, base), nil
 	}
 	own, err := p.root.device(dir)
 	if err != nil {
@@ -179,9 +196,19 @@ func (p *planner) aside(name string) (string, error) {
 		return "", err
 	}
 	if own != above || p.root.writable(path.Dir(dir)) != nil {
-		return path.Join(dir, "."+base+".old-"+p.plan.ID), nil //nolint:nilerr // what cannot be written to is not a place for it
+		return p.free(dir, "."+base), nil //nolint:nilerr // what cannot be written to is not a place for it
 	}
-	return path.Join(path.Dir(dir), base+".old-"+p.plan.ID), nil
+	return p.free(path.Dir(dir), base), nil
+}
+
+// free is the name of something that is taken away, which no earlier step uses: a
+// manifest may be edited, and then moved.
+func (p *planner) free(dir, base string) string {
+	to := path.Join(dir, base+".old-"+p.plan.ID)
+	for n := 2; slices.ContainsFunc(p.plan.Steps, func(s Step) bool { return s.From == to || s.To == to }); n++ {
+		to = fmt.Sprintf("%s.%d", path.Join(dir, base+".old-"+p.plan.ID), n)
+	}
+	return to
 }
 
 // diffLines shows the lines that an edit takes out and puts in, with their

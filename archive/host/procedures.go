@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
@@ -29,11 +30,29 @@ func (s *State) begin(verb string, now time.Time) (*planner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("planning %s: %w", verb, err)
 	}
+	if err := s.clear(); err != nil {
+		return nil, fmt.Errorf("planning %s: %w", verb, err)
+	}
 	p.plan.Member = s.Member.Name
 	if s.DataDir.Named != s.DataDir.Real {
 		p.note("%s is a symbolic link: the data dir is %s", s.DataDir.Named, s.DataDir.Real)
 	}
 	return p, nil
+}
+
+// clear refuses a host on which a plan would not reach what runs: kubelet runs
+// every file of the folder, and fills in variables.
+func (s *State) clear() error {
+	for _, c := range []Component{s.Etcd, s.APIServer} {
+		if len(c.Rivals) > 0 {
+			return refusef("kubelet runs every file in %s, and %s runs the same as %s: take out the one that is not to run, such as: mv %s /root/",
+				s.Manifests, strings.Join(c.Rivals, ", "), c.Path, quote(s.root.Path(c.Rivals[0])))
+		}
+	}
+	if controlplane.IsVariable(s.DataDir.Named) {
+		return refusef("--data-dir is %q, which kubelet fills in: write the path into the manifest, or give one that has it with --manifest", s.DataDir.Named)
+	}
+	return nil
 }
 
 // stop plans that kubelet stops the components, and waits for the data dir. It
@@ -89,8 +108,8 @@ func (s *State) PlanEtcdOff(now time.Time) (*Plan, error) {
 	if _, err := s.stop(p); err != nil {
 		return nil, err
 	}
-	p.next("lifeboat host etcd on   puts the manifests back")
-	return p.plan, nil
+	p.next("%s   puts the manifests back", s.root.Command("etcd on"))
+	return p.finish(), nil
 }
 
 // LastDone is the newest run of a verb that is done and not undone: what takes
@@ -101,7 +120,7 @@ func LastDone(root *Root, verb string) (string, error) {
 		return "", err
 	}
 	for i := len(runs) - 1; i >= 0; i-- {
-		if runs[i].Verb == verb && runs[i].Status != Undone {
+		if runs[i].Verb == verb && runs[i].Status != Undone && runs[i].Status != Closed {
 			return runs[i].ID, nil
 		}
 	}
@@ -135,6 +154,9 @@ func (s *State) PlanForceFlag(on bool, now time.Time) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !on && s.etcdFlags()["force-new-cluster"] == "true" && len(e.Given("force-new-cluster")) == 0 && string(e.Data) == string(s.Etcd.Data) {
+		return nil, refusef("the variable ETCD_FORCE_NEW_CLUSTER stands in %s: take it out by hand, it is no flag", s.Etcd.Path)
+	}
 	if string(e.Data) == string(s.Etcd.Data) {
 		return nil, fmt.Errorf("--force-new-cluster in %s: %w", s.Etcd.Path, ErrNothing)
 	}
@@ -143,14 +165,14 @@ func (s *State) PlanForceFlag(on bool, now time.Time) (*Plan, error) {
 	}
 	p.plan.Severe = on
 	if on {
-		p.note("acknowledged writes beyond the recorded commit are lost by this; `lifeboat host force-new-cluster` without --via-flag keeps them")
+		p.note("acknowledged writes beyond the recorded commit are lost by this; %s, without --via-flag, keeps them", s.root.Command("force-new-cluster"))
 		p.note("etcd must be stopped on every other master first: lifeboat host etcd off, there")
 		p.next("wait until etcd serves: %s endpoint health", s.Etcdctl())
-		p.next("then, at once: lifeboat host force-new-cluster --via-flag off")
+		p.next("then, at once: %s", s.root.Command("force-new-cluster --via-flag off"))
 	} else {
 		p.next("other masters join as new members, with empty data dirs")
 	}
-	return p.plan, nil
+	return p.finish(), nil
 }
 
 // edit plans a new content for a component's manifest; a link is followed.

@@ -23,6 +23,12 @@ const harbourArchive = "../../testdata/harbour/kube-backup.tar.gz"
 func master(t testing.TB, member string) string {
 	t.Helper()
 	dir := t.TempDir()
+	masterAt(t, dir, member)
+	return dir
+}
+
+func masterAt(t testing.TB, dir, member string) {
+	t.Helper()
 	unpack(t, harbourArchive, func(name string) string {
 		if rest, ok := strings.CutPrefix(name, "kubernetes/"); ok {
 			return filepath.Join(dir, "etc/kubernetes", rest)
@@ -44,7 +50,6 @@ func master(t testing.TB, member string) string {
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "root/.kube"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "root/.kube/config"), []byte("kind: Config\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "etc/hostname"), []byte("master-0\n"), 0o600))
-	return dir
 }
 
 // unpack writes the files of a tar to where place says, holes as holes.
@@ -317,7 +322,14 @@ func TestCredentials(t *testing.T) {
 	_, err = ParseCredentials([]byte(`{"auths": "s3cret"`))
 	require.ErrorIs(t, err, ErrNoCredentials)
 	require.NotContains(t, err.Error(), "s3cret")
-	script := PullScript([]string{"registry.deckhouse.io/deckhouse/ee@sha256:1", "busybox"}, map[string]string{"registry.deckhouse.io": "/root/my auth"})
+	script := pullScript([]string{"registry.deckhouse.io/deckhouse/ee@sha256:1", "busybox"}, map[string]string{"registry.deckhouse.io": "/root/my auth"})
 	require.Contains(t, script, "CRICTL_AUTH=$(cat '/root/my auth') crictl pull registry.deckhouse.io/deckhouse/ee@sha256:1\n")
 	require.NotContains(t, script, "--auth")
+
+	files := PullFolder("/root/pull", []string{"registry.deckhouse.io/deckhouse/ee@sha256:1", "other:5000/x", "busybox"}, c)
+	require.Len(t, files, 5)
+	require.Equal(t, "dTpw\n", files["other_5000.auth"])
+	require.Contains(t, files["pull.sh"], "CRICTL_AUTH=$(cat /root/pull/other_5000.auth) crictl pull other:5000/x\n")
+	require.Contains(t, files["containerd-1.toml"], "version = 2\n\n[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"other:5000\".auth]\nauth = \"dTpw\"\n")
+	require.Contains(t, files["containerd-2.toml"], "version = 3\n\n[plugins.\"io.containerd.cri.v1.images\".registry.configs.\"other:5000\".auth]\n")
 }

@@ -36,6 +36,9 @@ func (s *State) PlanQuota(now time.Time, opts QuotaOptions) (*Plan, error) {
 	}
 	have, set := s.Quota()
 	want := opts.Set
+	if have == 0 && opts.Double {
+		return nil, refusef("--quota-backend-bytes is %q: what that is cannot be told, so say how large it is to be with --set", s.etcdFlags()["quota-backend-bytes"])
+	}
 	if opts.Double {
 		want = 2 * have
 	}
@@ -63,13 +66,15 @@ func (s *State) PlanQuota(now time.Time, opts QuotaOptions) (*Plan, error) {
 	s.elsewhere(p, want)
 	p.next("when all of them have it, disarm the alarm: %s alarm disarm", s.Etcdctl())
 	s.moduleQuota(p, want)
-	return p.plan, nil
+	return p.finish(), nil
 }
 
 func (s *State) quotaNotes(p *planner, have, want int64, set bool) {
-	if set {
+	switch {
+	case have == 0:
+	case set:
 		p.note("the quota is %s now", size(have))
-	} else {
+	default:
 		p.note("the manifest sets no quota: etcd's own default is 2 GiB")
 	}
 	if want > MaxQuota {
@@ -85,7 +90,7 @@ func (s *State) quotaNotes(p *planner, have, want int64, set bool) {
 func (s *State) disarm(p *planner, edited []byte) (*Plan, error) {
 	switch {
 	case s.DataDir.Survivor == nil || s.DataDir.Survivor.DatabaseErr != nil:
-		return nil, refusef("it is not known who the members are while %s cannot be read: stop etcd first (lifeboat host etcd off)", s.DataDir.Real)
+		return nil, refusef("it is not known who the members are while %s cannot be read: stop etcd, and leave its manifest in place: systemctl stop kubelet; crictl stopp $(crictl pods --name '^etcd' -q); while it serves, this disarms it: %s alarm disarm", s.DataDir.Real, s.Etcdctl())
 	case !s.Alone():
 		return nil, refusef("the data dir knows %d members: one that is disarmed alone would apply what the others refuse, and diverge in silence; raise the quota on all of them, then: %s alarm disarm",
 			len(s.DataDir.Survivor.Members), s.Etcdctl())
@@ -102,7 +107,7 @@ func (s *State) disarm(p *planner, edited []byte) (*Plan, error) {
 		return nil, err
 	}
 	s.afterRestore(p)
-	return p.plan, nil
+	return p.finish(), nil
 }
 
 // elsewhere names the other hosts, which need the same.

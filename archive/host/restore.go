@@ -42,7 +42,20 @@ type RestoreOptions struct {
 	// Kubernetes puts back /etc/kubernetes, too, on a host that has none.
 	Kubernetes bool
 
+	// Size is that of the database which is restored, in bytes, 0 where it is not
+	// known: a disk that it does not fit on is found out before anything is stopped.
+	Size int64
+
 	NoBootCheck bool
+}
+
+// room is datadir.ErrNoSpace where a data dir of that size cannot be built.
+func (s *State) room(size int64, bootCheck bool) error {
+	need := datadir.RestoreBytes(size, bootCheck)
+	if s.DataDir.Free < need {
+		return fmt.Errorf("building beside %q: %w: %d bytes are needed, %d are free", s.DataDir.Real, datadir.ErrNoSpace, need, s.DataDir.Free)
+	}
+	return nil
 }
 
 // BumpMargin is what is added to the newest revision that is known: etcd's own
@@ -57,6 +70,9 @@ func (s *State) PlanRestore(now time.Time, src string, opts RestoreOptions) (*Pl
 		return nil, err
 	}
 	if _, _, err := s.identity(opts); err != nil {
+		return nil, err
+	}
+	if err := s.room(opts.Size, !opts.NoBootCheck); err != nil {
 		return nil, err
 	}
 	p.plan.Severe = s.DataDir.HasMember
@@ -75,7 +91,7 @@ func (s *State) PlanRestore(now time.Time, src string, opts RestoreOptions) (*Pl
 		}
 	}
 	s.afterRestore(p)
-	return p.plan, nil
+	return p.finish(), nil
 }
 
 // putBackFiles plans that /etc/kubernetes comes out of the backup, last of all:
@@ -129,19 +145,28 @@ func (s *State) PlanRebuild(now time.Time) (*Plan, error) {
 	if !s.DataDir.HasMember {
 		return nil, fmt.Errorf("rebuilding %q: %w", s.DataDir.Real, datadir.ErrNotDataDir)
 	}
+	if sv := s.DataDir.Survivor; sv != nil {
+		if err := s.room(sv.Info.Size, true); err != nil {
+			return nil, err
+		}
+	}
 	p.plan.Severe = true
 	p.note("etcd must be stopped on every other master first (lifeboat host etcd off, there), or two clusters will serve")
 	if err := s.replaceMember(p, "from this host's own data dir with its whole log, as a cluster of this member alone; a real etcd is booted on a copy of it"); err != nil {
 		return nil, err
 	}
 	s.afterRestore(p)
-	return p.plan, nil
+	return p.finish(), nil
 }
 
 // replaceMember plans that a data dir is built inside of the one that stands,
 // which may be a mount point or behind a link, and takes the place of its member
 // folder.
 func (s *State) replaceMember(p *planner, from string) error {
+	if s.DataDir.Log != "" {
+		return refusef("--wal-dir has the log in %s, apart from the data: a new data dir in its place would be read with the old log. Write one with: lifeboat etcd rebuild %s --src-wal-dir %s --to NEW, and take --wal-dir out of the manifest",
+			s.DataDir.Log, quote(s.root.Path(s.DataDir.Real)), quote(s.root.Path(s.DataDir.Log)))
+	}
 	moves, err := s.stop(p)
 	if err != nil {
 		return err
@@ -166,9 +191,10 @@ func (s *State) replaceMember(p *planner, from string) error {
 		if err != nil {
 			return err
 		}
+		p.add(Step{Kind: Wait, From: dir, Why: "nobody has opened it while that was built: kubelet may have started etcd again", Undo: "nothing was changed"})
 		p.add(Step{Kind: Swap, From: built + "/member", To: member, ID: f.ID, Why: "it becomes the member's data, and the old data is kept in " + built, Undo: "they are exchanged again"})
 	}
-	p.add(Step{Kind: Wait, From: dir, Why: "nobody has opened it meanwhile: kubelet may have started etcd again", Undo: "etcd has let go of its data before that is exchanged"})
+	p.add(Step{Kind: Wait, From: dir, Why: "nobody has opened what stands there now", Undo: "etcd has let go of its data before that is exchanged"})
 	p.add(Step{Kind: Check, To: dir, Work: WorkCheck, Why: "the member is this one, alone, and its log and database are whole", Undo: "nothing was changed"})
 	s.start(p, moves)
 	return nil
@@ -199,7 +225,7 @@ func (s *State) afterRestore(p *planner) {
 	if s.Deckhouse() {
 		p.next("wait for Deckhouse's queue: kubectl -n d8-system exec deploy/deckhouse -- deckhouse-controller queue main")
 	}
-	p.next("to take all of this back: lifeboat host undo %s", p.plan.ID)
+	p.next("to take all of this back: %s", s.root.Command("undo "+p.plan.ID))
 }
 
 // identity is the member that will stand here.
@@ -210,6 +236,11 @@ func (s *State) identity(opts RestoreOptions) (name string, urls []string, err e
 	}
 	if urls == nil {
 		urls = s.Member.PeerURLs
+	}
+	for _, text := range append([]string{name}, urls...) {
+		if controlplane.IsVariable(text) {
+			return "", nil, refusef("the manifest has %q, which kubelet fills in: give a manifest in which it is written out, with --manifest", text)
+		}
 	}
 	if name == "" || len(urls) == 0 {
 		return "", nil, fmt.Errorf("%w: etcd's, which has the member's name and peer URLs: give it with --manifest", ErrNoManifest)

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Root is a host's file system, from its root folder on. Names are absolute
@@ -43,6 +41,15 @@ func (r *Root) Dir() string { return r.dir }
 
 // Path is the name in this process's file system of a name of the host.
 func (r *Root) Path(name string) string { return filepath.Join(r.dir, name) }
+
+// Command is a verb of `lifeboat host` to be typed for this root folder: on a copy
+// of a host it names the copy, so that what is printed there is not run here.
+func (r *Root) Command(verb string) string {
+	if r.dir == "/" {
+		return "lifeboat host " + verb
+	}
+	return "lifeboat host " + verb + " --root " + quote(r.dir)
+}
 
 // rel is the name that os.Root wants.
 func rel(name string) string {
@@ -141,7 +148,7 @@ func (r *Root) sync(name string) error {
 
 // rename gives from another name, to which nothing may stand at, or exchanges
 // both names; then the folders are synced.
-func (r *Root) rename(from, to string, flags uint) error {
+func (r *Root) rename(from, to string, how uint) error {
 	a, err := r.root.Open(rel(path.Dir(from)))
 	if err != nil {
 		return err
@@ -152,7 +159,7 @@ func (r *Root) rename(from, to string, flags uint) error {
 		return err
 	}
 	defer b.Close()
-	err = unix.Renameat2(int(a.Fd()), path.Base(from), int(b.Fd()), path.Base(to), flags)
+	err = renameAt(a, path.Base(from), b, path.Base(to), how)
 	if err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
@@ -202,14 +209,24 @@ func (r *Root) writable(dir string) error {
 		return err
 	}
 	defer f.Close()
-	var stat unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &stat); err != nil {
-		return &fs.PathError{Op: "statfs", Path: dir, Err: err}
+	_, readOnly, err := fileSystem(f)
+	if err == nil && readOnly {
+		err = fmt.Errorf("writing in %q: %w", dir, syscall.EROFS)
 	}
-	if stat.Flags&unix.ST_RDONLY != 0 {
-		return fmt.Errorf("writing in %q: %w", dir, unix.EROFS)
+	return err
+}
+
+// immutable reports whether a file or folder is one that not even root renames.
+func (r *Root) immutable(name string) bool {
+	if info, err := r.lstat(name); err != nil || info == nil || !info.Mode().IsRegular() && !info.IsDir() {
+		return false
 	}
-	return nil
+	f, err := r.root.Open(rel(name))
+	if err != nil {
+		return false // what cannot be opened is said where it is read
+	}
+	defer f.Close()
+	return isImmutable(f)
 }
 
 // free is how many bytes are free where a name stands, or would.
@@ -222,11 +239,8 @@ func (r *Root) free(name string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close()
-	var stat unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &stat); err != nil {
-		return 0, &fs.PathError{Op: "statfs", Path: name, Err: err}
-	}
-	return int64(stat.Bavail) * stat.Bsize, nil
+	free, _, err := fileSystem(f)
+	return free, err
 }
 
 // setTime gives a folder back the time of its last change.

@@ -28,26 +28,73 @@ func (r *Run) step(ctx context.Context, i int, s Step) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	act, known := actions()[s.Kind]
-	if !known {
-		return fmt.Errorf("a %q is not a step that this lifeboat knows", s.Kind)
-	}
 	if err := r.note(i, eventBegin); err != nil {
 		return err
 	}
-	if err := act.do(ctx, r, s); err != nil {
+	if err := actions()[s.Kind].do(ctx, r, s); err != nil {
 		return err
 	}
 	return r.note(i, eventDone)
 }
 
+// Abandon closes a run that was cut off, and that neither goes on nor back: all
+// stays as it stands, and other runs may begin.
+func (r *Run) Abandon() error {
+	if s := r.Status(); s != Begun && s != Going {
+		return fmt.Errorf("run %s is %s: %w", r.Plan.ID, s, ErrNothingToDo)
+	}
+	return r.note(-1, eventClosed)
+}
+
+// standing makes sure that what a run that is done has moved, exchanged and
+// edited is where the run has left it, as it was.
+func (r *Run) standing() error {
+	last := map[identity]string{}
+	for _, s := range r.Plan.Steps {
+		switch s.Kind {
+		case Move:
+			last[s.ID] = s.To
+		case Swap:
+			last[s.ID] = s.From
+		case Edit:
+			if now := r.root.digest(s.To); now != digestOf(s.Content) && !r.movedLater(s) {
+				return fmt.Errorf("the content of %q was %w; the old one is in %q", s.To, ErrChanged, s.From)
+			}
+			last[s.ID] = s.From
+		}
+	}
+	for _, s := range r.Plan.Steps {
+		if name := last[s.ID]; name != "" && s.ID != (identity{}) && !r.root.is(name, s.ID) {
+			return fmt.Errorf("%q was replaced: it was %w", name, ErrChanged)
+		}
+	}
+	return nil
+}
+
+// movedLater reports whether a later step takes away what an Edit has written.
+func (r *Run) movedLater(edit Step) bool {
+	at := edit.To
+	for _, s := range r.Plan.Steps {
+		if s.Kind == Move && s.From == at {
+			at = s.To
+		}
+	}
+	return at != edit.To
+}
+
 // Back undoes what was done, from the last step to the first, and gives the
-// folders their times back.
+// folders their times back. A run that is done is not begun to be undone when
+// something that it changed was changed since.
 func (r *Run) Back(ctx context.Context, works map[string]Work) error {
-	if r.Status() == Undone {
-		return fmt.Errorf("run %s is undone already: %w", r.Plan.ID, ErrNothingToDo)
+	if s := r.Status(); s == Undone || s == Closed {
+		return fmt.Errorf("run %s is %s: %w", r.Plan.ID, s, ErrNothingToDo)
 	}
 	r.works, r.back = works, true
+	if r.Status() == Done {
+		if err := r.standing(); err != nil {
+			return err
+		}
+	}
 	if r.Status() != Going {
 		if err := r.note(-1, eventUndo); err != nil {
 			return err
@@ -73,15 +120,11 @@ func (r *Run) undo(ctx context.Context, i int, s Step) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	act, known := actions()[s.Kind]
-	if !known {
-		return fmt.Errorf("a %q is not a step that this lifeboat knows", s.Kind)
-	}
 	if r.last(i) == eventBegin && s.Kind == Wait {
 		// Whatever came after it never began.
 		return r.note(i, eventUndone)
 	}
-	if err := act.undo(ctx, r, s); err != nil {
+	if err := actions()[s.Kind].undo(ctx, r, s); err != nil {
 		return err
 	}
 	return r.note(i, eventUndone)

@@ -2,8 +2,10 @@ package host
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -50,7 +52,7 @@ func TestRunAndUndo(t *testing.T) {
 
 	entries, err := History(root)
 	require.NoError(t, err)
-	require.Equal(t, []Entry{{ID: "20261128T120000Z", Verb: "host test", Host: "master-0", Status: Done, Steps: 10, Reached: 10}}, entries)
+	require.Equal(t, []Entry{{ID: "20261128T120000Z", Number: 1, Verb: "host test", Host: "master-0", Status: Done, Steps: 10, Reached: 10}}, entries)
 
 	back(t, root)
 	require.Equal(t, before, tree(t, dir, true))
@@ -58,49 +60,49 @@ func TestRunAndUndo(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoRun)
 }
 
-// SIGKILL before and after every record, so after every step and before it is
-// noted: going on leaves the tree of a run that nobody killed, undoing the tree
-// of before.
-func TestKilledAtEveryRecord(t *testing.T) {
+// SIGKILL after every step, before and after it is noted: going on leaves the tree
+// of a run that nobody killed, undoing the tree of before. Records that come in
+// between are TestCutOffAtEveryRecord's.
+func TestKilledAfterEveryStep(t *testing.T) {
 	t.Parallel()
 	reference := hostTree(t)
 	whole(t, reference)
 	done := tree(t, reference, false)
-	n := 0
-	for at := 1; ; at++ {
-		dir := hostTree(t)
-		before := tree(t, dir, true)
-		cut := killed(t, dir, "run", at)
-		if !cut {
-			break
+	for step := range 10 {
+		for at := 4*step + 3; at <= 4*step+4; at++ {
+			t.Run(strconv.Itoa(at), func(t *testing.T) {
+				t.Parallel()
+				for _, how := range []string{"gone on with", "undone"} {
+					dir := hostTree(t)
+					before := tree(t, dir, true)
+					require.True(t, killed(t, dir, "run", at))
+					root := openRoot(t, dir)
+					if how == "gone on with" {
+						whole(t, dir)
+						require.Equal(t, done, tree(t, dir, false), "killed at %d", at)
+					}
+					back(t, root)
+					require.Equal(t, before, tree(t, dir, true), "killed at %d, %s", at, how)
+				}
+			})
 		}
-		n++
-		root := openRoot(t, dir)
-		if at%2 == 0 {
-			whole(t, dir)
-			require.Equal(t, done, tree(t, dir, false), "killed at %d, gone on with", at)
-		}
-		back(t, root)
-		require.Equal(t, before, tree(t, dir, true), "killed at %d, undone", at)
 	}
-	require.Equal(t, 2*(2*10+1), n, "two for each record: one before it, one after")
 }
 
-// An undo that is killed is gone on with.
-func TestUndoKilledAtEveryRecord(t *testing.T) {
+// An undo that is killed after a step is gone on with.
+func TestUndoKilledAfterEveryStep(t *testing.T) {
 	t.Parallel()
-	for at := 1; ; at++ {
-		dir := hostTree(t)
-		before := tree(t, dir, true)
-		root := whole(t, dir)
-		if !killed(t, dir, "undo", at) {
-			require.Greater(t, at, 20)
-			break
-		}
-		if _, err := Newest(root); err == nil { // else it was killed behind its last record
+	for step := range 10 {
+		at := 2 + 2*step + 1 // the record that an undo begins with, one for each step
+		t.Run(strconv.Itoa(at), func(t *testing.T) {
+			t.Parallel()
+			dir := hostTree(t)
+			before := tree(t, dir, true)
+			root := whole(t, dir)
+			require.True(t, killed(t, dir, "undo", at))
 			back(t, root)
-		}
-		require.Equal(t, before, tree(t, dir, true), "killed at %d", at)
+			require.Equal(t, before, tree(t, dir, true), "killed at %d", at)
+		})
 	}
 }
 
@@ -136,22 +138,58 @@ func TestFactsChanged(t *testing.T) {
 	}
 }
 
-// What was changed after the run is not undone over.
+// What was changed after the run is not undone over, and an undo that cannot come to
+// its end is not begun.
 func TestUndoRefusesWhatChanged(t *testing.T) {
 	t.Parallel()
+	for name, change := range map[string]func(name string) error{
+		"kube-apiserver.yaml": func(name string) error { return os.WriteFile(name, []byte("a person's\n"), 0o600) },
+		"etcd.yaml": func(name string) error {
+			return errors.Join(os.WriteFile(name+".new", []byte("a controller's\n"), 0o600), os.Rename(name+".new", name))
+		},
+	} {
+		dir := hostTree(t)
+		root := whole(t, dir)
+		require.NoError(t, change(filepath.Join(dir, "etc/kubernetes/manifests", name)))
+		before := tree(t, dir, true)
+		run, err := Load(root, "20261128T120000Z")
+		require.NoError(t, err)
+		err = quick(run).Back(context.Background(), ownWorks)
+		require.ErrorIs(t, err, ErrChanged)
+		require.ErrorContains(t, err, name)
+		require.Equal(t, Done, run.Status(), "nothing stands in the way of other runs")
+		require.ErrorIs(t, run.Abandon(), ErrNothingToDo)
+		require.NoError(t, run.Close())
+		require.Equal(t, before, tree(t, dir, true))
+	}
+}
+
+// A run that was cut off, and can neither go on nor back, is closed as it stands.
+func TestAbandon(t *testing.T) {
+	t.Parallel()
 	dir := hostTree(t)
-	root := whole(t, dir)
-	server := filepath.Join(dir, "etc/kubernetes/manifests/kube-apiserver.yaml")
-	require.NoError(t, os.WriteFile(server, []byte("a person's\n"), 0o600))
-	run, err := Load(root, "20261128T120000Z")
+	root := openRoot(t, dir)
+	plan, err := everything(root)
 	require.NoError(t, err)
-	err = quick(run).Back(context.Background(), ownWorks)
-	require.ErrorIs(t, err, ErrChanged)
-	require.ErrorContains(t, err, "kube-apiserver.yaml")
+	run, err := Begin(root, plan)
+	require.NoError(t, err)
+	require.True(t, cutOff(t, run, 8, run.Forward, ownWorks))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "etc/kubernetes/manifests/etcd.yaml"), []byte("a controller's\n"), 0o600))
+	before := tree(t, dir, true)
+	run, err = Load(root, plan.ID)
+	require.NoError(t, err)
+	require.ErrorIs(t, run.Back(context.Background(), ownWorks), ErrChanged)
+	require.Equal(t, Going, run.Status())
+	require.NoError(t, run.Abandon())
+	require.ErrorIs(t, run.Forward(context.Background(), ownWorks), ErrNothingToDo)
+	require.ErrorIs(t, run.Back(context.Background(), ownWorks), ErrNothingToDo)
 	require.NoError(t, run.Close())
-	data, err := os.ReadFile(server)
+	open, err := Unfinished(root)
 	require.NoError(t, err)
-	require.Equal(t, "a person's\n", string(data))
+	require.Empty(t, open)
+	_, err = Newest(root)
+	require.ErrorIs(t, err, ErrNoRun)
+	require.NotEqual(t, before, tree(t, dir, true), "the undo had begun: the edit went back")
 }
 
 func TestOneRunAtATime(t *testing.T) {
@@ -222,7 +260,8 @@ func mount(t *testing.T, options string) string {
 func TestDiskFullAtEveryRecord(t *testing.T) {
 	t.Parallel()
 	small := mount(t, "size=2m")
-	reference := hostTree(t)
+	reference := filepath.Join(t.TempDir(), "root")
+	require.NoError(t, os.CopyFS(reference, os.DirFS(hostTree(t))))
 	whole(t, reference)
 	done := tree(t, reference, false)
 	failed := 0
@@ -230,7 +269,6 @@ func TestDiskFullAtEveryRecord(t *testing.T) {
 		dir := filepath.Join(small, "root")
 		require.NoError(t, os.RemoveAll(dir))
 		require.NoError(t, os.CopyFS(dir, os.DirFS(hostTree(t))))
-		require.NoError(t, os.Chmod(filepath.Join(dir, "etc/kubernetes/manifests/etcd.yaml"), 0o600))
 		before := tree(t, dir, true)
 		root := openRoot(t, dir)
 		plan, err := everything(root)
@@ -253,7 +291,7 @@ func TestDiskFullAtEveryRecord(t *testing.T) {
 			if err != nil {
 				require.NoError(t, run.Forward(context.Background(), ownWorks))
 			}
-			require.Len(t, tree(t, dir, false), len(done))
+			require.Equal(t, done, tree(t, dir, false), "full at %d, gone on with", at)
 		}
 		run.Observe = nil
 		require.NoError(t, run.Back(context.Background(), ownWorks), "undone on a full disk, %d", at)

@@ -17,7 +17,7 @@ const (
 	Tidy  Kind = "tidy"  // the folder From, which the run made and which is empty, goes
 	Wait  Kind = "wait"  // until no process holds the data dir From, on the way back as well
 	Build Kind = "build" // Work makes the folder To, whole or not at all
-	Check Kind = "check" // Work looks at what was done, and changes nothing
+	Check Kind = "check" // Work looks at what was done, and changes nothing; without one, the run itself does
 )
 
 // Step is one step of a plan. Names are the host's, with no symbolic link in
@@ -56,6 +56,9 @@ func (s Step) String() string {
 	case Build:
 		return "build " + s.To
 	case Check:
+		if s.Work == "" {
+			return "check that all of it is where this plan has it"
+		}
 		return "check " + s.To
 	}
 	return string(s.Kind)

@@ -62,8 +62,8 @@ func (s *State) inside() string {
 }
 
 // CronJob is the nightly backup as an object of the cluster: a Pod on one of the
-// masters takes the snapshot with etcd's own image, and a second container packs
-// it with the lifeboat of the host, which is one static file. distroless images
+// masters takes the snapshot with etcd's own image, and two more containers pack
+// and verify it with the lifeboat of the host, which is one static file. distroless images
 // have no shell, so there is none in it.
 func (s *State) CronJob(recipient, folder, program string) (string, error) {
 	image := s.etcdImage()
@@ -77,20 +77,26 @@ func (s *State) CronJob(recipient, folder, program string) (string, error) {
 		return map[string]any{"name": name, "hostPath": map[string]any{"path": path, "type": kind}}
 	}
 	etcdctl := append(strings.Fields(s.etcdctl()), "snapshot", "save", "/snapshot/etcd-backup.snapshot")
-	pod := map[string]any{
+	pod := func() []any {
+		return []any{map[string]any{"name": "POD", "valueFrom": map[string]any{"fieldRef": map[string]any{"fieldPath": "metadata.name"}}}}
+	}
+	spec := map[string]any{
 		"restartPolicy": "Never", "hostNetwork": true, "automountServiceAccountToken": false, "priorityClassName": "system-cluster-critical",
 		"nodeSelector": map[string]any{"node-role.kubernetes.io/control-plane": ""},
 		"tolerations":  []any{map[string]any{"operator": "Exists"}},
 		"initContainers": []any{map[string]any{
 			"name": "snapshot", "image": image, "command": etcdctl,
 			"volumeMounts": []any{mount("snapshot", "/snapshot", false), mount("kubernetes", "/etc/kubernetes", true)},
-		}},
-		"containers": []any{map[string]any{
-			"name": "archive", "image": image,
-			"env": []any{map[string]any{"name": "POD", "valueFrom": map[string]any{"fieldRef": map[string]any{"fieldPath": "metadata.name"}}}},
+		}, map[string]any{
+			"name": "archive", "image": image, "env": pod(),
 			"command": []any{"/lifeboat", "archive", "create", "--snapshot", "/snapshot/etcd-backup.snapshot", "--kubernetes", "/etc/kubernetes",
 				"--recipient", recipient, "--to", "/backups/$(POD).tar.gz.age"},
 			"volumeMounts": []any{mount("snapshot", "/snapshot", false), mount("kubernetes", "/etc/kubernetes", true), mount("backups", "/backups", false), mount("lifeboat", "/lifeboat", true)},
+		}},
+		"containers": []any{map[string]any{
+			"name": "verify", "image": image, "env": pod(),
+			"command":      []any{"/lifeboat", "archive", "verify", "/backups/$(POD).tar.gz.age", "--quick"},
+			"volumeMounts": []any{mount("backups", "/backups", true), mount("lifeboat", "/lifeboat", true)},
 		}},
 		"volumes": []any{
 			map[string]any{"name": "snapshot", "emptyDir": map[string]any{}},
@@ -102,7 +108,7 @@ func (s *State) CronJob(recipient, folder, program string) (string, error) {
 		"metadata": map[string]any{"name": "lifeboat-backup", "namespace": "kube-system"},
 		"spec": map[string]any{
 			"schedule": "0 2 * * *", "concurrencyPolicy": "Forbid", "startingDeadlineSeconds": 3600,
-			"jobTemplate": map[string]any{"spec": map[string]any{"backoffLimit": 1, "template": map[string]any{"spec": pod}}},
+			"jobTemplate": map[string]any{"spec": map[string]any{"backoffLimit": 1, "template": map[string]any{"spec": spec}}},
 		},
 	})
 	return string(text), err

@@ -3,7 +3,6 @@ package host
 import (
 	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -78,6 +77,9 @@ func replaceCommand(env *console.Environment) *cli.Command {
 	}
 }
 
+// onThisHost words a command for a verb that reads no host.
+func onThisHost(verb string) string { return "lifeboat host " + verb }
+
 func readCluster(c *cli.Context, env *console.Environment) (*host.Cluster, error) {
 	src, err := console.OneArgument(c, "SRC")
 	if err != nil {
@@ -101,7 +103,7 @@ func readClusters(c *cli.Context, env *console.Environment) (*host.Cluster, erro
 	}
 	newest, others, err := host.NewestOf(clusters)
 	if err != nil {
-		return nil, coded(err)
+		return nil, coded(err, onThisHost)
 	}
 	for _, i := range others {
 		env.Warn("%q knows other members than the newest backup, which counts", c.Args().Get(i))
@@ -145,7 +147,10 @@ func printChecklist(c *cli.Context, env *console.Environment, make func(*host.Cl
 	}
 	l, err := make(cluster)
 	if err != nil {
-		return coded(err)
+		return coded(err, onThisHost)
+	}
+	if err := l.Rehearse(c.Context); err != nil {
+		return err
 	}
 	if env.Format != console.FormatTable {
 		return env.PrintDocument(checklistDocument{"lifeboat/v1", "HostChecklist", l})
@@ -162,7 +167,7 @@ func printChecklist(c *cli.Context, env *console.Environment, make func(*host.Cl
 			out.Line("       %s", console.Printable(item.Command))
 		}
 		if item.Quorum != "" {
-			out.Line("       quorum: %s", item.Quorum)
+			out.Line("       etcd: %s", item.Quorum)
 		}
 	}
 	return out.Err
@@ -205,29 +210,25 @@ func runTimer(s *session) error {
 	if cron {
 		manifest, err := state.CronJob(s.c.String("recipient"), s.c.String("backups"), s.c.String("program"))
 		if err != nil {
-			return coded(err)
+			return coded(err, s.root.Command)
 		}
 		files = map[string]string{"lifeboat-backup.yaml": manifest}
 	}
+	out := console.NewSection(s.env)
 	if to != "" {
-		if err := os.Mkdir(to, 0o700); err != nil {
+		if err := console.RefuseExisting(to); err != nil {
+			return err
+		}
+		if err := host.WriteFolder(to, files); err != nil {
 			return err
 		}
 	}
-	out := console.NewSection(s.env)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if to == "" {
 			out.Line("# %s\n%s", name, files[name])
-			continue
+		} else {
+			out.Line("%s", filepath.Join(to, name))
 		}
-		mode := os.FileMode(0o600)
-		if filepath.Ext(name) == ".sh" {
-			mode = 0o700
-		}
-		if err := os.WriteFile(filepath.Join(to, name), []byte(files[name]), mode); err != nil {
-			return err
-		}
-		out.Line("%s", filepath.Join(to, name))
 	}
 	if to != "" && cron {
 		printList(out, "Next", []string{"kubectl apply -f " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.yaml"))})

@@ -118,7 +118,7 @@ func (s *session) takeBack(verb string) error {
 	}
 	id, err := host.LastDone(s.root, verb)
 	if errors.Is(err, host.ErrNoRun) {
-		return console.WithHint(err, "the journal has nothing to put back; lifeboat host log lists what it has")
+		return console.WithHint(err, "the journal has nothing to put back; "+s.root.Command("log")+" lists what it has")
 	}
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -21,13 +20,20 @@ func imagesCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat host images\n" +
 			"lifeboat host images kube-backup.tar.gz --to pull/",
 		ArgsUsage: "[SRC]",
-		Description: `With --to a folder is written: pull.sh, and for each registry a file with its
-credentials out of SRC (Secret d8-system/deckhouse-registry, or the one that
---secret names), which only root can read. --have FILE, the output of "crictl
-images -o json" or "ctr -n k8s.io images ls -q", leaves out what is there.`,
+		Description: `Which of them are there is read from containerd's own store, --containerd DIR
+on the host; containerd may be running or not. An image counts as there when
+its manifest and configuration lie in the store, whole. --have FILE, the output
+of "crictl images -o json" or "ctr -n k8s.io images ls", takes its place.
+
+With --to a folder is written: pull.sh, which pulls what is not there, and for
+each registry a file with its credentials out of SRC (Secret
+d8-system/deckhouse-registry, or the one that --secret names), which only root
+can read; containerd-1.toml and containerd-2.toml have them for containerd's
+configuration, by its version, so that kubelet pulls by itself.`,
 		Flags: append(console.SourceFlags(), rootFlag(), manifestFlag(),
 			&cli.StringFlag{Name: "secret", Value: "d8-system/deckhouse-registry", Usage: "`NAMESPACE/NAME` of the dockerconfigjson in SRC"},
 			&cli.StringFlag{Name: "have", Usage: "`FILE` that lists the images that are there"},
+			&cli.StringFlag{Name: "containerd", Value: host.ContainerdDir, Usage: "the `DIR` on the host in which containerd keeps its state"},
 			&cli.StringFlag{Name: "to", Usage: "the new `FOLDER` to write the script to"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)),
 		Action: func(c *cli.Context) error {
@@ -39,12 +45,12 @@ images -o json" or "ctr -n k8s.io images ls -q", leaves out what is there.`,
 	}
 }
 
-// imageRow is one image.
-type imageRow struct {
-	Image       string `json:"image"`
-	Registry    string `json:"registry"`
-	There       string `json:"there"` // yes, no, not checked
-	Credentials bool   `json:"credentials"`
+// imagesDocument is what is known of the images in JSON.
+type imagesDocument struct {
+	APIVersion string           `json:"apiVersion"`
+	Kind       string           `json:"kind"`
+	Store      string           `json:"store,omitempty"` // where it was looked up what is there
+	Items      []host.ImageNeed `json:"items"`
 }
 
 func runImages(s *session) error {
@@ -56,54 +62,80 @@ func runImages(s *session) error {
 	if err != nil {
 		return err
 	}
-	var have []byte
-	if name := s.c.String("have"); name != "" {
-		if have, err = os.ReadFile(name); err != nil {
+	store, err := s.imageStore()
+	if err != nil {
+		return err
+	}
+	doc := imagesDocument{APIVersion: "lifeboat/v1", Kind: "HostImageList", Items: state.ImagesNeeded(store, creds)}
+	if store != nil {
+		doc.Store = store.From
+	}
+	if len(doc.Items) == 0 {
+		return console.Failf("there is no static Pod manifest in %s, so no image is known", state.Manifests)
+	}
+	pull := host.ToPull(doc.Items)
+	if to := s.c.String("to"); to != "" && len(pull) > 0 {
+		if to, err = filepath.Abs(to); err != nil {
+			return err
+		}
+		if err := console.RefuseExisting(to); err != nil {
+			return err
+		}
+		if err := host.WriteFolder(to, host.PullFolder(to, pull, creds)); err != nil {
 			return err
 		}
 	}
-	rows, missing := []imageRow{}, []string{}
-	for _, image := range state.Images() {
-		row := imageRow{Image: image, Registry: host.Registry(image), There: "not checked"}
-		if have != nil {
-			row.There = "no"
-			if strings.Contains(string(have), image) {
-				row.There = "yes"
-			}
-		}
-		row.Credentials = creds[row.Registry] != ""
-		if row.There != "yes" {
-			missing = append(missing, image)
-		}
-		rows = append(rows, row)
-	}
-	if len(rows) == 0 {
-		return console.Failf("there is no static Pod manifest, so no image is known")
-	}
-	if to := s.c.String("to"); to != "" {
-		if err := writePull(to, missing, creds); err != nil {
-			return err
-		}
-	}
-	return s.printImages(rows)
+	return s.printImages(doc, len(pull))
 }
 
-func (s *session) printImages(rows []imageRow) error {
+// imageStore is what --have lists, else containerd's own store; nil where there
+// is neither.
+func (s *session) imageStore() (*host.ImageStore, error) {
+	if name := s.c.String("have"); name != "" {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		return host.ParseImageList(name, data)
+	}
+	store, err := s.root.ContainerdImages(s.c.Context, s.c.String("containerd"))
+	switch {
+	case errors.Is(err, host.ErrNoImageStore):
+		s.env.Note("%v: which images are there was not checked (--have FILE lists them, --containerd DIR names another folder)", err)
+		return nil, nil
+	case err != nil && s.c.Context.Err() == nil:
+		s.env.Warn("%v: which images are there was not checked", err)
+		return nil, nil
+	}
+	return store, err
+}
+
+func (s *session) printImages(doc imagesDocument, pull int) error {
 	if s.env.Format != console.FormatTable {
-		return s.env.PrintDocument(map[string]any{"apiVersion": "lifeboat/v1", "kind": "HostImageList", "items": rows})
+		return s.env.PrintDocument(doc)
 	}
 	out := console.NewSection(s.env)
 	table := [][]string{{"IMAGE", "REGISTRY", "THERE", "CREDENTIALS"}}
-	for _, r := range rows {
+	for _, n := range doc.Items {
 		has := "none"
-		if r.Credentials {
+		if n.Credentials {
 			has = "in SRC"
 		}
-		table = append(table, []string{r.Image, r.Registry, r.There, has})
+		table = append(table, []string{console.Printable(n.Image), console.Printable(n.Registry), string(n.There), has})
 	}
 	out.Table(table)
-	if to := s.c.String("to"); to != "" {
+	for _, n := range doc.Items {
+		if n.Why != "" {
+			out.Line("%s: %s", console.Printable(n.Image), console.Printable(n.Why))
+		}
+	}
+	switch to := s.c.String("to"); {
+	case pull == 0:
+		out.Line("all of them are there, by %s: nothing has to be pulled", console.Printable(doc.Store))
+	case to != "":
 		printList(out, "Next", []string{"sh " + words.ShellQuote(filepath.Join(to, "pull.sh")), "then remove the credentials: rm -r " + words.ShellQuote(to)})
+	default:
+		printList(out, "Next", []string{s.root.Command("images SRC --to pull/") + "   writes a script that pulls them, with the credentials out of SRC"})
 	}
 	return out.Err
 }
@@ -131,28 +163,4 @@ func (s *session) credentials() (host.Credentials, error) {
 		return nil, err
 	}
 	return host.ParseCredentials(data[".dockerconfigjson"])
-}
-
-// writePull makes the folder with the script and the credentials.
-func writePull(to string, images []string, creds host.Credentials) error {
-	to, err := filepath.Abs(to)
-	if err != nil {
-		return err
-	}
-	if err := os.Mkdir(to, 0o700); err != nil {
-		return err
-	}
-	files := map[string]string{}
-	for _, image := range images {
-		registry := host.Registry(image)
-		if creds[registry] == "" || files[registry] != "" {
-			continue
-		}
-		files[registry] = filepath.Join(to, strings.ReplaceAll(registry, ":", "_")+".auth")
-		if err := os.WriteFile(files[registry], []byte(creds[registry]+"\n"), 0o600); err != nil {
-			return err
-		}
-	}
-	slices.Sort(images)
-	return os.WriteFile(filepath.Join(to, "pull.sh"), []byte(host.PullScript(images, files)), 0o700)
 }

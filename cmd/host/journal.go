@@ -65,11 +65,17 @@ func undoCommand(env *console.Environment) *cli.Command {
 		UsageText: "lifeboat host undo\n" +
 			"lifeboat host undo 20261128T120000Z",
 		ArgsUsage: "[ID]",
-		Flags: []cli.Flag{rootFlag(), &cli.DurationFlag{Name: "wait", Value: defaultWait, Usage: "how `LONG` etcd may take to let go of its data"},
+		Description: `It is refused when something that the run changed was changed since: nothing is
+taken back then. --abandon closes a run that was cut off and neither goes on
+nor back: all stays as it stands, and other runs may begin.`,
+		Flags: []cli.Flag{rootFlag(), &cli.BoolFlag{Name: "abandon", Usage: "close a run that was cut off, and change nothing"}, &cli.DurationFlag{Name: "wait", Value: defaultWait, Usage: "how `LONG` etcd may take to let go of its data"},
 			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 {
 				return console.Usagef("unexpected argument %q", c.Args().Get(1))
+			}
+			if c.Bool("abandon") {
+				return onHost(c, env, func(s *session) error { return s.abandon(c.Args().First()) })
 			}
 			return onHost(c, env, func(s *session) (err error) {
 				id := c.Args().First()
@@ -82,6 +88,28 @@ func undoCommand(env *console.Environment) *cli.Command {
 			})
 		},
 	}
+}
+
+// abandon closes the run that was cut off.
+func (s *session) abandon(id string) (err error) {
+	if id == "" {
+		if id, err = host.Unfinished(s.root); err != nil {
+			return err
+		}
+	}
+	if id == "" {
+		s.env.Note("no run was cut off")
+		return nil
+	}
+	run, err := host.Load(s.root, id)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	if err := run.Abandon(); err != nil {
+		return err
+	}
+	return s.printRun(run, "closed as it stands")
 }
 
 func (s *session) undo(id string) error {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -20,9 +21,10 @@ func planCommand(env *console.Environment) *cli.Command {
 			"lifeboat host plan --root /mnt/rescued -o json",
 		ArgsUsage: "[SRC]",
 		Description: `Nothing is changed, and SRC is read to its end if it is given: then its
-checks stand beside those of the host.`,
+checks stand beside those of the host. What is good is named; -o wide shows what
+was looked at.`,
 		Flags: append(console.SourceFlags(), manifestFlag(), rootFlag(),
-			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)),
+			console.OutputFlag(env, console.FormatTable, console.FormatWide, console.FormatJSON, console.FormatYAML)),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 {
 				return console.Usagef("unexpected argument %q", c.Args().Get(1))
@@ -56,14 +58,15 @@ func runPlan(s *session) error {
 			return err
 		}
 	}
-	if s.env.Format != console.FormatTable {
+	if s.env.Format != console.FormatTable && s.env.Format != console.FormatWide {
 		return errors.Join(s.env.PrintDocument(doc), verdict(doc))
 	}
 	out := console.NewSection(s.env)
 	out.Line("Host %s, member %s: %s", console.Printable(s.root.Dir()), console.OrDash(console.Printable(a.Member)), a.Case)
-	printChecks(out, "Host", a.Checks)
+	wide := s.env.Format == console.FormatWide
+	printChecks(out, "Host", a.Checks, wide)
 	if src != "" {
-		printChecks(out, "Backup "+console.Printable(src), doc.Backup)
+		printChecks(out, "Backup "+console.Printable(src), doc.Backup, wide)
 	}
 	printList(out, "Next", a.Next)
 	return errors.Join(out.Err, verdict(doc))
@@ -85,11 +88,23 @@ func (s *session) verify(src string) ([]lifeboat.Check, error) {
 	return checks, errors.Join(err, b.Close())
 }
 
-func printChecks(out *console.Section, heading string, checks []lifeboat.Check) {
+// printChecks shows what is not good, a line each, and names what is; -o wide
+// shows all of it.
+func printChecks(out *console.Section, heading string, checks []lifeboat.Check, wide bool) {
 	out.Heading(heading)
 	var rows [][]string
+	var good []string
 	for _, c := range checks {
+		if c.State() == lifeboat.StateGood && !wide {
+			good = append(good, c.Name)
+			continue
+		}
 		rows = append(rows, []string{"  " + c.Name, string(c.State()), c.Detail})
 	}
-	out.Table(rows)
+	if len(rows) > 0 {
+		out.Table(rows)
+	}
+	if len(good) > 0 {
+		out.Line("  good: %s", strings.Join(good, ", "))
+	}
 }

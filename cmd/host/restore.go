@@ -74,6 +74,8 @@ type opening struct {
 	Revision    int64    `json:"revision,omitempty"`
 	Kubernetes  bool     `json:"withKubernetes,omitempty"`
 	Etcd        []byte   `json:"etcdManifest,omitempty"` // of the archive, with Kubernetes
+	Size        int64    `json:"size,omitempty"`         // of the database, for the room that it needs
+	Told        bool     `json:"told,omitempty"`         // what comes when the control plane wakes up
 }
 
 func (s *session) opening(path string) (opening, error) {
@@ -119,25 +121,39 @@ func (o opening) options(env *console.Environment) lifeboat.Options {
 }
 
 func (o opening) open(env *console.Environment) func(ctx context.Context) (*lifeboat.Backup, error) {
+	return func(ctx context.Context) (*lifeboat.Backup, error) { return lifeboat.Open(ctx, o.Path, o.options(env)) }
+}
+
+// openAwake opens what a control plane is about to wake up with, and says what
+// comes then.
+func (o opening) openAwake(env *console.Environment) func(ctx context.Context) (*lifeboat.Backup, error) {
 	return func(ctx context.Context) (*lifeboat.Backup, error) {
-		b, err := lifeboat.Open(ctx, o.Path, o.options(env))
-		if err != nil {
-			return nil, err
+		b, err := o.open(env)(ctx)
+		if err == nil {
+			sayAwakening(ctx, env, b, o.Revision)
 		}
-		if a, err := b.Awakening(ctx, o.Revision); err == nil && a.String() != "" { // else it has no objects that can be read
-			env.Note("%s", a)
-		}
-		return b, nil
+		return b, err
+	}
+}
+
+// sayAwakening says it of a revision; of objects that cannot be read, nothing.
+func sayAwakening(ctx context.Context, env *console.Environment, b *lifeboat.Backup, rev int64) {
+	if a, err := b.Awakening(ctx, rev); err == nil && a.String() != "" {
+		env.Note("%s", a)
 	}
 }
 
 func (o opening) restore() host.RestoreOptions {
-	return host.RestoreOptions{Name: o.Name, DropNodes: o.DropNodes, Revision: o.Revision, Kubernetes: o.Kubernetes, NoBootCheck: o.NoBoot}
+	return host.RestoreOptions{Name: o.Name, DropNodes: o.DropNodes, Revision: o.Revision, Kubernetes: o.Kubernetes, Size: o.Size, NoBootCheck: o.NoBoot}
 }
 
 // works are what the run's steps need besides the host.
 func (o opening) works(env *console.Environment, state *host.State) map[string]host.Work {
-	works := state.RestoreWorks(o.restore(), o.open(env))
+	open := o.openAwake
+	if o.Told {
+		open = o.open
+	}
+	works := state.RestoreWorks(o.restore(), open(env))
 	works[host.WorkFiles] = host.UnpackFiles(o.Path, o.options(env))
 	return works
 }
@@ -203,7 +219,12 @@ func (s *session) read(op *opening) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	op.Revision = rev
+	op.Revision, op.Told = rev, true
+	info, err := b.DB().Status()
+	if err != nil {
+		return err
+	}
+	op.Size = info.Size
 	if op.Kubernetes {
 		if b.ControlPlane() == nil {
 			return console.Failf("--with-kubernetes: there is no %s/ in %q", archive.FilesFolder, op.Path)

@@ -83,5 +83,6 @@ func (s *session) openAt(op opening) (*lifeboat.Backup, int64, error) {
 		b.Close()
 		return nil, 0, err
 	}
+	sayAwakening(s.c.Context, s.env, b, rev)
 	return b, rev, nil
 }

@@ -31,7 +31,7 @@ func onHost(c *cli.Context, env *console.Environment, do func(s *session) error)
 	if err != nil {
 		return err
 	}
-	return coded(errors.Join(do(&session{c, env, root}), root.Close()))
+	return coded(errors.Join(do(&session{c, env, root}), root.Close()), root.Command)
 }
 
 func (s *session) look() (*host.State, error) {
@@ -44,22 +44,23 @@ func (s *session) lookWith(opts host.LookOptions) (*host.State, error) {
 	return host.Look(s.c.Context, s.root, opts)
 }
 
-// coded gives the package's errors their exit codes, and the next command.
-func coded(err error) error {
+// coded gives the package's errors their exit codes, and the next command, which
+// do words for the root folder.
+func coded(err error, do func(verb string) string) error {
 	refused := func(hint string) error { return &console.CodedError{Code: console.ExitRefused, Err: err, Hint: hint} }
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, host.ErrUnfinished):
-		return refused("lifeboat host resume, or lifeboat host undo")
+		return refused(do("resume") + ", or " + do("undo"))
 	case errors.Is(err, host.ErrChanged):
-		return refused("look at it again: lifeboat host plan")
+		return refused("look at it again: " + do("plan"))
 	case errors.Is(err, host.ErrRefused), errors.Is(err, host.ErrRunning), errors.Is(err, host.ErrOtherHost):
 		return refused("")
 	case errors.Is(err, snapshot.ErrInUse):
 		return refused("stop it: crictl stopp $(crictl pods --name '^etcd' -q); crictl ps --name '^etcd$' shows it")
 	case errors.Is(err, host.ErrNoManifest):
-		return console.WithHint(err, "lifeboat host etcd on, if it was taken out; else --manifest FILE")
+		return console.WithHint(err, do("etcd on")+", if it was taken out; else --manifest FILE")
 	}
 	return err
 }
@@ -128,8 +129,8 @@ func (s *session) forward(run *host.Run, works map[string]host.Work) error {
 	err := run.Forward(s.c.Context, works)
 	done()
 	if err != nil {
-		s.env.Note("%s stopped half-way: lifeboat host resume goes on, lifeboat host undo takes back what was done", run.Plan.Verb)
-		return fmt.Errorf("%s: %w", run.Plan.Verb, coded(err))
+		s.env.Note("%s stopped half-way: %s goes on, %s takes back what was done", run.Plan.Verb, s.root.Command("resume"), s.root.Command("undo"))
+		return fmt.Errorf("%s: %w", run.Plan.Verb, coded(err, s.root.Command))
 	}
 	return s.printRun(run, "done")
 }
@@ -139,7 +140,10 @@ func (s *session) back(run *host.Run) error {
 	err := run.Back(s.c.Context, nil)
 	done()
 	if err != nil {
-		return fmt.Errorf("undoing %s: %w", run.Plan.Verb, coded(err))
+		if run.Status() == host.Going {
+			s.env.Note("the undo stopped half-way: %s goes on with it, %s leaves all as it stands", s.root.Command("resume"), s.root.Command("undo --abandon"))
+		}
+		return fmt.Errorf("undoing %s: %w", run.Plan.Verb, coded(err, s.root.Command))
 	}
 	return s.printRun(run, "undone")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	bolt "go.etcd.io/bbolt"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 
@@ -285,4 +287,41 @@ func tree(ts *testscript.TestScript, neg bool, args []string) {
 		}))
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out.Bytes(), 0o600))
+}
+
+// containerdStore makes a containerd's store with whole images: containerd ROOT
+// NAME...
+func containerdStore(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: containerd ROOT NAME...")
+	}
+	dir := ts.MkAbs(filepath.Join(args[0], "var/lib/containerd"))
+	blobs, meta := filepath.Join(dir, "io.containerd.content.v1.content/blobs/sha256"), filepath.Join(dir, "io.containerd.metadata.v1.bolt")
+	for _, folder := range []string{blobs, meta} {
+		ts.Check(os.MkdirAll(folder, 0o700))
+	}
+	blob := func(content string) string {
+		sum := fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
+		ts.Check(os.WriteFile(filepath.Join(blobs, sum), []byte(content), 0o600))
+		return "sha256:" + sum
+	}
+	db, err := bolt.Open(filepath.Join(meta, "meta.db"), 0o600, nil)
+	ts.Check(err)
+	for _, name := range args[1:] {
+		config := `{"name":"` + name + `"}`
+		manifest := fmt.Sprintf(`{"config":{"digest":%q,"size":%d}}`, blob(config), len(config))
+		ts.Check(db.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("v1"))
+			for _, bucket := range []string{"k8s.io", "images", name, "target"} {
+				if err == nil {
+					b, err = b.CreateBucketIfNotExists([]byte(bucket))
+				}
+			}
+			if err != nil {
+				return err
+			}
+			return errors.Join(b.Put([]byte("digest"), []byte(blob(manifest))), b.Put([]byte("size"), binary.AppendVarint(nil, int64(len(manifest)))))
+		}))
+	}
+	ts.Check(db.Close())
 }

@@ -94,6 +94,15 @@ type PlannedMember struct {
 // allocated ahead (etcd server/storage/wal SegmentSizeBytes).
 const walBytes = 2 * 64 << 20
 
+// RestoreBytes is what a restore of a database of that size needs for each member,
+// a boot of the result on a copy included or not.
+func RestoreBytes(size int64, bootCheck bool) int64 {
+	if !bootCheck {
+		return size + walBytes
+	}
+	return size + walBytes + size + size/4
+}
+
 // PlanRestore checks everything that can be checked before a byte is written.
 // db and file are the same database, opened; they have to stay open until Run
 // has returned.
@@ -145,10 +154,7 @@ func (p *RestorePlan) plan(ctx context.Context) (err error) {
 		p.Keys -= int64(len(p.Drop))
 		p.newestRecord = p.Revision + 1
 	}
-	p.Bytes = p.info.Size + walBytes
-	if p.BootCheck {
-		p.Bytes += p.info.Size + p.info.Size/4
-	}
+	p.Bytes = RestoreBytes(p.info.Size, p.BootCheck)
 	for _, m := range p.opts.Members {
 		planned, err := p.planMember(m)
 		if err != nil {
