@@ -21,8 +21,8 @@ func planCommand(env *console.Environment) *cli.Command {
 			"lifeboat host plan --root /mnt/rescued -o json",
 		ArgsUsage: "[SRC]",
 		Description: `Nothing is changed, and SRC is read to its end if it is given: then its
-checks stand beside those of the host. What is good is named; -o wide shows what
-was looked at.`,
+checks stand beside those of the host. What is good is named; -o wide shows
+what was looked at.`,
 		Flags: append(console.SourceFlags(), manifestFlag(), rootFlag(),
 			console.OutputFlag(env, console.FormatTable, console.FormatWide, console.FormatJSON, console.FormatYAML)),
 		Action: func(c *cli.Context) error {
