@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -111,10 +112,10 @@ func BenchmarkBucket(b *testing.B) {
 		against(b, total, verify(store), verify(f.store(b)))
 	})
 	b.Run("push, as the store's client", func(b *testing.B) {
-		path, n := f.path(f.names[0]), 0
-		info, err := os.Stat(path)
-		require.NoError(b, err)
-		against(b, info.Size(), func() error {
+		const size = 256 << 20
+		path, n := filepath.Join(b.TempDir(), "large.tar.gz.age"), 0
+		writeRandom(b, path, size)
+		against(b, size, func() error {
 			n++
 			name := filepath.Join(b.TempDir(), fmt.Sprintf("ours-%d.tar.gz.age", n))
 			if err := os.Link(path, name); err != nil {
@@ -127,6 +128,14 @@ func BenchmarkBucket(b *testing.B) {
 			return err
 		})
 	})
+}
+
+func writeRandom(b *testing.B, path string, size int64) {
+	b.Helper()
+	file, err := os.Create(path)
+	require.NoError(b, err)
+	_, err = io.CopyN(file, rand.NewChaCha8([32]byte{}), size)
+	require.NoError(b, errors.Join(err, file.Close()))
 }
 
 // size is that of all archives.
@@ -144,7 +153,8 @@ func (f *fleet) size(b *testing.B) (total int64) {
 func BenchmarkRekeyPlace(b *testing.B) {
 	f := newFleet(b, 1, 0)
 	for n := range 3 {
-		f.names = append(f.names, f.pack(b, clusterUID(0), 40_000+n, f.team, ""))
+		f.names = append(f.names, fmt.Sprintf("%d.tar.gz.age", n))
+		f.seal(b, f.names[n], 100<<20)
 	}
 	change := crypto.Change{Only: []crypto.Recipient{newKey(b, filepath.Join(b.TempDir(), "second"))}}
 	for name, how := range map[string]lifeboat.RekeyOptions{
@@ -160,6 +170,17 @@ func BenchmarkRekeyPlace(b *testing.B) {
 			})
 		})
 	}
+}
+
+// seal makes an archive of so many bytes that nobody can unpack.
+func (f *fleet) seal(b *testing.B, name string, size int64) {
+	b.Helper()
+	file, err := os.Create(f.path(name))
+	require.NoError(b, err)
+	w, err := crypto.NewWriter(file, false, f.team...)
+	require.NoError(b, err)
+	_, err = io.CopyN(w, rand.NewChaCha8([32]byte{}), size)
+	require.NoError(b, errors.Join(err, w.Close(), file.Close()))
 }
 
 // copy copies the archives, one after the other, each onto the disk.

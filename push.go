@@ -1,6 +1,7 @@
 package lifeboat
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -67,8 +68,17 @@ func Push(ctx context.Context, path string, to place.Store, lockUntil time.Time,
 		return p, err
 	}
 	p.Size = info.Size()
+	b, toBucket := to.(*bucket.Bucket)
+	var sums *bucket.Sums
 	hashing := observer.start("hashing "+path, p.Size)
-	p.SHA256, err = hexSum(hashing.reader(ctx, io.NewSectionReader(file, 0, p.Size)))
+	content := hashing.reader(ctx, io.NewSectionReader(file, 0, p.Size))
+	if toBucket {
+		if sums, err = b.Sum(content, p.Size); err == nil {
+			p.SHA256 = sums.Digest
+		}
+	} else {
+		p.SHA256, err = hexSum(content)
+	}
 	hashing.Done()
 	if err != nil {
 		return p, fmt.Errorf("reading %q: %w", path, err)
@@ -79,15 +89,25 @@ func Push(ctx context.Context, path string, to place.Store, lockUntil time.Time,
 	phase := observer.start("pushing "+path, p.Size)
 	defer phase.Done()
 	count := func(r io.Reader) io.Reader { return phase.reader(ctx, r) }
-	if b, ok := to.(*bucket.Bucket); ok {
-		p.Sent, err = b.Push(ctx, p.Name, file, p.Size, p.SHA256, bucket.PushOptions{LockUntil: lockUntil, Count: count})
-		return p, err
+	if toBucket {
+		p.Sent, err = b.Push(ctx, p.Name, file, sums, bucket.PushOptions{LockUntil: lockUntil, Count: count})
+		return p, errors.Join(err, unchanged(file, info))
 	}
 	if !lockUntil.IsZero() {
 		return p, misusef("a folder knows no object lock")
 	}
 	p.Sent, err = pushToFolder(ctx, to, p, count(io.NewSectionReader(file, 0, p.Size)))
 	return p, err
+}
+
+// unchanged says whether a file was written to while it was pushed: a store that
+// checks no sums has something else now.
+func unchanged(file *os.File, before os.FileInfo) error {
+	now, err := file.Stat()
+	if err == nil && (now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime())) {
+		err = fmt.Errorf("pushing %q: the file changed meanwhile: what is in the store is not what it was", file.Name())
+	}
+	return err
 }
 
 func hexSum(r io.Reader) (string, error) {
@@ -111,8 +131,10 @@ func pushSignature(ctx context.Context, path string, to place.Store, lockUntil t
 	}
 	name := filepath.Base(path) + SignatureSuffix
 	if b, ok := to.(*bucket.Bucket); ok {
-		digest := sha256.Sum256(text)
-		_, err := b.Push(ctx, name, strings.NewReader(string(text)), int64(len(text)), hex.EncodeToString(digest[:]), bucket.PushOptions{LockUntil: lockUntil})
+		sums, err := b.Sum(bytes.NewReader(text), int64(len(text)))
+		if err == nil {
+			_, err = b.Push(ctx, name, bytes.NewReader(text), sums, bucket.PushOptions{LockUntil: lockUntil})
+		}
 		return err == nil, err
 	}
 	have, err := to.Read(ctx, name, crypto.MaxSignature)

@@ -155,13 +155,13 @@ func (k *rekeying) one(ctx context.Context, e place.Entry) Rekeyed {
 	return r
 }
 
-// copied is the record of a copy. It is written before the copy has its name.
+// copied is the record of a copy, which is known again by its signature or, where
+// it has none, by its digest. It is written before the copy has its name.
 type copied struct {
 	Name      string `json:"name"`
-	Of        string `json:"of"`   // version of the source
-	Size      int64  `json:"size"` // of the copy
-	SHA256    string `json:"sha256"`
-	Signature string `json:"signature,omitempty"` // of the copy
+	Of        string `json:"of"` // version of the source
+	SHA256    string `json:"sha256,omitempty"`
+	Signature string `json:"signature,omitempty"`
 }
 
 func copiesOf(e place.Entry) string {
@@ -170,45 +170,64 @@ func copiesOf(e place.Entry) string {
 }
 
 // resume holds what stands in the other place against what former runs have
-// written down, and gives it the signature that a kill has kept from it.
+// written down, and gives it the signature that a kill has kept from it. That is
+// the one of what the run read itself: a copy is not signed for standing there.
 func (k *rekeying) resume(ctx context.Context, e, have place.Entry) (signed bool, err error) {
-	c, err := k.recorded(ctx, e, have)
-	switch {
-	case err != nil:
+	records, err := k.records(ctx, e)
+	if err != nil {
 		return false, err
-	case c == nil:
-		return false, refusef("it is there already, and no re-keyed copy of this one")
-	case have.Signed || k.how.Signer == nil:
-		return have.Signed, nil
 	}
-	err = k.sign(ctx, have, []byte(c.Signature))
-	return err == nil, err
+	for _, c := range records {
+		made, err := k.made(ctx, c, have)
+		switch {
+		case err != nil:
+			return false, err
+		case !made:
+		case have.Signed || k.how.Signer == nil:
+			return have.Signed, nil
+		case c.Signature == "":
+			return false, refusef("it is there without a signature, and this key has made none of it: remove it there, and run again")
+		default:
+			err = k.to.Put(ctx, have.Name+SignatureSuffix, strings.NewReader(c.Signature))
+			return err == nil, err
+		}
+	}
+	return false, refusef("it is there already, and no re-keyed copy of this one")
 }
 
-// recorded is the record of the copy that stands in the other place, by its
-// content; nil when no former run has made it.
-func (k *rekeying) recorded(ctx context.Context, e, have place.Entry) (*copied, error) {
+// records are those of all copies of an archive.
+func (k *rekeying) records(ctx context.Context, e place.Entry) ([]copied, error) {
 	names, err := k.to.Below(ctx, copiesOf(e))
-	if err != nil || len(names) == 0 {
-		return nil, err
-	}
-	file, err := k.to.Open(ctx, have)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	digest, err := hexSum(ctxio.Reader(ctx, file))
-	if err != nil {
-		return nil, err
-	}
+	var list []copied
 	for _, name := range names {
 		var c copied
 		text, err := k.to.Read(ctx, name, 1<<16)
-		if err == nil && json.Unmarshal(text, &c) == nil && c.Name == e.Name && c.Of == e.Version && c.SHA256 == digest {
-			return &c, nil
+		if err == nil && json.Unmarshal(text, &c) == nil && c.Name == e.Name && c.Of == e.Version {
+			list = append(list, c)
 		}
 	}
-	return nil, nil
+	return list, err
+}
+
+// made reports whether what stands in the other place is the copy of a record.
+func (k *rekeying) made(ctx context.Context, c copied, have place.Entry) (bool, error) {
+	file, err := k.to.Open(ctx, have)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	switch {
+	case c.Signature == "":
+		digest, err := hexSum(ctxio.Reader(ctx, file))
+		return digest == c.SHA256, err
+	case k.how.Signer == nil:
+		return false, refusef("a former run has signed its copies: give --sign, as it was given")
+	}
+	_, err = k.how.Signer.Verifier().Verify(ctxio.Reader(ctx, file), []byte(c.Signature))
+	if errors.Is(err, crypto.ErrSignature) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // copy streams an archive from one place to the other.
@@ -218,37 +237,40 @@ func (k *rekeying) copy(ctx context.Context, e place.Entry) error {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(k.write(ctx, w, e)) }()
 	defer r.Close()
-	sum := sha256.New()
-	counted := &countedReader{r: io.TeeReader(r, sum)}
-	var signed *signing
-	var signature []byte
-	content := io.Reader(counted)
-	if k.how.Signer != nil {
-		signed = k.startSigning(ctx, e)
-		defer signed.stop()
-		content = io.TeeReader(counted, signed)
-	}
-	content = &atEnd{content, func() error {
-		if signed != nil {
-			var err error
-			if signature, err = signed.end(); err != nil {
-				return err
-			}
+	content, sealed := k.sealed(ctx, e, r)
+	var c copied
+	content = &atEnd{content, func() (err error) {
+		if c, err = sealed(); err != nil {
+			return err
 		}
-		record, err := json.Marshal(copied{e.Name, e.Version, counted.n, hex.EncodeToString(sum.Sum(nil)), string(signature)})
+		record, err := json.Marshal(c)
 		if err != nil {
 			return err
 		}
-		name := fmt.Sprintf("%s/%x.json", copiesOf(e), sum.Sum(nil)[:8])
-		return k.to.Put(ctx, name, bytes.NewReader(record))
+		sum := sha256.Sum256(record)
+		return k.to.Put(ctx, fmt.Sprintf("%s/%x.json", copiesOf(e), sum[:8]), bytes.NewReader(record))
 	}}
-	if err := k.to.Put(ctx, e.Name, content); err != nil {
+	err := k.to.Put(ctx, e.Name, content)
+	if err != nil || c.Signature == "" {
 		return err
 	}
-	if signed == nil {
-		return nil
+	return k.to.Put(ctx, e.Name+SignatureSuffix, strings.NewReader(c.Signature))
+}
+
+// sealed reads a copy and gives its record at the end. What is signed needs no
+// other sum.
+func (k *rekeying) sealed(ctx context.Context, e place.Entry, r io.Reader) (io.Reader, func() (copied, error)) {
+	if k.how.Signer != nil {
+		signing := k.how.Signer.Through(r)
+		return signing, func() (copied, error) {
+			signature, err := signing.Signature(k.comment(ctx, e))
+			return copied{Name: e.Name, Of: e.Version, Signature: string(signature)}, err
+		}
 	}
-	return k.to.Put(ctx, e.Name+SignatureSuffix, bytes.NewReader(signature))
+	sum := sha256.New()
+	return io.TeeReader(r, sum), func() (copied, error) {
+		return copied{Name: e.Name, Of: e.Version, SHA256: hex.EncodeToString(sum.Sum(nil))}, nil
+	}
 }
 
 // write writes the re-keyed archive.
@@ -351,36 +373,4 @@ func (a *atEnd) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
-}
-
-// signing signs what is written to it.
-type signing struct {
-	*io.PipeWriter
-	ended     chan struct{}
-	signature []byte
-	err       error
-}
-
-func (k *rekeying) startSigning(ctx context.Context, e place.Entry) *signing {
-	comment := k.comment(ctx, e)
-	r, w := io.Pipe()
-	s := &signing{PipeWriter: w, ended: make(chan struct{})}
-	go func() {
-		defer close(s.ended)
-		s.signature, s.err = k.how.Signer.Sign(r, comment)
-		r.CloseWithError(s.err)
-	}()
-	return s
-}
-
-func (s *signing) end() ([]byte, error) {
-	err := s.Close()
-	<-s.ended
-	return s.signature, errors.Join(err, s.err)
-}
-
-// stop gives up what was not ended.
-func (s *signing) stop() {
-	s.CloseWithError(context.Canceled)
-	<-s.ended
 }

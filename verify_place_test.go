@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -358,17 +359,39 @@ func TestRekeyPlace(t *testing.T) {
 	require.Equal(t, lifeboat.Refused, lifeboat.ClassOf(lifeboat.RekeyVerdict(done)))
 	require.Contains(t, done[3].Reason, "no re-keyed copy of this one")
 	require.NoError(t, os.Remove(copies.path(f.names[3])+lifeboat.SignatureSuffix))
-	record, err := filepath.Glob(filepath.Join(copies.dir, ".lifeboat/rekeyed/*/*"))
+	records, err := filepath.Glob(filepath.Join(copies.dir, ".lifeboat/rekeyed/*/*"))
 	require.NoError(t, err)
-	for _, path := range record { // and says that it is ours
+	for _, path := range records { // which say that it is ours
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
-		text = bytes.ReplaceAll(text, fmt.Appendf(nil, "%x", sha256.Sum256(mine)), fmt.Appendf(nil, "%x", sha256.Sum256(hostile)))
-		require.NoError(t, os.WriteFile(path, text, 0o600))
+		var record map[string]string
+		require.NoError(t, json.Unmarshal(text, &record))
+		if record["name"] == f.names[3] {
+			delete(record, "signature")
+			record["sha256"] = fmt.Sprintf("%x", sha256.Sum256(hostile))
+			text, err = json.Marshal(record)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path, text, 0o600))
+		}
 	}
 	done, err = lifeboat.RekeyPlace(t.Context(), f.store(t), copies.dir, f.options(), how)
 	require.NoError(t, err)
 	require.Equal(t, lifeboat.Refused, lifeboat.ClassOf(lifeboat.RekeyVerdict(done)))
 	require.Contains(t, done[3].Reason, "without a signature")
 	require.NoFileExists(t, copies.path(f.names[3])+lifeboat.SignatureSuffix)
+
+	// Unsigned ones are known by their sums.
+	plain := &fleet{dir: t.TempDir()}
+	how.Signer = nil
+	for _, want := range []lifeboat.Class{"", "", lifeboat.Refused} {
+		done, err = lifeboat.RekeyPlace(t.Context(), f.store(t), plain.dir, f.options(), how)
+		require.NoError(t, err)
+		require.Equal(t, want, lifeboat.ClassOf(lifeboat.RekeyVerdict(done)))
+		text, err := os.ReadFile(plain.path(f.names[0]))
+		require.NoError(t, err)
+		if done[0].Action == "already there" {
+			text[len(text)-1] ^= 1
+			require.NoError(t, os.WriteFile(plain.path(f.names[0]), text, 0o600))
+		}
+	}
 }

@@ -108,14 +108,31 @@ func (s *Signer) Verifier() *Verifier {
 // Sign reads src to its end and gives the content of its .minisig file. The
 // trusted comment is signed along; it has to be one line.
 func (s *Signer) Sign(src io.Reader, comment string) ([]byte, error) {
+	through := s.Through(src)
+	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{through}, make([]byte, 1<<20)); err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	return through.Signature(comment)
+}
+
+// Signing is a stream that is signed while somebody reads it.
+type Signing struct {
+	signer *Signer
+	src    *minisign.Reader
+}
+
+// Through lets src be read, and signed.
+func (s *Signer) Through(src io.Reader) *Signing { return &Signing{s, minisign.NewReader(src)} }
+
+// Read reads what is signed.
+func (s *Signing) Read(p []byte) (int, error) { return s.src.Read(p) }
+
+// Signature is the content of the .minisig file of all that was read.
+func (s *Signing) Signature(comment string) ([]byte, error) {
 	if len(comment) > MaxComment || strings.ContainsAny(comment, "\r\n") {
 		return nil, errors.New("signing: the comment is not one short line")
 	}
-	r := minisign.NewReader(src)
-	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{r}, make([]byte, 1<<20)); err != nil {
-		return nil, fmt.Errorf("signing: %w", err)
-	}
-	return r.SignWithComments(s.key, comment, "signature from minisign secret key "+s.ID()), nil
+	return s.src.SignWithComments(s.signer.key, comment, "signature from minisign secret key "+s.signer.ID()), nil
 }
 
 // Verifier is minisign's public key.

@@ -39,8 +39,11 @@ func random(n int, seed uint64) []byte {
 
 func push(t *testing.T, b *bucket.Bucket, name string, data []byte) (bool, error) {
 	t.Helper()
-	sum := sha256.Sum256(data)
-	return b.Push(t.Context(), name, bytes.NewReader(data), int64(len(data)), hex.EncodeToString(sum[:]), bucket.PushOptions{})
+	sums, err := b.Sum(bytes.NewReader(data), int64(len(data)))
+	require.NoError(t, err)
+	digest := sha256.Sum256(data)
+	require.Equal(t, hex.EncodeToString(digest[:]), sums.Digest)
+	return b.Push(t.Context(), name, bytes.NewReader(data), sums, bucket.PushOptions{})
 }
 
 func content(t *testing.T, b *bucket.Bucket, name string) ([]byte, error) {
@@ -58,7 +61,7 @@ func content(t *testing.T, b *bucket.Bucket, name string) ([]byte, error) {
 func TestPushAndRead(t *testing.T) {
 	t.Parallel()
 	f, b := newFaulty(t, nil)
-	for name, size := range map[string]int{"empty.tar": 0, "small.tar.gz": 1000, "large.tar.gz": 3<<20 + 7} {
+	for name, size := range map[string]int{"empty.tar": 0, "small.tar.gz": 1000, "one.tar.gz": 1 << 20, "three.tar": 3 << 20, "large.tar.gz": 3<<20 + 7} {
 		data := random(size, 1)
 		sent, err := push(t, b, name, data)
 		require.NoError(t, err)
@@ -74,7 +77,7 @@ func TestPushAndRead(t *testing.T) {
 	}
 	entries, err := b.List(t.Context())
 	require.NoError(t, err)
-	require.Len(t, entries, 3)
+	require.Len(t, entries, 5)
 	require.Empty(t, f.uploads)
 	for key := range f.objects {
 		require.NotContains(t, key, "uploads", "the note of an upload goes with it")
@@ -217,7 +220,6 @@ func TestProbe(t *testing.T) {
 func TestLock(t *testing.T) {
 	t.Parallel()
 	data := random(1000, 9)
-	sum := sha256.Sum256(data)
 	until := time.Now().Add(48 * time.Hour)
 	f, b := newFaulty(t, func(r *http.Request) fault {
 		if r.URL.Query().Has("retention") || r.URL.Query().Has("legal-hold") {
@@ -226,7 +228,9 @@ func TestLock(t *testing.T) {
 		return fault{}
 	})
 	lock := func(name string) error {
-		_, err := b.Push(t.Context(), name, bytes.NewReader(data), 1000, hex.EncodeToString(sum[:]), bucket.PushOptions{LockUntil: until})
+		sums, err := b.Sum(bytes.NewReader(data), 1000)
+		require.NoError(t, err)
+		_, err = b.Push(t.Context(), name, bytes.NewReader(data), sums, bucket.PushOptions{LockUntil: until})
 		return err
 	}
 	require.NoError(t, lock("a.tar"))
@@ -303,6 +307,39 @@ func TestHundredThousandObjects(t *testing.T) {
 	below, err := b.Below(t.Context(), ".lifeboat/verified/night-1")
 	require.NoError(t, err)
 	require.Len(t, below, 20_000)
+}
+
+// A store that insists on MD5 gets it.
+func TestStoreWantsMD5(t *testing.T) {
+	t.Parallel()
+	_, b := newFaulty(t, func(r *http.Request) fault {
+		if r.Method == http.MethodPut && r.Header.Get("Content-Md5") == "" {
+			return fault{status: http.StatusBadRequest, code: "InvalidRequest"}
+		}
+		return fault{}
+	})
+	data := random(3<<20+5, 11)
+	_, err := push(t, b, "a.tar.gz", data)
+	require.NoError(t, err)
+	got, err := content(t, b, "a.tar.gz")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(data, got))
+}
+
+// What was changed between the summing up and the sending is refused by the store.
+func TestChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1000, 2<<20 + 9} {
+		_, b := newFaulty(t, nil)
+		data := random(size, 12)
+		sums, err := b.Sum(bytes.NewReader(data), int64(size))
+		require.NoError(t, err)
+		data[size-5] ^= 1
+		_, err = b.Push(t.Context(), "a.tar", bytes.NewReader(data), sums, bucket.PushOptions{})
+		require.ErrorContains(t, err, "XAmzContentSHA256Mismatch")
+		_, err = b.Entry(t.Context(), "a.tar")
+		require.ErrorIs(t, err, fs.ErrNotExist)
+	}
 }
 
 // A store that wants less is sent less: every request is tried again.

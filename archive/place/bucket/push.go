@@ -22,23 +22,52 @@ type PushOptions struct {
 	Count     func(io.Reader) io.Reader // may count what is read; nil for nobody
 }
 
-// Push sends a file of size bytes whose sha256 is known. Killed half-way, the
+// Sums are what a file is checked by on its way, and in the store.
+type Sums struct {
+	Digest string // sha256 of all of it, in hex
+
+	size, partSize int64
+	parts          [][sha256.Size]byte
+}
+
+// Sum reads a file of size bytes to its end, before Push sends it.
+func (b *Bucket) Sum(r io.Reader, size int64) (*Sums, error) {
+	s := &Sums{partSize: max(b.part, (size/maxParts>>20+1)<<20)}
+	whole, part, buffer := sha256.New(), sha256.New(), make([]byte, 1<<20)
+	for n := s.partSize; n == s.partSize; {
+		var err error
+		part.Reset()
+		n, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(whole, part)}, struct{ io.Reader }{io.LimitReader(r, s.partSize)}, buffer)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 || s.size == 0 {
+			s.parts, s.size = append(s.parts, [sha256.Size]byte(part.Sum(nil))), s.size+n
+		}
+	}
+	s.Digest = hex.EncodeToString(whole.Sum(nil))
+	return s, nil
+}
+
+// Push sends a file whose sums are known. The store is told each part's, and
+// refuses what is not what was summed up. Killed half-way, the
 // next Push of the same file goes on after the parts that are there. The object
 // has its name when all of it is in the store, and keeps the digest, which Digest
 // gives back. It reports false when the same content is there already.
 //
 // fs.ErrExist: another content has the name.
-func (b *Bucket) Push(ctx context.Context, name string, file io.ReaderAt, size int64, digest string, opts PushOptions) (sent bool, err error) {
+func (b *Bucket) Push(ctx context.Context, name string, file io.ReaderAt, sums *Sums, opts PushOptions) (sent bool, err error) {
 	if err := place.CheckName(name); err != nil {
 		return false, err
 	}
+	size, digest := sums.size, sums.Digest
 	if have, err := b.Digest(ctx, name); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil && have != digest {
 			err = fmt.Errorf("%q %w in %q with another content", name, fs.ErrExist, b.Root())
 		}
 		return false, err
 	}
-	u := &upload{b: b, name: name, partSize: max(b.part, (size/maxParts>>20+1)<<20), done: map[int]minio.ObjectPart{}}
+	u := &upload{b: b, name: name, partSize: sums.partSize, sums: sums, done: map[int]minio.ObjectPart{}}
 	u.opts.UserMetadata = map[string]string{digestKey: digest}
 	if !opts.LockUntil.IsZero() {
 		u.opts.Mode, u.opts.RetainUntilDate = minio.Compliance, opts.LockUntil.UTC()
@@ -53,30 +82,26 @@ func (b *Bucket) Push(ctx context.Context, name string, file io.ReaderAt, size i
 	if opts.Count != nil {
 		content = opts.Count(content)
 	}
-	sum := sha256.New()
-	if err := u.stream(ctx, io.TeeReader(content, sum)); err != nil {
+	if err := u.stream(ctx, content); err != nil {
 		return false, fmt.Errorf("pushing %q: %w", name, err)
 	}
 	if size > u.partSize {
 		_ = b.core.RemoveObject(ctx, b.name, b.prefix+note, minio.RemoveObjectOptions{}) // it says nothing any more
 	}
-	return true, b.check(ctx, name, hex.EncodeToString(sum.Sum(nil)), digest, opts.LockUntil)
+	return true, u.check(ctx, digest)
 }
 
 // check holds what is in the store now against what was meant.
-func (b *Bucket) check(ctx context.Context, name, read, digest string, until time.Time) error {
-	have, err := b.Digest(ctx, name)
+func (u *upload) check(ctx context.Context, digest string) error {
 	switch {
-	case err != nil:
-		return err
-	case read != digest || have != digest:
-		return fmt.Errorf("pushing %q: the file changed meanwhile: what is in the store is not what it was", name)
-	case until.IsZero():
+	case u.is.UserMetadata[digestKey] != digest:
+		return fmt.Errorf("pushing %q: the store has not kept its sha256, or another run pushed another content", u.name)
+	case u.opts.RetainUntilDate.IsZero():
 		return nil
 	}
-	lock, err := b.Locked(ctx, place.Entry{Name: name})
+	lock, err := u.b.Locked(ctx, place.Entry{Name: u.name})
 	if err == nil && lock == "" {
-		err = fmt.Errorf("pushing %q: it is in the store, which did not lock it: is object lock enabled on the bucket?", name)
+		err = fmt.Errorf("pushing %q: it is in the store, which did not lock it: is object lock enabled on the bucket?", u.name)
 	}
 	return err
 }

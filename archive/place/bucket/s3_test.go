@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
@@ -82,6 +83,8 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	key := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/backups"), "/")
 	switch {
+	case r.Method == http.MethodPut && r.Header.Get("X-Amz-Content-Sha256") != fmt.Sprintf("%x", sha256.Sum256(body)):
+		answer(w, http.StatusBadRequest, "XAmzContentSHA256Mismatch")
 	case wrong.status != 0:
 		answer(w, wrong.status, cmp.Or(wrong.code, map[int]string{http.StatusForbidden: "AccessDenied", http.StatusServiceUnavailable: "SlowDown"}[wrong.status]))
 	case r.Method == http.MethodGet && key == "":
@@ -105,7 +108,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func answer(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
-	fmt.Fprintf(w, "<Error><Code>%s</Code><Message>as the test wants it</Message></Error>", code)
+	fmt.Fprintf(w, "<Error><Code>%s</Code><Message>Content-MD5 is required, as the test wants it</Message></Error>", code)
 }
 
 func (f *faulty) put(w http.ResponseWriter, r *http.Request, key string, data []byte, meta http.Header, wrong fault) {

@@ -12,6 +12,8 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -47,8 +49,8 @@ func (b *Bucket) Replace(ctx context.Context, name string, content []byte) error
 	if err := place.CheckOwn(name); err != nil {
 		return err
 	}
-	s := sumsOf(content)
-	_, err := b.core.PutObject(ctx, b.name, b.prefix+name, bytes.NewReader(content), int64(len(content)), s.md5Base64(), s.sha256Hex(), signed(minio.PutObjectOptions{}))
+	md5Base64, sha256Hex := sumsOf(content)
+	_, err := b.core.PutObject(ctx, b.name, b.prefix+name, bytes.NewReader(content), int64(len(content)), md5Base64, sha256Hex, signed(minio.PutObjectOptions{}))
 	return explain(err)
 }
 
@@ -58,7 +60,10 @@ type upload struct {
 	name     string
 	partSize int64
 	opts     minio.PutObjectOptions
+	sums     *Sums       // of what is sent, nil when it is not known before
+	md5      atomic.Bool // the store wants the MD5 of each part
 
+	is   minio.ObjectInfo         // what the store says of the object, at the end
 	id   string                   // of the multipart upload
 	done map[int]minio.ObjectPart // parts that are there from before
 }
@@ -93,9 +98,9 @@ func (u *upload) stream(ctx context.Context, content io.Reader) error {
 }
 
 func (u *upload) small(ctx context.Context, content []byte) error {
-	sums := sumsOf(content)
-	_, err := u.b.core.PutObject(ctx, u.b.name, u.key(), bytes.NewReader(content), int64(len(content)), sums.md5Base64(), sums.sha256Hex(), u.once())
-	return u.settle(ctx, err, hex.EncodeToString(sums.md5[:]), int64(len(content)))
+	sum := md5Of(content)
+	_, err := u.b.core.PutObject(ctx, u.b.name, u.key(), bytes.NewReader(content), int64(len(content)), base64.StdEncoding.EncodeToString(sum), u.sha256Hex(1, content), u.once())
+	return u.settle(ctx, err, hex.EncodeToString(sum), int64(len(content)))
 }
 
 // large sends parts side by side and names the object when all are there.
@@ -130,7 +135,6 @@ func (u *upload) giveUp(ctx context.Context) {
 // sent is a part that is in the store, or why it is not.
 type sent struct {
 	part minio.CompletePart
-	sums sums
 	size int64
 	err  error
 }
@@ -148,7 +152,8 @@ func (u *upload) parts(ctx context.Context, content io.Reader) (parts []minio.Co
 		if got.err != nil {
 			return got.err
 		}
-		all.Write(got.sums.md5[:])
+		sum, _ := hex.DecodeString(trim(got.part.ETag)) // of one that is no MD5 the whole's is not known either
+		all.Write(sum)
 		parts, size = append(parts, got.part), size+got.size
 		return nil
 	}
@@ -176,19 +181,47 @@ func (u *upload) parts(ctx context.Context, content io.Reader) (parts []minio.Co
 	return parts, fmt.Sprintf("%x-%d", all.Sum(nil), len(parts)), size, nil
 }
 
-// part sends one part, unless the store has it from before.
+// part sends one part, unless the store has it from before. The store checks it
+// by the sha256 that is signed along: MD5, which takes three times as long, is for
+// stores that insist, and to know again what is there.
 func (u *upload) part(ctx context.Context, number int, content []byte) sent {
-	s := sumsOf(content)
-	etag := hex.EncodeToString(s.md5[:])
-	if have, ok := u.done[number]; ok && have.Size == int64(len(content)) && trim(have.ETag) == etag {
-		return sent{minio.CompletePart{PartNumber: number, ETag: have.ETag}, s, have.Size, nil}
+	size := int64(len(content))
+	if have, ok := u.done[number]; ok && have.Size == size && trim(have.ETag) == hex.EncodeToString(md5Of(content)) {
+		return sent{part: minio.CompletePart{PartNumber: number, ETag: have.ETag}, size: size}
 	}
-	got, err := u.b.core.PutObjectPart(ctx, u.b.name, u.key(), u.id, number, bytes.NewReader(content), int64(len(content)),
-		minio.PutObjectPartOptions{Md5Base64: s.md5Base64(), Sha256Hex: s.sha256Hex(), DisableContentSha256: true})
+	opts := minio.PutObjectPartOptions{Sha256Hex: u.sha256Hex(number, content), DisableContentSha256: true}
+	if u.md5.Load() || u.opts.Mode != "" {
+		opts.Md5Base64 = base64.StdEncoding.EncodeToString(md5Of(content))
+	}
+	put := func() (minio.ObjectPart, error) {
+		return u.b.core.PutObjectPart(ctx, u.b.name, u.key(), u.id, number, bytes.NewReader(content), size, opts)
+	}
+	got, err := put()
+	if wantsMD5(err) && opts.Md5Base64 == "" {
+		u.md5.Store(true)
+		opts.Md5Base64 = base64.StdEncoding.EncodeToString(md5Of(content))
+		got, err = put()
+	}
 	if err != nil {
 		return sent{err: explain(err)}
 	}
-	return sent{minio.CompletePart{PartNumber: number, ETag: got.ETag}, s, int64(len(content)), nil}
+	return sent{part: minio.CompletePart{PartNumber: number, ETag: got.ETag}, size: size}
+}
+
+// wantsMD5 reports whether a store insists on MD5, as Amazon's does in a bucket
+// that locks by default.
+func wantsMD5(err error) bool {
+	response := minio.ErrorResponse{}
+	return errors.As(err, &response) && response.StatusCode == http.StatusBadRequest && strings.Contains(response.Code+response.Message, "MD5")
+}
+
+// sha256Hex is the sum of a part, as it was when the file was read to its end.
+func (u *upload) sha256Hex(number int, content []byte) string {
+	if u.sums != nil && number <= len(u.sums.parts) {
+		return hex.EncodeToString(u.sums.parts[number-1][:])
+	}
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 // settle judges the request that gave the object its name. An answer that was
@@ -199,34 +232,33 @@ func (u *upload) settle(ctx context.Context, err error, etag string, size int64)
 	if errors.Is(err, fs.ErrPermission) || ctx.Err() != nil {
 		return err
 	}
-	info, statErr := u.b.core.StatObject(ctx, u.b.name, u.key(), minio.StatObjectOptions{})
+	var statErr error
+	u.is, statErr = u.b.core.StatObject(ctx, u.b.name, u.key(), minio.StatObjectOptions{})
 	switch {
 	case statErr != nil && err != nil:
 		return err
 	case statErr != nil:
 		return fmt.Errorf("the store took it and does not have it: %w", explain(statErr))
-	case err != nil && (trim(info.ETag) != etag || info.Size != size):
+	case err != nil && (trim(u.is.ETag) != etag || u.is.Size != size):
 		return err
-	case info.Size != size:
-		return fmt.Errorf("the store has %d bytes of the %d that it was sent: remove it and try again", info.Size, size)
+	case u.is.Size != size:
+		return fmt.Errorf("the store has %d bytes of the %d that it was sent: remove it and try again", u.is.Size, size)
 	}
 	return nil
 }
 
 func trim(etag string) string { return string(bytes.Trim([]byte(etag), `"`)) }
 
-// sums are what a store checks a request by.
-type sums struct {
-	md5    [md5.Size]byte
-	sha256 [sha256.Size]byte
+func md5Of(content []byte) []byte {
+	sum := md5.Sum(content) //nolint:gosec // as above
+	return sum[:]
 }
 
-func sumsOf(content []byte) sums {
-	return sums{md5.Sum(content), sha256.Sum256(content)} //nolint:gosec // as above
+// sumsOf are what a store checks a small request by.
+func sumsOf(content []byte) (md5Base64, sha256Hex string) {
+	sum := sha256.Sum256(content)
+	return base64.StdEncoding.EncodeToString(md5Of(content)), hex.EncodeToString(sum[:])
 }
-
-func (s sums) md5Base64() string { return base64.StdEncoding.EncodeToString(s.md5[:]) }
-func (s sums) sha256Hex() string { return hex.EncodeToString(s.sha256[:]) }
 
 // KeepsFirst probes whether the store refuses to overwrite: some ignore the
 // condition. It leaves nothing behind where it may remove what it wrote.
@@ -235,8 +267,8 @@ func (b *Bucket) KeepsFirst(ctx context.Context, nonce string) (bool, error) {
 	opts := minio.PutObjectOptions{}
 	opts.SetMatchETagExcept("*")
 	put := func(content string) error {
-		s := sumsOf([]byte(content))
-		_, err := b.core.PutObject(ctx, b.name, key, bytes.NewReader([]byte(content)), int64(len(content)), s.md5Base64(), s.sha256Hex(), signed(opts))
+		md5Base64, sha256Hex := sumsOf([]byte(content))
+		_, err := b.core.PutObject(ctx, b.name, key, bytes.NewReader([]byte(content)), int64(len(content)), md5Base64, sha256Hex, signed(opts))
 		return err
 	}
 	if err := explain(put("first")); err != nil {
