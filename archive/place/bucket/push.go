@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -33,16 +34,20 @@ type Sums struct {
 // Sum reads a file of size bytes to its end, before Push sends it.
 func (b *Bucket) Sum(r io.Reader, size int64) (*Sums, error) {
 	s := &Sums{partSize: max(b.part, (size/maxParts>>20+1)<<20)}
-	whole, part, buffer := sha256.New(), sha256.New(), make([]byte, 1<<20)
-	for n := s.partSize; n == s.partSize; {
-		var err error
-		part.Reset()
-		n, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(whole, part)}, struct{ io.Reader }{io.LimitReader(r, s.partSize)}, buffer)
-		if err != nil {
+	whole, part, block, inPart := sha256.New(), sha256.New(), make([]byte, 1<<20), int64(0)
+	for ended := false; !ended; {
+		n, err := io.ReadFull(r, block)
+		if ended = err == io.EOF || err == io.ErrUnexpectedEOF; err != nil && !ended {
 			return nil, err
 		}
-		if n > 0 || s.size == 0 {
-			s.parts, s.size = append(s.parts, [sha256.Size]byte(part.Sum(nil))), s.size+n
+		var wait sync.WaitGroup
+		wait.Go(func() { whole.Write(block[:n]) }) // beside the other: it is what a push waits for
+		part.Write(block[:n])
+		wait.Wait()
+		s.size, inPart = s.size+int64(n), inPart+int64(n)
+		if inPart == s.partSize || ended && (inPart > 0 || len(s.parts) == 0) {
+			s.parts, inPart = append(s.parts, [sha256.Size]byte(part.Sum(nil))), 0
+			part.Reset()
 		}
 	}
 	s.Digest = hex.EncodeToString(whole.Sum(nil))
