@@ -53,22 +53,3 @@ func withSource(c *cli.Context, env *console.Environment, trailer lifeboat.Trail
 	defer src.Close()
 	return do(src)
 }
-
-// etcdHeader is the header of etcd's answers, as etcdctl prints it.
-type etcdHeader struct {
-	ClusterID uint64 `json:"cluster_id,omitempty"`
-	MemberID  uint64 `json:"member_id,omitempty"`
-	Revision  int64  `json:"revision,omitempty"`
-	RaftTerm  uint64 `json:"raft_term,omitempty"`
-}
-
-// headerOf says who would have answered. Only a data dir knows: the ids stand in
-// its log.
-func headerOf(s *lifeboat.Backup) etcdHeader {
-	h := etcdHeader{Revision: s.DB().Revision()}
-	if s.Replay() != nil {
-		l := s.Replay().Survivor.Log
-		h.ClusterID, h.MemberID, h.RaftTerm = l.ClusterID, l.NodeID, l.Term
-	}
-	return h
-}

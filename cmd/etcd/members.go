@@ -8,7 +8,6 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 func etcdMembersCommand(env *console.Environment) *cli.Command {
@@ -24,32 +23,13 @@ func etcdMembersCommand(env *console.Environment) *cli.Command {
 	}
 }
 
-// memberList is `etcdctl member list -w json`, and what only a file can say.
-type memberList struct {
-	Header  etcdHeader        `json:"header"`
-	Members []snapshot.Member `json:"members"`
-	Removed []uint64          `json:"removed,omitempty"`
-
-	// Zombies are members that the database has and that are none for etcd up to
-	// 3.5: a server of 3.6 would take them for members again.
-	Zombies []uint64 `json:"zombies,omitempty"`
-	// Unpromoted are learners in the database that are voters for etcd up to 3.5.
-	Unpromoted []uint64 `json:"unpromoted,omitempty"`
-}
-
 func etcdMembers(env *console.Environment, src *lifeboat.Backup) error {
-	list := memberList{Header: headerOf(src)}
-	list.Header.Revision = 0
-	var err error
-	if list.Members, list.Removed, err = src.DB().Members(); err != nil {
+	list, err := src.MemberList()
+	if err != nil {
 		return err
 	}
-	if src.Replay() != nil {
-		if s := src.Replay().Survivor; s.V2Err != nil {
-			env.Warn("%v", s.V2Err)
-		} else {
-			list.Zombies, list.Unpromoted = s.Differences(list.Members)
-		}
+	if list.Doubt != nil {
+		env.Warn("%v", list.Doubt)
 	}
 	for _, id := range list.Zombies {
 		env.Warn("member %x is in the database, but not of the cluster: a zombie, which etcd 3.6 would take for a member", id)
@@ -88,31 +68,21 @@ func etcdAlarmsCommand(env *console.Environment) *cli.Command {
 }
 
 func etcdAlarms(env *console.Environment, src *lifeboat.Backup) error {
-	alarms, err := src.DB().Alarms()
-	if err != nil {
+	list, err := src.AlarmList()
+	switch {
+	case err != nil:
 		return err
-	}
-	if env.Format != console.FormatTable {
-		if alarms == nil {
-			alarms = []snapshot.Alarm{}
-		}
-		return env.PrintDocument(map[string]any{"header": headerOf(src), "alarms": alarms})
-	}
-	members, _, err := src.DB().Members()
-	if err != nil {
-		return err
-	}
-	if len(alarms) == 0 {
+	case env.Format != console.FormatTable:
+		return env.PrintDocument(list)
+	case len(list.Alarms) == 0:
 		env.Note("no alarm is raised")
 		return nil
 	}
 	t := console.NewTable(env.Stdout, "MEMBER", "NAME", "ALARM", "NOTE")
-	for _, a := range alarms {
+	for _, a := range list.Alarms {
 		name, note := "-", "a ghost: there is no such member; writes are refused all the same"
-		for _, m := range members {
-			if m.ID == a.MemberID {
-				name, note = m.Name, "-"
-			}
+		if known, ok := list.Names[a.MemberID]; ok {
+			name, note = known, "-"
 		}
 		t.Row(hexID(a.MemberID), name, a.Alarm, note)
 	}

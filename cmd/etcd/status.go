@@ -11,8 +11,6 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/snapshot"
-	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 func etcdStatusCommand(env *console.Environment) *cli.Command {
@@ -35,74 +33,18 @@ snapshot file is not: that would take several times as long as all the rest.
 	}
 }
 
-// endpointStatus is `etcdctl endpoint status -w json` under its field names,
-// and what only a file can say besides.
-type endpointStatus struct {
-	Endpoint string `json:"Endpoint"`
-	Status   struct {
-		Header           etcdHeader `json:"header"`
-		Version          string     `json:"version,omitempty"`
-		DBSize           int64      `json:"dbSize"`
-		RaftIndex        uint64     `json:"raftIndex"`
-		RaftTerm         uint64     `json:"raftTerm,omitempty"`
-		RaftAppliedIndex uint64     `json:"raftAppliedIndex"`
-		Errors           []string   `json:"errors,omitempty"`
-		DBSizeInUse      int64      `json:"dbSizeInUse"`
-		IsLearner        bool       `json:"isLearner,omitempty"`
-		StorageVersion   string     `json:"storageVersion,omitempty"`
-	} `json:"Status"`
-	Info   snapshot.Info  `json:"file"`
-	Tail   []datadir.Span `json:"walTail,omitempty"`
-	Hash   string         `json:"sha256Trailer,omitempty"` // of a snapshot: good, or not checked
-	Commit uint64         `json:"commitIndex,omitempty"`   // newest on record
-
-	Evidence *datadir.Evidence `json:"evidence,omitempty"` // of a data dir
-}
-
 func etcdStatus(ctx context.Context, env *console.Environment, src *lifeboat.Backup) error {
-	info, err := src.DB().Info(ctx)
-	if err != nil {
+	s, err := src.EndpointStatus(ctx)
+	switch {
+	case err != nil:
 		return err
+	case env.Format != console.FormatTable:
+		return env.PrintDocument(map[string]any{"items": []*lifeboat.EndpointStatus{s}})
 	}
-	alarms, err := src.DB().Alarms()
-	if err != nil {
-		return err
-	}
-	s := endpointStatus{Endpoint: src.Path(), Info: info}
-	s.Status.Header, s.Status.Version, s.Status.StorageVersion = headerOf(src), info.ClusterVersion, info.StorageVersion
-	s.Status.DBSize, s.Status.DBSizeInUse = info.Size, info.SizeInUse
-	s.Status.RaftIndex, s.Status.RaftAppliedIndex, s.Status.RaftTerm = info.RaftIndex, info.RaftIndex, info.RaftTerm
-	for _, a := range alarms {
-		s.Status.Errors = append(s.Status.Errors, fmt.Sprintf("alarm %s of member %x", a.Alarm, a.MemberID))
-	}
-	s.Evidence = src.Evidence()
-	if r := src.Replay(); r != nil {
-		// The sizes are those of the member's own file, not of the copy that
-		// the log was put onto.
-		s.Status.DBSize, s.Status.DBSizeInUse = r.Survivor.Info.Size, r.Survivor.Info.SizeInUse
-		s.Status.RaftIndex, s.Tail, s.Commit = r.LogLast, r.Spans, r.Survivor.Log.Commit
-		_, s.Status.RaftTerm = r.Survivor.Newest()
-		members, _, err := src.DB().Members()
-		if err != nil {
-			return err
-		}
-		for _, m := range members {
-			s.Status.IsLearner = s.Status.IsLearner || m.ID == r.Survivor.Log.NodeID && m.IsLearner
-		}
-	}
-	if src.Kind() == lifeboat.Snapshot {
-		s.Hash = src.Trailer().String()
-		if src.Trailer() == snapshot.TrailerMissing {
-			s.Hash = "not checked"
-		}
-	}
-	if env.Format != console.FormatTable {
-		return env.PrintDocument(map[string]any{"items": []endpointStatus{s}})
-	}
-	return s.print(env)
+	return printStatus(env, s)
 }
 
-func (s endpointStatus) print(env *console.Environment) error {
+func printStatus(env *console.Environment, s *lifeboat.EndpointStatus) error {
 	st := s.Status
 	free := 0.0
 	if st.DBSize > 0 {

@@ -2,10 +2,8 @@
 package keys
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"time"
 
@@ -191,13 +189,6 @@ memory, and written nowhere.`,
 	}
 }
 
-// keyFit is one cell of the answer of key check.
-type keyFit struct {
-	Archive  string `json:"archive"`
-	Identity string `json:"identity"`
-	Opens    bool   `json:"opens"`
-}
-
 func runKeyCheck(c *cli.Context, env *console.Environment) error {
 	if c.NArg() == 0 || len(c.StringSlice("identity"))+len(c.StringSlice("share")) == 0 {
 		return console.Usagef("give archives, and identities with -i FILE")
@@ -213,12 +204,12 @@ func runKeyCheck(c *cli.Context, env *console.Environment) error {
 	if shared != nil {
 		files = append(files, shared)
 	}
-	fits := []keyFit{}
+	fits := []lifeboat.KeyFit{}
 	var failed []error
 	for _, path := range c.Args().Slice() {
-		found, err := tryKeys(c.Context, env, path, files)
+		found, err := lifeboat.TryKeys(c.Context, path, files, lifeboat.Options{Stdin: env.Stdin})
 		fits = append(fits, found...)
-		if err == nil && !slices.ContainsFunc(found, func(f keyFit) bool { return f.Opens }) {
+		if err == nil && !slices.ContainsFunc(found, func(f lifeboat.KeyFit) bool { return f.Opens }) {
 			err = &console.CodedError{Code: console.ExitNoKey, Err: fmt.Errorf("none of these identities opens %q", path)}
 		}
 		failed = append(failed, err)
@@ -227,32 +218,6 @@ func runKeyCheck(c *cli.Context, env *console.Environment) error {
 		return err
 	}
 	return errors.Join(failed...)
-}
-
-// tryKeys tries each file's identities on the beginning of one archive, which
-// is read once: it may come through a pipe.
-func tryKeys(ctx context.Context, env *console.Environment, path string, files []*crypto.IdentityFile) ([]keyFit, error) {
-	in, err := lifeboat.OpenSealed(ctx, path, lifeboat.Options{Stdin: env.Stdin})
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	head, err := crypto.ReadHead(in)
-	if err != nil {
-		if cause := (*fs.PathError)(nil); errors.As(err, &cause) {
-			err = cause.Err // the path is named anyhow
-		}
-		return nil, fmt.Errorf("reading %q: %w", path, err)
-	}
-	var fits []keyFit
-	for _, file := range files {
-		_, found, err := crypto.Opens(head, file.Identities)
-		if err != nil {
-			return fits, fmt.Errorf("trying %q on %q: %w", file.Path, path, err)
-		}
-		fits = append(fits, keyFit{path, file.Path, slices.Contains(found, true)})
-	}
-	return fits, nil
 }
 
 func identityFiles(env *console.Environment, c *cli.Context) ([]*crypto.IdentityFile, error) {
@@ -268,7 +233,7 @@ func identityFiles(env *console.Environment, c *cli.Context) ([]*crypto.Identity
 	return files, nil
 }
 
-func printFits(env *console.Environment, fits []keyFit) error {
+func printFits(env *console.Environment, fits []lifeboat.KeyFit) error {
 	if env.Format == console.FormatJSON {
 		return env.PrintDocument(map[string]any{"items": fits})
 	}

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -119,7 +118,7 @@ named; a share of another key, a wrong one and too few of them are told apart
 			if err := console.RefuseExisting(target); err != nil {
 				return err
 			}
-			locked, pages, err := readShares(path, c.StringSlice("share"))
+			locked, pages, err := crypto.ReadShares(path, c.StringSlice("share"))
 			if err != nil {
 				return err
 			}
@@ -145,36 +144,6 @@ func noQuorum(err error) error {
 	return console.WithHint(&console.CodedError{Code: console.ExitNoKey, Err: err}, "lifeboat key combine --help says how a share is typed in")
 }
 
-// maxPage bounds a page that was typed in.
-const maxPage = 1 << 20
-
-func readShares(locked string, paths []string) ([]byte, []crypto.Page, error) {
-	text, err := readBounded(locked)
-	if err != nil {
-		return nil, nil, err
-	}
-	var pages []crypto.Page
-	for _, path := range paths {
-		page, err := readBounded(path)
-		if err != nil {
-			return nil, nil, err
-		}
-		pages = append(pages, crypto.Page{Name: path, Text: page})
-	}
-	return text, pages, nil
-}
-
-func readBounded(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxPage {
-		return nil, console.Failf("%q is no page of text", path)
-	}
-	return os.ReadFile(path)
-}
-
 // sharedIdentity is the split key of --shares-of and --share, which stays in
 // memory; nil where there is none.
 func sharedIdentity(c *cli.Context) (*crypto.IdentityFile, error) {
@@ -185,7 +154,7 @@ func sharedIdentity(c *cli.Context) (*crypto.IdentityFile, error) {
 	if locked == "" || len(paths) == 0 {
 		return nil, console.Usagef("shares need the locked key, and it needs them: --shares-of identity.locked --share FILE ...")
 	}
-	text, pages, err := readShares(locked, paths)
+	text, pages, err := crypto.ReadShares(locked, paths)
 	if err != nil {
 		return nil, err
 	}

@@ -170,32 +170,10 @@ func revisions(c *cli.Context, env *console.Environment, src *lifeboat.Backup) (
 	return revs, nil
 }
 
-// diffRow is a difference for machines.
-type diffRow struct {
-	Event    string                 `json:"event"` // added, removed, changed
-	Resource string                 `json:"resource"`
-	NS       string                 `json:"namespace,omitempty"`
-	Name     string                 `json:"name"`
-	Fields   []registry.FieldChange `json:"fields,omitempty"`
-	Problem  string                 `json:"problem,omitempty"` // why it could not be compared; its stored bytes differ
-	Old      map[string]any         `json:"old,omitempty"`
-	New      map[string]any         `json:"new,omitempty"`
-}
-
-func eventOf(d registry.Difference) string {
-	switch d.Event {
-	case registry.Created:
-		return "added"
-	case registry.Deleted:
-		return "removed"
-	}
-	return "changed"
-}
-
 func printDiff(env *console.Environment, diff *registry.Diff) error {
 	switch env.Format {
 	case console.FormatTable:
-		return printDiffTable(env, diff)
+		return diff.WriteText(env.Stdout)
 	case console.FormatName:
 		for _, d := range diff.Items {
 			if _, err := fmt.Fprintln(env.Stdout, console.Printable(d.Key.Resource()+"/"+d.Key.Name)); err != nil {
@@ -204,30 +182,5 @@ func printDiff(env *console.Environment, diff *registry.Diff) error {
 		}
 		return nil
 	}
-	rows := make([]diffRow, 0, len(diff.Items))
-	for _, d := range diff.Items {
-		row := diffRow{Event: eventOf(d), Resource: d.Key.Resource(), NS: d.Key.Namespace, Name: d.Key.Name, Fields: d.Fields, Problem: d.Problem}
-		if d.Event != registry.Updated {
-			row.Old, row.New = d.Old, d.New
-		}
-		rows = append(rows, row)
-	}
-	return env.PrintDocument(map[string]any{"items": rows, "compared": diff.Compared, "leftOut": diff.LeftOut})
-}
-
-func printDiffTable(env *console.Environment, diff *registry.Diff) error {
-	table := console.NewTable(env.Stdout)
-	if len(diff.Items) > 0 {
-		table.Row("DIFFERENCE", "NAMESPACE", "OBJECT", "FIELDS")
-	}
-	for _, d := range diff.Items {
-		row := []string{eventOf(d), console.OrDash(d.Key.Namespace), d.Key.Resource() + "/" + d.Key.Name}
-		for _, f := range d.Fields {
-			table.Row(append(row, f.String())...)
-		}
-		if len(d.Fields) == 0 {
-			table.Row(append(row, d.Problem)...)
-		}
-	}
-	return table.Flush()
+	return env.PrintDocument(diff.Document())
 }

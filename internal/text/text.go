@@ -62,3 +62,11 @@ func OrDash(s string) string {
 	}
 	return s
 }
+
+// Number is n in decimal, empty for 0.
+func Number(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
+}

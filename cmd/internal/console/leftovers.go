@@ -1,10 +1,7 @@
 package console
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -37,7 +34,7 @@ func (o SourceOptions) RefuseInside(src string, targets ...string) error {
 	read := slices.Concat([]string{src}, o.PeerDirs, o.WALDirs)
 	for _, dir := range read {
 		for _, to := range targets {
-			inside, err := isInside(dir, to)
+			inside, err := datadir.Inside(dir, to)
 			if err != nil {
 				return err
 			}
@@ -47,36 +44,4 @@ func (o SourceOptions) RefuseInside(src string, targets ...string) error {
 		}
 	}
 	return nil
-}
-
-// isInside reports whether a path to be written stands in a folder.
-func isInside(dir, to string) (bool, error) {
-	if info, err := os.Stat(dir); to == "" || err != nil || !info.IsDir() {
-		return false, nil //nolint:nilerr // whoever opens it says what is wrong
-	}
-	if d, err := datadir.Open(dir); err == nil {
-		dir = d.Path // SRC may be the folder member in it
-	}
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return false, err
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return false, err
-	}
-	target, err := filepath.EvalSymlinks(nearestFolder(to))
-	return target == dir || strings.HasPrefix(target, dir+string(filepath.Separator)), err
-}
-
-// nearestFolder is the nearest folder above a path that exists.
-func nearestFolder(path string) string {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "."
-	}
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err == nil && info.IsDir() || dir == filepath.Dir(dir) {
-			return dir
-		}
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -114,9 +113,4 @@ func Printable(s string) string { return text.Printable(s) }
 func OrDash(s string) string { return text.OrDash(s) }
 
 // Number is n in decimal, empty for 0.
-func Number(n uint64) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatUint(n, 10)
-}
+func Number(n uint64) string { return text.Number(n) }

@@ -1,36 +1,9 @@
 package console
 
-import (
-	"fmt"
-	"io"
-)
+import "github.com/lifeboat-dr/lifeboat/internal/text"
 
 // Section prints a report in headed parts; the first write error stays.
-type Section struct {
-	w   io.Writer
-	Err error
-}
+type Section = text.Section
 
 // NewSection starts a report on standard output.
-func NewSection(env *Environment) *Section { return &Section{w: env.Stdout} }
-
-// Line prints one line.
-func (s *Section) Line(format string, args ...any) {
-	if s.Err == nil {
-		_, s.Err = fmt.Fprintf(s.w, format+"\n", args...)
-	}
-}
-
-// Heading begins a part.
-func (s *Section) Heading(text string) { s.Line("\n%s", text) }
-
-// Table prints rows of aligned cells.
-func (s *Section) Table(rows [][]string) {
-	t := NewTable(s.w)
-	for _, cells := range rows {
-		t.Row(cells...)
-	}
-	if err := t.Flush(); s.Err == nil {
-		s.Err = err
-	}
-}
+func NewSection(env *Environment) *Section { return text.NewSection(env.Stdout) }
