@@ -75,12 +75,7 @@ func etcdKeys(c *cli.Context, env *console.Environment, src *lifeboat.Backup) er
 	case console.FormatJSON, console.FormatYAML:
 		return env.PrintDocument(list)
 	case console.FormatWide:
-		t := console.NewTable(env.Stdout, "KEY", "CREATE REVISION", "MOD REVISION", "VERSION", "LEASE", "VALUE SIZE")
-		for _, k := range list.Keys {
-			t.Row(k.Key, strconv.FormatInt(k.CreateRevision, 10), strconv.FormatInt(k.ModRevision, 10),
-				strconv.FormatInt(k.Version, 10), console.OrDash(hexID(uint64(k.Lease))), strconv.Itoa(k.ValueSize))
-		}
-		return t.Flush()
+		return list.WriteText(env.Stdout)
 	}
 	for _, k := range list.Keys {
 		if _, err := fmt.Fprintln(env.Stdout, console.Printable(k.Key)); err != nil {

@@ -1,9 +1,6 @@
 package etcd
 
 import (
-	"strconv"
-	"strings"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat"
@@ -40,18 +37,7 @@ func etcdMembers(env *console.Environment, src *lifeboat.Backup) error {
 	if env.Format != console.FormatTable {
 		return env.PrintDocument(list)
 	}
-	t := console.NewTable(env.Stdout, "ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER")
-	for _, m := range list.Members {
-		status := "started"
-		if m.Name == "" {
-			status = "unstarted"
-		}
-		t.Row(hexID(m.ID), status, console.OrDash(m.Name), strings.Join(m.PeerURLs, ","), console.OrDash(strings.Join(m.ClientURLs, ",")), strconv.FormatBool(m.IsLearner))
-	}
-	for _, id := range list.Removed {
-		t.Row(hexID(id), "removed", "-", "-", "-", "-")
-	}
-	return t.Flush()
+	return list.WriteText(env.Stdout)
 }
 
 func etcdAlarmsCommand(env *console.Environment) *cli.Command {
@@ -78,13 +64,5 @@ func etcdAlarms(env *console.Environment, src *lifeboat.Backup) error {
 		env.Note("no alarm is raised")
 		return nil
 	}
-	t := console.NewTable(env.Stdout, "MEMBER", "NAME", "ALARM", "NOTE")
-	for _, a := range list.Alarms {
-		name, note := "-", "a ghost: there is no such member; writes are refused all the same"
-		if known, ok := list.Names[a.MemberID]; ok {
-			name, note = known, "-"
-		}
-		t.Row(hexID(a.MemberID), name, a.Alarm, note)
-	}
-	return t.Flush()
+	return list.WriteText(env.Stdout)
 }

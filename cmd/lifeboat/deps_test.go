@@ -88,7 +88,15 @@ type ban struct {
 func bans() []ban {
 	return []ban{
 		{
-			imported: "github.com/urfave/cli", only: []string{"cmd/..."},
+			imported: "github.com/urfave/cli", only: []string{"cmd/...", "internal/argv", "internal/manual"},
+			why: "the libraries serve programs that have no command line",
+		},
+		{
+			imported: module + "/internal/argv", only: []string{"cmd/...", "internal/manual"},
+			why: "the libraries serve programs that have no command line",
+		},
+		{
+			imported: module + "/internal/manual", only: []string{"cmd/..."},
 			why: "the libraries serve programs that have no command line",
 		},
 		{
@@ -250,6 +258,8 @@ func TestImportOrderRefuses(t *testing.T) {
 		{"registry", "go.etcd.io/etcd/etcdutl/v3/snapshot"},
 		{"registry", "k8s.io/kubernetes/pkg/printers"},
 		{"archive", "github.com/urfave/cli/v2"},
+		{"archive", module + "/internal/argv"},
+		{root, module + "/internal/manual"},
 		{"snapshot", module + "/snapshot/snapshottest"},
 		{"crypto", "net/http"},
 		{"snapshot/etcdproc", "go.etcd.io/etcd/server/v3/embed"},

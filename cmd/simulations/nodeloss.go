@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -129,27 +128,7 @@ func tuningsOf(c *cli.Context, base nodeloss.Tuning) ([]nodeloss.Tuning, error) 
 			return nil, console.Usagef("--%s %d is not a number of seconds", name, c.Int(name))
 		}
 	}
-	if c.IsSet("status-report") {
-		base.StatusReport = time.Duration(c.Int("status-report")) * time.Second
-	}
-	if !c.IsSet("grace") && !c.IsSet("toleration") {
-		return []nodeloss.Tuning{base}, nil
-	}
-	other := base
-	var parts []string
-	if c.IsSet("grace") {
-		other = base.WithGrace(time.Duration(c.Int("grace")) * time.Second)
-		if c.IsSet("status-report") {
-			other.StatusReport = base.StatusReport
-		}
-		parts = append(parts, fmt.Sprintf("grace %d s", c.Int("grace")))
-	}
-	if c.IsSet("toleration") {
-		other.Unreachable = time.Duration(c.Int("toleration")) * time.Second
-		parts = append(parts, fmt.Sprintf("toleration %d s", c.Int("toleration")))
-	}
-	other.Name = strings.Join(parts, ", ")
-	return []nodeloss.Tuning{base, other}, nil
+	return base.Compared(console.Seconds(c, "grace"), console.Seconds(c, "toleration"), console.Seconds(c, "status-report")), nil
 }
 
 func printNodeloss(env *console.Environment, reports []*nodeloss.Report) error {

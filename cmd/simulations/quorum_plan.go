@@ -39,11 +39,7 @@ func printPlan(env *console.Environment, steps []drill.PlanStep) error {
 	if env.Format != console.FormatTable {
 		return env.PrintDocument(map[string]any{"items": steps, "rules": drill.PlanRules})
 	}
-	t := console.NewTable(env.Stdout, "PLAN", "STEP", "ETCD SAYS", "WRITES THEN")
-	for _, s := range steps {
-		t.Row(s.Plan, s.Action, s.Says, s.Writes)
-	}
-	if err := t.Flush(); err != nil {
+	if err := drill.WritePlan(env.Stdout, steps); err != nil {
 		return err
 	}
 	env.Note("from a cluster in which all members run, by %s", drill.PlanRules)

@@ -1,8 +1,6 @@
 package simulations
 
 import (
-	"strconv"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
@@ -39,16 +37,5 @@ func quorumTable(c *cli.Context, env *console.Environment, seeds sim.Range) erro
 	if env.Format != console.FormatTable {
 		return env.PrintDocument(map[string]any{"items": rows})
 	}
-	t := console.NewTable(env.Stdout, "MEMBERS", "QUORUM", "STANDS", "WITHOUT WRITES", "NOTE")
-	for _, row := range rows {
-		silence, note := "-", ""
-		if row.Silence != nil {
-			silence = "up to " + row.Silence.Max.Short()
-		}
-		if !row.Gain {
-			note = "no more than " + strconv.Itoa(row.Members-1)
-		}
-		t.Row(strconv.Itoa(row.Members), strconv.Itoa(row.Quorum), strconv.Itoa(row.Stands), silence, note)
-	}
-	return t.Flush()
+	return drill.WriteQuorumTable(env.Stdout, rows)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -193,4 +194,31 @@ spec:
     nodeMonitorGracePeriodSeconds: %d
     failedNodePodEvictionTimeoutSeconds: %d
 `, int64(t.Grace.Seconds()), int64(t.Unreachable.Seconds()))
+}
+
+// Compared is t, and the tuning to compare it with where a grace period or a
+// toleration of unreachable nodes is given; 0 stands for t's own. A report of
+// status that is given goes for both.
+func (t Tuning) Compared(grace, toleration, statusReport time.Duration) []Tuning {
+	if statusReport > 0 {
+		t.StatusReport = statusReport
+	}
+	if grace == 0 && toleration == 0 {
+		return []Tuning{t}
+	}
+	other := t
+	var parts []string
+	if grace > 0 {
+		other = t.WithGrace(grace)
+		if statusReport > 0 {
+			other.StatusReport = statusReport
+		}
+		parts = append(parts, fmt.Sprintf("grace %d s", grace/time.Second))
+	}
+	if toleration > 0 {
+		other.Unreachable = toleration
+		parts = append(parts, fmt.Sprintf("toleration %d s", toleration/time.Second))
+	}
+	other.Name = strings.Join(parts, ", ")
+	return []Tuning{t, other}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
@@ -137,4 +138,12 @@ func ProgressFlag(env *Environment) cli.Flag {
 			return nil
 		},
 	}}
+}
+
+// Seconds is the value of a flag of whole seconds; 0 where it is not given.
+func Seconds(c *cli.Context, name string) time.Duration {
+	if !c.IsSet(name) {
+		return 0
+	}
+	return time.Duration(c.Int(name)) * time.Second
 }
