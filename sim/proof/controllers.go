@@ -45,7 +45,11 @@ func (r *runner) planControllers() {
 	if r.opts.Controllers == nil {
 		return
 	}
-	for name, binary := range map[string]Binary{controlplane.ControllerManager: r.opts.Controllers.Manager, controlplane.Scheduler: r.opts.Controllers.Scheduler} {
+	for _, part := range []struct {
+		name   string
+		binary Binary
+	}{{controlplane.ControllerManager, r.opts.Controllers.Manager}, {controlplane.Scheduler, r.opts.Controllers.Scheduler}} {
+		name, binary := part.name, part.binary
 		if binary.Path == "" {
 			r.say(lifeboat.NotChecked(name, "there is none on this host to be run"))
 			continue
