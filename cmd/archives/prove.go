@@ -235,7 +235,11 @@ func writeProof(env *console.Environment, to string, r *proof.Report, signer *cr
 	if err != nil {
 		return err
 	}
-	if err := r.WriteFiles(folder.Root, signer); err != nil {
+	var sign proof.Sign
+	if signer != nil {
+		sign = signer.Sign
+	}
+	if err := r.WriteFiles(folder.Root, sign); err != nil {
 		return errors.Join(fmt.Errorf("writing the report: %w", err), folder.Discard())
 	}
 	return folder.Commit()

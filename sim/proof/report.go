@@ -12,7 +12,6 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
-	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/sim"
 )
 
@@ -175,17 +174,20 @@ func (r *Report) Record(size int64) lifeboat.ProofRecord {
 	return record
 }
 
+// Sign makes a signature of content, with a comment that it vouches for, too.
+type Sign func(content io.Reader, comment string) ([]byte, error)
+
 // WriteFiles writes the report in all its forms into a folder, and beside
 // report.json a signature of it where there is a signer.
-func (r *Report) WriteFiles(root *os.Root, signer *crypto.Signer) error {
-	if err := sim.WriteForms(root, ".", r); err != nil || signer == nil {
+func (r *Report) WriteFiles(root *os.Root, sign Sign) error {
+	if err := sim.WriteForms(root, ".", r); err != nil || sign == nil {
 		return err
 	}
 	content, err := root.ReadFile("report.json")
 	if err != nil {
 		return err
 	}
-	signature, err := signer.Sign(bytes.NewReader(content), "proof of sha256 "+r.Source.SHA256+": "+string(r.Verdict))
+	signature, err := sign(bytes.NewReader(content), "proof of sha256 "+r.Source.SHA256+": "+string(r.Verdict))
 	if err != nil {
 		return err
 	}

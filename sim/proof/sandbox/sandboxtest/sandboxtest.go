@@ -9,9 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"testing"
 	"time"
 )
+
+// T is what is needed of a testing.T.
+type T interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(f func())
+}
 
 // kept are folders in which the host keeps what a control plane that is not in a
 // sandbox would write to. Names and times of what stands in them must not change.
@@ -19,7 +26,7 @@ var kept = []string{"/", "/etc", "/etc/kubernetes", "/var/lib", "/var/lib/etcd",
 
 // Host is what must be the same before, after and meanwhile: mounts, network
 // addresses, routes, and the names in the host's folders.
-func Host(t *testing.T) string {
+func Host(t T) string {
 	t.Helper()
 	var all strings.Builder
 	for _, file := range []string{"/proc/self/mountinfo", "/proc/net/route", "/proc/net/ipv6_route"} {
@@ -61,7 +68,7 @@ func withoutCounts(table []byte) []byte {
 }
 
 // WaitFor waits until it is ok, five seconds at most.
-func WaitFor(t *testing.T, what string, ok func() bool) {
+func WaitFor(t T, what string, ok func() bool) {
 	t.Helper()
 	for range 500 {
 		if ok() {
@@ -78,9 +85,9 @@ const Nobody = 65534
 // ForNobody makes a folder that belongs to Nobody, with a copy of the test
 // binary in it under a name: what the go command builds stands where others
 // may not look.
-func ForNobody(t *testing.T, name string) (dir, binary string) {
+func ForNobody(t T, name string) (dir, binary string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "lifeboat-nobody-") //nolint:usetesting // others cannot enter t.TempDir
+	dir, err := os.MkdirTemp("", "lifeboat-nobody-") // others cannot enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}
