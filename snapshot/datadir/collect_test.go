@@ -101,7 +101,7 @@ func TestEvidenceOfKilledThree(t *testing.T) {
 		seed := uint64(time.Now().UnixNano()) + uint64(n)
 		t.Logf("seed %d", seed)
 		r := rand.New(rand.NewPCG(seed, 2))
-		dirs, _ := history(t, r)
+		dirs, _ := history(t, r, false)
 		for _, some := range [][]string{dirs, dirs[:2], dirs[1:], dirs[n%3 : n%3+1]} {
 			size, verdict := decideAlike(t, some, fmt.Sprintf("seed %d, %d dirs", seed, len(some)))
 			largest = max(largest, size)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,8 @@ type three struct {
 	Peers [3]string
 	Seed  uint64
 	Lose  int // operation at which a member is lost
+
+	Newcomer string // peer URL of members that come and go, as learners and as voters; "" for none
 }
 
 // operation is one write of the only writer. It is told before it is made, and
@@ -100,6 +103,9 @@ func serveThree(spec string) error {
 	}
 	lost, client := r.IntN(3), v3client.New(members[0].Server)
 	operator := operator{members: members, lost: -1}
+	if s.Newcomer != "" {
+		go s.comeAndGo(v3client.New(members[(lost+1)%3].Server), cluster)
+	}
 	for n := 1; ; n++ {
 		if n == s.Lose {
 			if lost == 0 {
@@ -120,6 +126,53 @@ func serveThree(spec string) error {
 		}
 		o.Acked = true
 		tell(o)
+	}
+}
+
+// newcomers are where the members that come and go are, one after the other.
+func (s three) newcomer(n int) string { return filepath.Join(s.Root, fmt.Sprint("newcomer-", n)) }
+
+// comeAndGo adds a learner, has it catch up, promotes every second one, and removes
+// it, over and over. Each step may fail, while the cluster elects a leader or has
+// lost a member.
+func (s three) comeAndGo(c *clientv3.Client, cluster []string) {
+	peer, err := url.Parse(s.Newcomer)
+	if err != nil {
+		panic(err)
+	}
+	for n := 0; ; {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		added, err := c.MemberAddAsLearner(ctx, []string{s.Newcomer})
+		if err != nil {
+			cancel()
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		cfg := etcdConfig("newcomer", s.newcomer(n), *peer)
+		cfg.InitialCluster = strings.Join(append(slices.Clone(cluster), "newcomer="+s.Newcomer), ",")
+		cfg.ClusterState, cfg.SnapshotCount = embed.ClusterStateFlagExisting, 50
+		member, err := embed.StartEtcd(cfg)
+		if err == nil {
+			time.Sleep(time.Duration(n%4) * 50 * time.Millisecond)
+			if n%2 == 1 {
+				_, _ = c.MemberPromote(ctx, added.Member.ID)
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		for ctx.Err() == nil {
+			if _, err := c.MemberRemove(ctx, added.Member.ID); err == nil {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		cancel()
+		if member != nil {
+			member.Server.HardStop()
+			for _, l := range member.Peers {
+				_ = l.Close()
+			}
+		}
+		n++
 	}
 }
 
@@ -213,10 +266,14 @@ func (o operation) write(c *clientv3.Client) error {
 // history runs a cluster of three, kills it after some acknowledgements, and
 // returns every state from the last acknowledged one on that may be the
 // cluster's.
-func history(t *testing.T, r *rand.Rand) (dirs []string, states []map[string]string) {
+func history(t *testing.T, r *rand.Rand, newcomers bool) (dirs []string, states []map[string]string) {
 	t.Helper()
 	acks := 20 + r.IntN(150)
 	spec := three{Root: t.TempDir(), Seed: r.Uint64(), Lose: r.IntN(2 * acks)}
+	if newcomers {
+		peer := loopback(t)
+		spec.Newcomer = peer.String()
+	}
 	for i := range spec.Peers {
 		peer := loopback(t)
 		spec.Peers[i] = peer.String()
@@ -264,6 +321,11 @@ func history(t *testing.T, r *rand.Rand) (dirs []string, states []map[string]str
 		states = next
 		require.Less(t, len(states), 1<<10)
 	}
+	for n := 0; newcomers; n++ {
+		if _, err := os.Stat(spec.newcomer(n + 1)); err != nil {
+			return append(dirs, spec.newcomer(n)), states // the last one, if any came
+		}
+	}
 	return dirs, states
 }
 
@@ -306,27 +368,49 @@ func TestKilledThree(t *testing.T) {
 		seed := uint64(time.Now().UnixNano()) + uint64(n)
 		t.Logf("seed %d", seed)
 		r := rand.New(rand.NewPCG(seed, 1))
-		dirs, states := history(t, r)
+		dirs, states := history(t, r, n%2 == 1)
 		var survivors []*datadir.Survivor
-		for _, dir := range dirs {
-			watch := watchTree(t, dir)
-			survivors = append(survivors, survey(t, dir))
-			whole := replay(t, dir, datadir.ReplayOptions{})
-			cut := replay(t, dir, datadir.ReplayOptions{CommittedOnly: true})
-			require.LessOrEqual(t, cut.Revision, whole.Revision)
-			require.Equal(t, whole.ProvenRevision, cut.Revision)
-			require.Equal(t, cut.Hash, forced(t, dir, database(t, cut)), "etcd's own --force-new-cluster")
-			watch.unchanged(t)
+		for i, dir := range dirs {
+			s, err := survivorOf(t, dir)
+			if i == 3 && err != nil {
+				continue // the newcomer was killed before it was anything
+			}
+			require.NoError(t, err)
+			if survivors = append(survivors, s); i < 3 {
+				requireState(t, dir)
+			}
 		}
 		for lost := range survivors {
-			two := []*datadir.Survivor{survivors[(lost+1)%3], survivors[(lost+2)%3]}
-			best, err := datadir.Best(two)
+			rest := slices.Delete(slices.Clone(survivors), lost, lost+1)
+			best, err := datadir.Best(rest)
 			require.NoError(t, err)
-			r, err := best.Replay(t.Context(), datadir.ReplayOptions{Peers: two})
+			r, err := best.Replay(t.Context(), datadir.ReplayOptions{Peers: rest})
 			require.NoError(t, err)
 			got := keys(t, database(t, r))
 			require.Contains(t, states, got, "all that was acknowledged, and no more than was in doubt")
 			require.NoError(t, r.File.Close())
 		}
 	}
+}
+
+func survivorOf(t *testing.T, dir string) (*datadir.Survivor, error) {
+	t.Helper()
+	d, err := datadir.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return d.Survey(t.Context())
+}
+
+// requireState: a dir by itself is a state of the cluster, and what is proved of it
+// is what etcd's own --force-new-cluster leaves.
+func requireState(t *testing.T, dir string) {
+	t.Helper()
+	watch := watchTree(t, dir)
+	whole := replay(t, dir, datadir.ReplayOptions{})
+	cut := replay(t, dir, datadir.ReplayOptions{CommittedOnly: true})
+	require.LessOrEqual(t, cut.Revision, whole.Revision)
+	require.Equal(t, whole.ProvenRevision, cut.Revision)
+	require.Equal(t, cut.Hash, forced(t, dir, database(t, cut)), "etcd's own --force-new-cluster")
+	watch.unchanged(t)
 }
