@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes releases.db.gz: the database of an etcd under a kube-apiserver in which
-# Helm 3 and Helm 4 have installed, upgraded and rolled back. Run it here, with
-# etcd, openssl, $KUBE_APISERVER, $HELM_3 and $HELM_4. The times in it are those
-# of the run, so helm3.txt, helm4.txt and the test's revision change with it.
+# Helm has installed, upgraded and rolled back. Run it here, with etcd, openssl,
+# curl, $KUBE_APISERVER, $HELM_3 and $HELM_4. The times in it are those of the
+# run, so helm3.txt and the test's revision change with it.
 set -eu
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$work"' EXIT
@@ -30,6 +30,6 @@ until curl -sk -H 'Authorization: Bearer token' https://127.0.0.1:16443/readyz |
 "$HELM_3" rollback storm 1 -n sea
 "$HELM_4" install calm weather -n lake --create-namespace
 "$HELM_4" upgrade calm weather -n lake --set wind=breeze
-kill $api; wait $api || true
+kill -9 $api; wait $api || true # or it deletes its Lease, by which the time of a backup is told
 kill $etcd; wait $etcd || true
 gzip -9nc "$work/etcd/member/snap/db" > releases.db.gz
