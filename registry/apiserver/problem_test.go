@@ -104,7 +104,7 @@ func TestCommandsThatTrustTheClockAreWarned(t *testing.T) {
 	s := serveHarbour(t)
 	for command, want := range map[string]string{
 		"kubectl wait": "no object in it is alive", "kubectl rollout status": "no object in it is alive",
-		"kubectl describe": "counts ages from today's clock", "kubectl get": "",
+		"kubectl describe": "counts ages from today's clock", "kubectl get": "", "kubectl rollout history": "",
 	} {
 		warning := strings.Join(s.get(t, pods, "Kubectl-Command", command).header.Values("Warning"), "\n")
 		if want == "" {

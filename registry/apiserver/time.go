@@ -20,18 +20,17 @@ func (s *Server) moment() time.Time {
 // to happen, that this is the past. kubectl names its command in a header.
 func (s *Server) warnOfTime(w http.ResponseWriter, r *http.Request, idx *index) {
 	command := strings.TrimPrefix(r.Header.Get("Kubectl-Command"), "kubectl ")
-	word, _, _ := strings.Cut(command, " ")
 	moment := idx.moment()
 	at := ""
 	if !moment.IsZero() {
 		at = " of " + moment.Format("2006-01-02 15:04:05") + " UTC"
 	}
-	switch word {
-	case "wait", "rollout":
+	switch command {
+	case "wait", "rollout status":
 		addWarning(w.Header(), "this is a backup"+at+": what it shows has happened, and nothing more will; no object in it is alive")
-	case "describe", "events", "top":
+	case "describe", "events":
 		if !moment.IsZero() {
-			addWarning(w.Header(), "kubectl "+word+" counts ages from today's clock; the backup is"+at)
+			addWarning(w.Header(), "kubectl "+command+" counts ages from today's clock; the backup is"+at)
 		}
 	}
 }
