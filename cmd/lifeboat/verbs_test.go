@@ -53,7 +53,9 @@ func TestFlagThatDiffers(t *testing.T) {
 	}
 	_, err := call("--sign key archive create")
 	require.EqualError(t, err, "flag --sign takes a value in one command and none in another")
-	require.Equal(t, "write it behind the command", console.HintOf(err))
+	var wrong *argv.Error
+	require.ErrorAs(t, err, &wrong)
+	require.Equal(t, "write it behind the command", wrong.Hint)
 	_, err = call("inspect x --sign y")
 	require.EqualError(t, err, `unknown flag --sign for "lifeboat inspect"`)
 }
