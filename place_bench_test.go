@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -190,7 +191,7 @@ func (f *fleet) copy(to string) error {
 		if err != nil {
 			return err
 		}
-		file, err := os.Create(filepath.Join(to, fmt.Sprint(i)))
+		file, err := os.Create(filepath.Join(to, strconv.Itoa(i)))
 		if err != nil {
 			return errors.Join(err, from.Close())
 		}

@@ -302,25 +302,6 @@ func (k *rekeying) write(ctx context.Context, w io.Writer, e place.Entry) error 
 	return err
 }
 
-// sign puts a signature beside a copy that a killed run has left without. It is
-// the one that the run made of what it read itself: what stands in the place is not
-// signed for standing there.
-func (k *rekeying) sign(ctx context.Context, have place.Entry, signature []byte) error {
-	file, err := k.to.Open(ctx, have)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	_, err = k.how.Signer.Verifier().Verify(ctxio.Reader(ctx, file), signature)
-	if errors.Is(err, crypto.ErrSignature) {
-		return refusef("it is there without a signature, and this key has made none of it: remove it there, and run again")
-	}
-	if err != nil {
-		return err
-	}
-	return k.to.Put(ctx, have.Name+SignatureSuffix, bytes.NewReader(signature))
-}
-
 // comment says of the copy what is told of the source.
 func (k *rekeying) comment(ctx context.Context, e place.Entry) string {
 	l := k.tell(ctx, e)

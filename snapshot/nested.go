@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 )
 
 // MaxNested bounds the databases that ReadNested takes in, in bytes.
@@ -82,7 +83,7 @@ func (s *structure) nestedElement(buckets []string, visit func(buckets []string,
 		if flags != bucketFlag || len(value) < bucketHeaderSize || len(buckets) >= maxDepth {
 			return s.damage(p.id, "element %q is neither a value nor a bucket", clip(key))
 		}
-		within := append(buckets[:len(buckets):len(buckets)], string(key))
+		within := slices.Concat(buckets, []string{string(key)})
 		if root := binary.NativeEndian.Uint64(value); root != 0 {
 			return s.nested(root, within, visit)
 		}

@@ -49,7 +49,7 @@ func ExampleTable() {
 	t := text.NewTable(os.Stdout, "NAMESPACE", "NAME")
 	t.Row("shop", "web-0")
 	t.Row("shop", "bell\a")
-	t.Flush()
+	_ = t.Flush() // standard output takes it
 	// Output:
 	// NAMESPACE   NAME
 	// shop        web-0

@@ -122,7 +122,7 @@ func (d *Definition) Faults(ctx context.Context, version string, content map[str
 	}
 	if !a.open {
 		for _, path := range pruning.PruneWithOptions(object, a.schema, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}) {
-			faults = append(faults, fmt.Sprintf("%s: the definition has no such field, and kubectl create refuses it", path))
+			faults = append(faults, path+": the definition has no such field, and kubectl create refuses it")
 		}
 		defaulting.PruneNonNullableNullsWithoutDefaults(object, a.schema)
 	}

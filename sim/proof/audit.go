@@ -91,7 +91,7 @@ func (l *layout) readAudit() (all []auditEvent, err error) {
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
-			return all, nil //nolint:nilerr // what has no end is being written
+			return all, nil // what has no end is being written
 		}
 		var e auditEvent
 		if err := json.Unmarshal(line, &e); err != nil {

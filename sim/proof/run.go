@@ -256,7 +256,7 @@ func (r *runner) look(ctx context.Context) (string, error) {
 		return "", err
 	}
 	r.report.Programs = []ProgramUsed{etcd}
-	versions := etcd.Version
+	versions := []string{etcd.Version}
 	for _, c := range append([]*component{&r.layout.server}, r.layout.others...) {
 		program, err := r.used(ctx, *c)
 		if err != nil {
@@ -266,9 +266,9 @@ func (r *runner) look(ctx context.Context) (string, error) {
 			r.version = program.Version
 		}
 		r.report.Programs = append(r.report.Programs, program)
-		versions += ", " + program.Version
+		versions = append(versions, program.Version)
 	}
-	return versions, nil
+	return strings.Join(versions, ", "), nil
 }
 
 // used runs a program with --version and holds it against the manifest's image.

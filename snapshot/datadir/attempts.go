@@ -17,18 +17,18 @@ import (
 
 // Requests yields the puts and deletions that the log asks for, in its order, up
 // to the newest entry that was applied. A Key and Value belong to the receiver.
-func (p *Replay) Requests(ctx context.Context) iter.Seq2[snapshot.Request, error] {
+func (r *Replay) Requests(ctx context.Context) iter.Seq2[snapshot.Request, error] {
 	return func(yield func(snapshot.Request, error) bool) {
-		for e, err := range p.Survivor.entries(ctx, 0, p.Last) {
+		for e, err := range r.Survivor.entries(ctx, 0, r.Last) {
 			if err != nil {
 				yield(snapshot.Request{}, err)
 				return
 			}
-			r := requestOf(e)
-			if r == nil {
+			q := requestOf(e)
+			if q == nil {
 				continue
 			}
-			for _, request := range writesOf(r) {
+			for _, request := range writesOf(q) {
 				if request.Entry = e.GetIndex(); !yield(request, nil) {
 					return
 				}
@@ -104,14 +104,14 @@ func conditionOf(compares []*pb.Compare, key []byte) (snapshot.Condition, int64)
 //
 // Memory grows with the number of entries, by some 50 bytes each, and with the
 // values of the keys that match.
-func (p *Replay) Attempts(ctx context.Context, db *snapshot.DB, match func(key []byte) bool) ([]snapshot.Attempt, error) {
+func (r *Replay) Attempts(ctx context.Context, db *snapshot.DB, match func(key []byte) bool) ([]snapshot.Attempt, error) {
 	oldest := db.Windows()[0].First
-	if oldest <= 1 || p.Survivor.Log.Segments == 0 {
+	if oldest <= 1 || r.Survivor.Log.Segments == 0 {
 		return nil, nil // nothing was compacted
 	}
-	all, found, err := p.anchors(ctx, db)
+	all, found, err := r.anchors(ctx, db)
 	if err != nil {
-		return nil, fmt.Errorf("looking for older requests in the log of %q: %w", p.Survivor.Dir.Path, err)
+		return nil, fmt.Errorf("looking for older requests in the log of %q: %w", r.Survivor.Dir.Path, err)
 	}
 	end := uint64(math.MaxUint64) // entries from here on are within what db can be read at
 	for _, a := range all {
@@ -121,17 +121,17 @@ func (p *Replay) Attempts(ctx context.Context, db *snapshot.DB, match func(key [
 	}
 	byKey := map[string][]*snapshot.Attempt{}
 	var attempts []*snapshot.Attempt
-	for r, err := range p.Requests(ctx) {
+	for q, err := range r.Requests(ctx) {
 		if err != nil {
-			return nil, fmt.Errorf("looking for older requests in the log of %q: %w", p.Survivor.Dir.Path, err)
+			return nil, fmt.Errorf("looking for older requests in the log of %q: %w", r.Survivor.Dir.Path, err)
 		}
-		if len(r.RangeEnd) > 0 || match != nil && !match(r.Key) {
+		if len(q.RangeEnd) > 0 || match != nil && !match(q.Key) {
 			continue
 		}
-		a := &snapshot.Attempt{Request: r, Revision: found.of(r)}
+		a := &snapshot.Attempt{Request: q, Revision: found.of(q)}
 		a.Retained = a.Revision > 0
-		byKey[string(r.Key)] = append(byKey[string(r.Key)], a)
-		if r.Entry < end {
+		byKey[string(q.Key)] = append(byKey[string(q.Key)], a)
+		if q.Entry < end {
 			attempts = append(attempts, a)
 		}
 	}
@@ -148,23 +148,23 @@ type anchor struct {
 }
 
 // anchors are what log and database have in common, in the order of both.
-func (p *Replay) anchors(ctx context.Context, db *snapshot.DB) ([]anchor, *retained, error) {
+func (r *Replay) anchors(ctx context.Context, db *snapshot.DB) ([]anchor, *retained, error) {
 	found := &retained{seed: maphash.MakeSeed(), at: map[uint64]anchor{}, loose: map[string]bool{}}
-	for r, err := range p.Requests(ctx) {
+	for q, err := range r.Requests(ctx) {
 		if err != nil {
 			return nil, nil, err
 		}
-		found.ranges = found.ranges || len(r.RangeEnd) > 0
-		if !r.Deleted {
-			found.add(r)
+		found.ranges = found.ranges || len(q.RangeEnd) > 0
+		if !q.Deleted {
+			found.add(q)
 		}
 	}
-	for r, err := range db.Records(ctx, 0) {
+	for q, err := range db.Records(ctx, 0) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if !r.Deleted {
-			found.record(r)
+		if !q.Deleted {
+			found.record(q)
 		}
 	}
 	return found.ascending(), found, nil
