@@ -16,7 +16,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -buildid= -X github.com/lifeboat-dr/lifeboat/cmd/internal/console.linkedVersion=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: report-shot report-shot-tools interop-tools help build build-to release release-check demo test short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
+.PHONY: report-shot report-shot-tools interop-tools help build build-to build-kubectl-to release release-check demo test short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,12 @@ build: ## bin/lifeboat, static
 build-to:
 	go build -ldflags '$(LDFLAGS)' -o $(TO) ./cmd/lifeboat
 
-release: ## archives, deb, rpm, bill of materials and checksums into dist/, the same bytes each time; KEY=FILE signs, PASSPHRASE=FILE opens the key
+# The release that the module belongs to, which kubectl compares with the server's.
+build-kubectl-to:
+	cd release/lifeboat-kubectl && version=$$(go list -m -f '{{.Version}}' k8s.io/kubectl) && \
+	  go build -ldflags "-s -w -buildid= -X k8s.io/component-base/version.gitVersion=v1.$${version#v0.}" -o $(TO) .
+
+release: ## archives, a second one with kubectl, deb, rpm, bill of materials and checksums into dist/, the same bytes each time; KEY=FILE signs, PASSPHRASE=FILE opens the key
 	cd release && go build -o ../bin/release .
 	bin/release -to dist -sign '$(KEY)' -passphrase-file '$(PASSPHRASE)'
 

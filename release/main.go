@@ -1,5 +1,5 @@
-// Command release makes what is given away: for each platform an archive, for
-// Linux a deb and an rpm, and for all of it a bill of materials, checksums and
+// Command release makes what is given away: for each platform an archive and
+// one with kubectl, for Linux a deb and an rpm, and for all of it a bill of materials, checksums and
 // their signature. `make release` runs it from the repository's root.
 //
 // The same commit gives the same bytes, wherever and whenever it is built: times
@@ -80,7 +80,7 @@ func run(ctx context.Context, to, only string, by signer) error {
 	}
 	// The pages and the scripts come out of the program itself.
 	host := filepath.Join(work, "lifeboat")
-	if err := r.build(ctx, platform{}, host); err != nil {
+	if err := r.build(ctx, "build-to", platform{}, host); err != nil {
 		return err
 	}
 	if err := r.gather(ctx, host, filepath.Join(work, "files")); err != nil {
@@ -118,13 +118,14 @@ func (r *release) identify(ctx context.Context) error {
 	return nil
 }
 
-// build compiles the program; the zero platform is this machine.
-func (r *release) build(ctx context.Context, p platform, to string) error {
+// build compiles a program, named by its target in the Makefile; the zero platform
+// is this machine.
+func (r *release) build(ctx context.Context, target string, p platform, to string) error {
 	to, err := filepath.Abs(to)
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "make", "build-to", "TO="+to)
+	cmd := exec.CommandContext(ctx, "make", target, "TO="+to)
 	cmd.Dir = r.root
 	cmd.Env = append(os.Environ(), "GOOS="+p.os, "GOARCH="+p.arch)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
@@ -134,21 +135,36 @@ func (r *release) build(ctx context.Context, p platform, to string) error {
 // make makes all of one platform.
 func (r *release) make(ctx context.Context, p platform, work string) error {
 	program := filepath.Join(work, p.os+"-"+p.arch)
-	if err := r.build(ctx, p, program); err != nil {
+	if err := r.build(ctx, "build-to", p, program); err != nil {
 		return err
+	}
+	if err := r.makeKubectl(ctx, p, program+"-kubectl"); err != nil {
+		return fmt.Errorf("lifeboat-kubectl: %w", err)
 	}
 	name := fmt.Sprintf("lifeboat-%s-%s-%s", r.version, p.os, p.arch)
 	files := append([]payload{{"lifeboat", program, 0o755}}, r.files...)
 	if err := r.archive(name, files); err != nil {
 		return fmt.Errorf("%s.tar.gz: %w", name, err)
 	}
-	if err := r.materials(name, program); err != nil {
+	if err := r.materials(name, "lifeboat", program); err != nil {
 		return fmt.Errorf("%s.cdx.json: %w", name, err)
 	}
 	if p.os != "linux" {
 		return nil
 	}
 	return errors.Join(r.pack("deb", p, files), r.pack("rpm", p, files))
+}
+
+// makeKubectl makes the archive of the kubectl for hosts that have none. It is
+// one of its own: most hosts have one.
+func (r *release) makeKubectl(ctx context.Context, p platform, program string) error {
+	const component = "lifeboat-kubectl"
+	if err := r.build(ctx, "build-kubectl-to", p, program); err != nil {
+		return err
+	}
+	name := fmt.Sprintf("%s-%s-%s-%s", component, r.version, p.os, p.arch)
+	files := []payload{{component, program, 0o755}, {"LICENSE", filepath.Join(r.root, "LICENSE"), 0o644}}
+	return errors.Join(r.archive(name, files), r.materials(name, component, program))
 }
 
 func output(ctx context.Context, name string, args ...string) (string, error) {

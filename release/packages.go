@@ -85,7 +85,7 @@ func (r *release) packageVersion() string {
 
 // materials writes NAME.cdx.json, a CycloneDX bill of the modules that Go's
 // linker says are in the program.
-func (r *release) materials(name, program string) (err error) {
+func (r *release) materials(name, component, program string) (err error) {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (r *release) materials(name, program string) (err error) {
 	bom := cyclonedx.NewBOM()
 	bom.Metadata = &cyclonedx.Metadata{
 		Timestamp: r.time.Format("2006-01-02T15:04:05Z"),
-		Component: &cyclonedx.Component{Type: cyclonedx.ComponentTypeApplication, Name: "lifeboat", Version: r.version, BOMRef: "lifeboat"},
+		Component: &cyclonedx.Component{Type: cyclonedx.ComponentTypeApplication, Name: component, Version: r.version, BOMRef: component},
 	}
 	components := []cyclonedx.Component{{
 		Type: cyclonedx.ComponentTypePlatform, Name: "go", Version: strings.TrimPrefix(info.GoVersion, "go"), BOMRef: "go",

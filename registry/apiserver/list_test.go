@@ -196,7 +196,7 @@ func TestPathsThatAreNotThere(t *testing.T) {
 		"/apis/metrics.k8s.io", "/apis/nobody/v1", "/api/v2", "/api/v1/nobodies", "/api/v1/namespaces/default/nodes",
 		"/api/v1/pods/lonely", "/apis/apps/v1/namespaces/default/deployments/x/nobody", "/metrics", "/debug/pprof/",
 		"/api/v1/namespaces/infra-production/secrets/..%2f..%2fx", "/rev/1/rev/2/api/v1/pods",
-		"/openapi/v2", "/openapi/v3/apis/nobody/v1", "/api/v1/componentstatuses",
+		"/openapi/v2/", "/openapi/v3/apis/nobody/v1", "/api/v1/componentstatuses",
 	} {
 		require.Equal(t, http.StatusNotFound, s.get(t, path).code, path)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
@@ -52,6 +53,8 @@ type Server struct {
 	salt     []byte           // of redacted values
 	labels   *printer.Printer // of field selectors
 	buffer   int64            // mostBuffered, but in tests
+
+	openAPIV2 func() (documentV2, error) // made when it is asked for
 }
 
 // mostBusy bounds the requests that decode at the same time; the others wait.
@@ -75,6 +78,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		s.revision = opts.Reader.Revision()
 	}
 	s.indexes = newIndexes(s.revision, s.buildIndex)
+	s.openAPIV2 = sync.OnceValues(s.makeOpenAPIV2)
 	if err := s.load(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -121,6 +125,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 	case s.servePlain(w, path):
 	case s.serveOpenAPI(w, r, path):
+	case s.serveOpenAPIV2(w, r, path):
 	case s.serveDiscovery(w, r, path):
 	default:
 		s.serveResource(w, r, v)

@@ -178,7 +178,8 @@ func (p *Printer) age(t metav1.Time) string {
 	if t.IsZero() {
 		return "<unknown>"
 	}
-	return duration.HumanDuration(p.now.Sub(t.Time.Truncate(time.Second)))
+	age := p.now.Sub(t.Time.Truncate(time.Second))
+	return duration.HumanDuration(age + late(-age))
 }
 
 // substitute is the row of an object that cannot be shown: columns of its kind

@@ -52,6 +52,9 @@ func TestAgesCountToTheGivenMoment(t *testing.T) {
 		noon.Add(24 * time.Hour):     "1/1     Running   3 (24h ago)   26h",
 		noon.AddDate(20, 0, 0):       "1/1     Running   3 (20y ago)   20y",
 		noon.Add(-119 * time.Minute): "1/1     Running   3 (<invalid> ago)   60s",
+		// A backup's present is its newest Lease; what was written seconds later is as old as that.
+		noon.Add(-5*time.Minute - 7*time.Second):   "1/1     Running   3 (0s ago)   114m",
+		noon.Add(-120*time.Minute - 8*time.Second): "1/1     Running   3 (<invalid> ago)   0s",
 	} {
 		require.Contains(t, show(t, printer.Options{}, printer.New(registry.NewResources(nil), now).Row(o)), want)
 	}

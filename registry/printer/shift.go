@@ -47,8 +47,20 @@ func shiftTime(v reflect.Value, d time.Duration) {
 	field := v.Field(0) // both wrap a time.Time
 	t, ok := field.Interface().(time.Time)
 	if ok && !t.IsZero() {
-		field.Set(reflect.ValueOf(t.Truncate(time.Second).Add(d)))
+		moved := t.Truncate(time.Second).Add(d)
+		field.Set(reflect.ValueOf(moved.Add(-late(time.Until(moved)))))
 	}
+}
+
+// late is by how much a time stamp has to be moved back so that its age can be
+// shown. The backup's present is its newest known moment, a Lease's renewal; what
+// was written in the seconds after it is not from the future.
+func late(ahead time.Duration) time.Duration {
+	const between = time.Minute // more than between two renewals
+	if ahead > 0 && ahead <= between {
+		return ahead
+	}
+	return 0
 }
 
 // mayHoldTimes spares the walk through strings and byte slices. No type of the

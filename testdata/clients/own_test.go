@@ -20,6 +20,7 @@ func TestOwnKubectl(t *testing.T) {
 	for _, name := range []string{"config", "kuberc"} {
 		require.NoError(t, syscall.Mkfifo(filepath.Join(b.home, ".kube", name), 0o600))
 	}
+	require.Regexp(t, `Client Version: v1\.37\.\d+\n(?s).*Server Version: v1\.37\.1\+lifeboat`, b.quiet(t, "version"))
 	kubectlReadsEverything(t, b)
 	kubectlFindsItsWay(t, b)
 	kubectlSaysThatNothingIsAlive(t, b)

@@ -45,7 +45,7 @@ var (
 	lifeboat   = built("LIFEBOAT", "../..", "./cmd/lifeboat")
 	newKubectl = program(os.Executable) // TestMain
 	oldKubectl = built("KUBECTL_1_28", "programs/kubectl-1.28", ".")
-	ownKubectl = built("LIFEBOAT_KUBECTL", "../../release/lifeboat-kubectl", ".")
+	ownKubectl = given("LIFEBOAT_KUBECTL", buildOwnKubectl)
 	helm3      = built("HELM_3", "programs/helm", "helm.sh/helm/v3/cmd/helm")
 	helm4      = built("HELM_4", "programs/helm", "helm.sh/helm/v4/cmd/helm")
 	k9s        = given("K9S", buildK9s)
@@ -75,6 +75,14 @@ func goBuild(module, binary, pkg string) error {
 	build.Dir = module
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", pkg, err, output)
+	}
+	return nil
+}
+
+// buildOwnKubectl builds lifeboat-kubectl as a release does.
+func buildOwnKubectl(binary string) error {
+	if output, err := exec.Command("make", "-C", "../..", "build-kubectl-to", "TO="+binary).CombinedOutput(); err != nil {
+		return fmt.Errorf("building lifeboat-kubectl: %w\n%s", err, output)
 	}
 	return nil
 }

@@ -46,9 +46,11 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch rest, ok := strings.CutPrefix(path, g.prefix); {
 	case ok && (rest == "" || rest[0] == '/'):
 		path = rest
-	case path == "/openapi/v3" || strings.HasPrefix(path, "/openapi/v3/"): // kubectl before 1.28 drops the prefix here
+	case path == "/" || path == "/version" || path == "/openapi/v3" || strings.HasPrefix(path, "/openapi/v3/"):
+		// Old clients drop the prefix here. What they get is the same at all revisions.
 	default:
-		http.NotFound(w, r)
+		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound,
+			"all that this server answers stands below "+g.prefix+", which kubectl 1.28 leaves out of get --raw: it takes "+g.prefix+"/api/v1/nodes, or "+g.prefix+"/rev/N/api/v1/nodes for revision N")
 		return
 	}
 	if path == "" {

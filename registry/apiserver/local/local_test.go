@@ -99,9 +99,12 @@ func TestOnlyTheTokenOpens(t *testing.T) {
 	require.NotContains(t, body(t, resp, err), "/api")
 	require.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode)
 
-	resp, err = good.Get(strings.TrimSuffix(s.URL, "/0123abcd") + "/api") // another snapshot's address
-	body(t, resp, err)
+	bare := strings.TrimSuffix(s.URL, "/0123abcd")
+	resp, err = good.Get(bare + "/api") // another snapshot's address
+	require.Contains(t, body(t, resp, err), "stands below /0123abcd")
 	require.Equal(t, http.StatusNotFound, resp.StatusCode)
+	resp, err = good.Get(bare + "/") // as kubectl 1.28 asks for it
+	require.Equal(t, "/", body(t, resp, err))
 	_, err = http.Get(strings.Replace(s.URL, "https", "http", 1)) //nolint:bodyclose // plain text is not spoken
 	if err == nil {
 		t.Log("Go's server answers plain HTTP with 400")

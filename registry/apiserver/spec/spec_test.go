@@ -149,3 +149,27 @@ func writeOpenAPI(t *testing.T, documents map[string][]byte, files []string) {
 	require.NoError(t, zw.Close())
 	require.NoError(t, os.WriteFile("openapi-v3.tar.zst", out.Bytes(), 0o644))
 }
+
+const metaV1 = "io.k8s.apimachinery.pkg.apis.meta.v1."
+
+// What is said in OpenAPI v2 is what Kubernetes itself says in it.
+func TestDefinitionsAreThoseOfTheLinkedKubernetes(t *testing.T) {
+	t.Parallel()
+	dir, _ := kubernetes(t)
+	data, err := os.ReadFile(filepath.Join(dir, "api/openapi-spec/swagger.json"))
+	require.NoError(t, err)
+	var want struct {
+		Definitions map[string]any `json:"definitions"`
+	}
+	require.NoError(t, json.Unmarshal(data, &want))
+	delete(want.Definitions, "io.k8s.apimachinery.pkg.version.Info") // of /version, which has no version of its own
+	got, err := spec.Definitions()
+	require.NoError(t, err)
+	require.Len(t, got, len(want.Definitions))
+	for name, definition := range want.Definitions {
+		if name == metaV1+"DeleteOptions" || name == metaV1+"WatchEvent" { // they belong to all versions, served or not
+			continue
+		}
+		require.Equal(t, definition, got[name], name)
+	}
+}
