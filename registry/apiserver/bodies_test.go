@@ -50,7 +50,9 @@ func TestWhatIsLeftOutIsSaidAgain(t *testing.T) {
 	opts := harbourOptions(t)
 	opts.Registry.Keyring = nil
 	s := serve(t, opts)
-	first := s.get(t, secretsPath).header.Get("Warning")
-	require.Contains(t, first, "left out")
-	require.Equal(t, first, s.get(t, secretsPath).header.Get("Warning"))
+	for accept, want := range map[string]string{"application/json": "left out", asTable: "could not be read whole"} {
+		first := s.get(t, secretsPath, "Accept", accept).header.Get("Warning")
+		require.Contains(t, first, want)
+		require.Equal(t, first, s.get(t, secretsPath, "Accept", accept).header.Get("Warning"))
+	}
 }

@@ -2,6 +2,8 @@ package apiserver_test
 
 import (
 	"context"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -79,6 +82,11 @@ func TestReviewsAllowReadingAlone(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, want, review.Status.Allowed, verb)
 		}
+		into, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(t.Context(), &authorizationv1.SelfSubjectAccessReview{
+			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "get", Resource: "pods", Subresource: "exec"}},
+		}, metav1.CreateOptions{})
+		require.NoError(t, err)
+		require.False(t, into.Status.Allowed)
 		rules, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(t.Context(), &authorizationv1.SelfSubjectRulesReview{
 			Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: "default"},
 		}, metav1.CreateOptions{})
@@ -87,6 +95,20 @@ func TestReviewsAllowReadingAlone(t *testing.T) {
 		self, err := client.AuthenticationV1().SelfSubjectReviews().Create(t.Context(), &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 		require.NoError(t, err)
 		require.Equal(t, "lifeboat", self.Status.UserInfo.Username)
+	}
+}
+
+// What a client posts is read as far as a review is long.
+func TestReviewsAreShort(t *testing.T) {
+	t.Parallel()
+	s := serveHarbour(t)
+	for size, code := range map[int]int{60 << 10: http.StatusCreated, 64<<10 + 1: http.StatusRequestEntityTooLarge, 100 << 10: http.StatusRequestEntityTooLarge} {
+		const head, tail = `{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"nonResourceAttributes":{"verb":"get","path":"`, `"}}}`
+		body := head + strings.Repeat("x", size-len(head)-len(tail)) + tail
+		resp, err := s.Client().Post(s.URL+"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "application/json", strings.NewReader(body)) //nolint:noctx // it is answered at once
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, code, resp.StatusCode, "%d bytes", size)
 	}
 }
 
@@ -142,9 +164,13 @@ func TestWatchTellsTheHistory(t *testing.T) {
 		w, err := client.Watch(t.Context(), metav1.ListOptions{ResourceVersion: "1", FieldSelector: "metadata.name=flip", TimeoutSeconds: &seconds})
 		require.NoError(t, err)
 		var told []string
-		started := time.Now()
+		started, revision := time.Now(), 1
 		for event := range w.ResultChan() {
 			told = append(told, string(event.Type))
+			now, err := strconv.Atoi(event.Object.(*corev1.ConfigMap).ResourceVersion)
+			require.NoError(t, err)
+			require.Greater(t, now, revision, "%s: a deletion has a revision of its own", event.Type)
+			revision = now
 		}
 		require.Less(t, time.Since(started), 20*time.Second)
 		require.Equal(t, []string{"ADDED", "DELETED", "ADDED", "DELETED", "ADDED"}, drop(told, string(watch.Modified)))

@@ -176,6 +176,12 @@ func TestEveryRevisionIsThere(t *testing.T) {
 	exact := s.get(t, configMaps+"?resourceVersion="+created+"&resourceVersionMatch=Exact")
 	require.Contains(t, names(exact.items(t)), "flip")
 	require.Equal(t, created, exact.json(t)["metadata"].(map[string]any)["resourceVersion"])
+	for query, revision := range map[string]string{
+		"limit=500&resourceVersion=" + created: created, "resourceVersion=" + created: "1485", "resourceVersion=1485": "1485", "limit=1&resourceVersion=0": "1485",
+		"limit=500&resourceVersionMatch=NotOlderThan&resourceVersion=" + created: "1485",
+	} {
+		require.Equal(t, revision, s.get(t, configMaps+"?"+query).json(t)["metadata"].(map[string]any)["resourceVersion"], query)
+	}
 	before := s.get(t, "/rev/100"+configMaps)
 	require.Equal(t, "100", before.json(t)["metadata"].(map[string]any)["resourceVersion"])
 	require.NotContains(t, names(before.items(t)), "flip")
@@ -184,6 +190,8 @@ func TestEveryRevisionIsThere(t *testing.T) {
 	require.Contains(t, s.get(t, configMaps+"?resourceVersion=99999").message(t, http.StatusGatewayTimeout), "Too large resource version: 99999, current: 1485")
 	require.Contains(t, s.get(t, "/rev/99999"+configMaps).message(t, http.StatusGatewayTimeout), "Too large resource version")
 	require.Contains(t, s.get(t, "/rev/zero"+configMaps).message(t, http.StatusNotFound), "no etcd revision")
+	require.Contains(t, s.get(t, "/rev/0"+configMaps).message(t, http.StatusNotFound), "no etcd revision")
+	require.Contains(t, s.get(t, configMaps+"?resourceVersion=9223372036854775808").message(t, http.StatusBadRequest), "invalid resource version")
 	require.Contains(t, s.get(t, configMaps+"?resourceVersion=x").message(t, http.StatusBadRequest), `invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax`)
 	require.Contains(t, s.get(t, configMaps+"?resourceVersion=1400&continue=x").message(t, http.StatusBadRequest), "invalid continue token")
 	require.Equal(t, s.get(t, "/apis").body, s.get(t, "/rev/1/apis").body) // discovery is the same at all revisions

@@ -66,6 +66,17 @@ func TestRedactedSecretsShowDigestsOnly(t *testing.T) {
 			require.Regexp(t, "^redacted:[0-9a-f]{16}$", string(text))
 		}
 	}
+	applied := 0
+	for i, secret := range redacted.items(t) {
+		const name = "kubectl.kubernetes.io/last-applied-configuration" // has the whole Secret again
+		annotations, _ := secret["metadata"].(map[string]any)["annotations"].(map[string]any)
+		if text, ok := annotations[name].(string); ok {
+			applied++
+			require.Regexp(t, "^redacted:[0-9a-f]{16}$", text)
+			require.Contains(t, open[i]["metadata"].(map[string]any)["annotations"].(map[string]any)[name], `ata":{"`)
+		}
+	}
+	require.Positive(t, applied)
 	whole := s.get(t, secretsPath+"?includeObject=Object", "Accept", asTable)
 	require.NotContains(t, string(whole.body), open[0]["data"])
 	require.Contains(t, string(whole.body), base64.StdEncoding.EncodeToString([]byte("redacted:"))[:10])

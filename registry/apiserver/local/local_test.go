@@ -167,6 +167,7 @@ func TestAbandonedFoldersAreRemoved(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(abandoned, "lock"), nil, 0o600))
 	foreign := filepath.Join(parent, "lifeboat-serve-notes")
 	require.NoError(t, os.MkdirAll(foreign, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(foreign, "lock"), nil, 0o600))
 	first := listen(t, local.Options{Parent: parent})
 	defer first.Close()
 	require.Equal(t, []string{abandoned}, first.Removed)
