@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 )
 
 // config is a client's, in JSON or protobuf; path is a prefix of the API.
@@ -137,18 +138,36 @@ func TestInformersSync(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, past, 169)
 	}
+}
+
+// The dynamic client has an informer for every kind in every version, and each
+// holds what a list has.
+func TestDynamicInformersSync(t *testing.T) {
+	t.Parallel()
+	s := serveHarbour(t)
 	client, err := dynamic.NewForConfig(s.config("", false))
 	require.NoError(t, err)
 	factory := dynamicinformer.NewDynamicSharedInformerFactory(client, 0)
-	ships := factory.ForResource(schema.GroupVersionResource{Group: "fleet.example.com", Version: "v1", Resource: "ships"})
-	store := ships.Lister()
+	listers := map[string]cache.GenericLister{} // by the list's path
+	for _, r := range s.resources(t) {
+		if strings.Contains(r.verbs, "watch") {
+			gv, err := schema.ParseGroupVersion(strings.TrimPrefix(strings.TrimPrefix(r.path, "/apis/"), "/api/"))
+			require.NoError(t, err)
+			listers[r.path+"/"+r.plural] = factory.ForResource(gv.WithResource(r.plural)).Lister()
+		}
+	}
+	require.Greater(t, len(listers), 90)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	factory.Start(ctx.Done())
-	factory.WaitForCacheSync(ctx.Done())
-	all, err := store.List(labels.Everything())
-	require.NoError(t, err)
-	require.Len(t, all, 1)
+	for gvr, ok := range factory.WaitForCacheSync(ctx.Done()) {
+		require.True(t, ok, gvr)
+	}
+	for path, lister := range listers {
+		all, err := lister.List(labels.Everything())
+		require.NoError(t, err)
+		require.Len(t, all, len(s.get(t, path).items(t)), path)
+	}
 }
 
 const podsURL = pods

@@ -165,6 +165,7 @@ func TestClientsThatGoAway(t *testing.T) {
 func watchHeap(t testing.TB) (most <-chan uint64, stop chan struct{}) {
 	t.Helper()
 	answer, stop := make(chan uint64, 1), make(chan struct{})
+	runtime.GC() // what other tests left behind
 	go func() {
 		highest, ticks := uint64(0), time.NewTicker(50*time.Millisecond)
 		defer ticks.Stop()

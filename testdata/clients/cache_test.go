@@ -3,7 +3,6 @@ package clients
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,7 +135,7 @@ type lines struct {
 func (l *lines) add(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.said = append(l.said, fmt.Sprint(line))
+	l.said = append(l.said, line)
 }
 
 func (l *lines) all() []string {
