@@ -67,31 +67,17 @@ func (b *Backup) Inspect(ctx context.Context) (*Inspection, error) {
 	}}
 	phase := b.opts.Observer.start("inspecting "+b.path, 0)
 	defer phase.Done()
-	var err error
-	if found.Etcd, err = b.db.Info(ctx); err != nil {
-		return found, err
-	}
-	if found.Members, found.Removed, err = b.db.Members(); err != nil {
-		return found, err
-	}
-	if found.Alarms, err = b.db.Alarms(); err != nil {
-		return found, err
-	}
-	if found.Problems, err = b.db.Check(ctx); err != nil {
-		return found, err
-	}
-	reg, err := b.Objects(0)
+	beside := b.clockBeside(ctx)
+	err := found.readDatabase(ctx, b)
+	clock, clockErr := beside()
 	if err != nil {
 		return found, err
 	}
-	if found.Kubernetes, err = reg.Survey(ctx); err != nil {
-		return found, err
-	}
-	switch clock, err := b.Clock(ctx); {
-	case err == nil:
+	switch {
+	case clockErr == nil:
 		found.History = &HistoryFacts{Windows: clock.Range(), WidestGap: clock.WidestGap(), Clocks: clock.Clocks, Doubt: clock.Doubt}
-	case !errors.Is(err, registry.ErrNoClock):
-		return found, err
+	case !errors.Is(clockErr, registry.ErrNoClock):
+		return found, clockErr
 	}
 	if b.control != nil {
 		found.Files = inspectFiles(b.control)
@@ -101,6 +87,28 @@ func (b *Backup) Inspect(ctx context.Context) (*Inspection, error) {
 	}
 	found.Needs, found.Next = found.needs(), found.next(b.opts)
 	return found, nil
+}
+
+// readDatabase looks at what is in the database itself, whatever its times.
+func (f *Inspection) readDatabase(ctx context.Context, b *Backup) (err error) {
+	if f.Etcd, err = b.db.Info(ctx); err != nil {
+		return err
+	}
+	if f.Members, f.Removed, err = b.db.Members(); err != nil {
+		return err
+	}
+	if f.Alarms, err = b.db.Alarms(); err != nil {
+		return err
+	}
+	if f.Problems, err = b.db.Check(ctx); err != nil {
+		return err
+	}
+	reg, err := b.Objects(0)
+	if err != nil {
+		return err
+	}
+	f.Kubernetes, err = reg.Survey(ctx)
+	return err
 }
 
 func inspectFiles(view *controlplane.View) *FileFacts {

@@ -30,13 +30,13 @@ type Clock struct {
 
 	windows     []snapshot.Window
 	lows, highs []tick // by revision, and both by time
-	doubt       time.Duration
+	doubt       micros
 }
 
 // tick is a bound: from rev on not before at, or up to rev not after it.
 type tick struct {
 	rev int64
-	at  time.Time
+	at  micros
 }
 
 // ClockSource is a machine whose clock was read.
@@ -155,7 +155,7 @@ func (r *Registry) Clock(ctx context.Context) (*Clock, error) {
 
 // newClock fits a clock to points.
 func newClock(points []point, names []string, windows []snapshot.Window) (*Clock, error) {
-	slices.SortStableFunc(points, comparePoints)
+	slices.SortFunc(points, comparePoints)
 	c := &Clock{windows: windows}
 	points = withoutCopied(points, names)
 	points, backwards := withoutBackwards(points, names)
@@ -173,9 +173,9 @@ func newClock(points []point, names []string, windows []snapshot.Window) (*Clock
 // fit makes the bounds. A point that comes late, after a greater time, says
 // that its write took long: it is no bound from above.
 func (c *Clock) fit(points []point) {
-	var newest time.Time
+	newest := never
 	for _, p := range points {
-		if p.low.After(newest) {
+		if p.low > newest {
 			newest = p.low
 			if n := len(c.lows); n > 0 && c.lows[n-1].rev == p.rev {
 				c.lows[n-1].at = p.low
@@ -183,8 +183,8 @@ func (c *Clock) fit(points []point) {
 				c.lows = append(c.lows, tick{p.rev, p.low})
 			}
 		}
-		if high := p.low.Add(p.slack); !high.Before(newest) {
-			for n := len(c.highs); n > 0 && (!c.highs[n-1].at.Before(high) || c.highs[n-1].rev == p.rev && c.highs[n-1].at.After(high)); n-- {
+		if high := p.low + p.slack; high >= newest {
+			for n := len(c.highs); n > 0 && (c.highs[n-1].at >= high || c.highs[n-1].rev == p.rev && c.highs[n-1].at > high); n-- {
 				c.highs = c.highs[:n-1] // a later revision is not after it
 			}
 			if n := len(c.highs); n == 0 || c.highs[n-1].rev < p.rev {
@@ -197,10 +197,10 @@ func (c *Clock) fit(points []point) {
 // Time is when a revision was written.
 func (c *Clock) Time(rev int64) (m Moment) {
 	if i := sort.Search(len(c.lows), func(i int) bool { return c.lows[i].rev > rev }); i > 0 {
-		m.Earliest = c.lows[i-1].at.Add(-c.doubt)
+		m.Earliest = (c.lows[i-1].at - c.doubt).time()
 	}
 	if i := sort.Search(len(c.highs), func(i int) bool { return c.highs[i].rev >= rev }); i < len(c.highs) {
-		m.Latest = c.highs[i].at
+		m.Latest = c.highs[i].at.time()
 	}
 	return m
 }
@@ -235,7 +235,7 @@ func (c *Clock) At(t time.Time) (rev int64, m Moment, err error) {
 		return 0, Moment{}, outside
 	}
 	// Latest ascends with the revision.
-	i := sort.Search(len(c.highs), func(i int) bool { return c.highs[i].at.After(t) })
+	i := sort.Search(len(c.highs), func(i int) bool { return c.highs[i].at.time().After(t) })
 	if i == 0 {
 		return 0, Moment{}, outside
 	}
@@ -257,8 +257,8 @@ func (c *Clock) At(t time.Time) (rev int64, m Moment, err error) {
 // newest is the time of the newest revision, as far as it is known.
 func (c *Clock) newest() time.Time {
 	m := c.Time(c.windows[0].Last)
-	if m.Latest.IsZero() || len(c.highs) > 0 && c.highs[len(c.highs)-1].at.After(m.Latest) {
-		return later(m.Earliest, c.highs[len(c.highs)-1].at)
+	if m.Latest.IsZero() || len(c.highs) > 0 && c.highs[len(c.highs)-1].at.time().After(m.Latest) {
+		return later(m.Earliest, c.highs[len(c.highs)-1].at.time())
 	}
 	return m.Latest
 }

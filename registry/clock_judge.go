@@ -11,7 +11,7 @@ import (
 const (
 	// apart is by how much clocks may differ before one of them counts as
 	// wrong: NTP keeps machines far closer, and a slow write stays below.
-	apart = 2 * time.Second
+	apart = 2 * second
 
 	// witnesses are how many other clocks are asked about a point, at most: the
 	// nearest. Fewer than all of a small cluster's could be the wrong ones.
@@ -27,10 +27,10 @@ func (c *Clock) judge(points []point, names []string) []point {
 	dropped := make([]bool, len(points))
 	for i, p := range points {
 		off := offBy(p, before[i], after[i])
-		dropped[i] = off.Abs() > apart && max(before[i].asked, after[i].asked) >= 2
+		dropped[i] = off.abs() > apart && max(before[i].asked, after[i].asked) >= 2
 		tallies[p.source].add(off, dropped[i], max(before[i].reach, after[i].reach))
 	}
-	kept := points[:0:0]
+	kept := make([]point, 0, len(points))
 	for i, p := range points {
 		if !dropped[i] && tallies[p.source].wrong() == 0 {
 			kept = append(kept, p)
@@ -38,7 +38,7 @@ func (c *Clock) judge(points []point, names []string) []point {
 	}
 	for i, t := range tallies {
 		if t.points > 0 {
-			c.Clocks = append(c.Clocks, ClockSource{Name: names[i], Points: t.points, Dropped: len(t.off), Off: t.wrong()})
+			c.Clocks = append(c.Clocks, ClockSource{Name: names[i], Points: t.points, Dropped: len(t.off), Off: t.wrong().duration()})
 		}
 	}
 	slices.SortFunc(c.Clocks, func(a, b ClockSource) int { return strings.Compare(a.Name, b.Name) })
@@ -49,14 +49,14 @@ func (c *Clock) judge(points []point, names []string) []point {
 // sourceTally is what became of a clock's points.
 type sourceTally struct {
 	points int
-	off    []time.Duration // of those dropped
-	apart  time.Duration   // the furthest outside the others
-	reach  time.Duration   // the furthest from one of the others, the time between them included
+	off    []micros // of those dropped
+	apart  micros   // the furthest outside the others
+	reach  micros   // the furthest from one of the others, the time between them included
 }
 
-func (t *sourceTally) add(off time.Duration, dropped bool, reach time.Duration) {
+func (t *sourceTally) add(off micros, dropped bool, reach micros) {
 	t.points++
-	t.apart = max(t.apart, off.Abs())
+	t.apart = max(t.apart, off.abs())
 	t.reach = max(t.reach, reach)
 	if dropped {
 		t.off = append(t.off, off)
@@ -64,7 +64,7 @@ func (t *sourceTally) add(off time.Duration, dropped bool, reach time.Duration) 
 }
 
 // wrong is by how much the clock is wrong, 0 where most of its points fit.
-func (t *sourceTally) wrong() time.Duration {
+func (t *sourceTally) wrong() micros {
 	if 2*len(t.off) <= t.points {
 		return 0
 	}
@@ -87,7 +87,7 @@ func (c *Clock) measureWrong(points []point, names []string) {
 			continue
 		}
 		if m := c.Time(p.rev); m.Bound() > 0 {
-			off[name] = append(off[name], p.low.Sub(m.Time()))
+			off[name] = append(off[name], p.low.time().Sub(m.Time()))
 		}
 	}
 	for i, s := range c.Clocks {
@@ -104,7 +104,7 @@ func (c *Clock) weigh(tallies []sourceTally) {
 	case 1:
 		c.Doubt = fmt.Sprintf("all times are of one clock (%s): whether it is right cannot be told", c.Clocks[0].Name)
 	case 2:
-		differ, reach := time.Duration(0), time.Duration(0)
+		differ, reach := micros(0), micros(0)
 		for _, t := range tallies {
 			differ, reach = max(differ, t.apart), max(reach, t.reach)
 		}
@@ -113,7 +113,7 @@ func (c *Clock) weigh(tallies []sourceTally) {
 		}
 		c.doubt = reach
 		c.Doubt = fmt.Sprintf("the clocks %q and %q differ by up to %s: which of them is right cannot be told",
-			c.Clocks[0].Name, c.Clocks[1].Name, reach.Round(time.Second))
+			c.Clocks[0].Name, c.Clocks[1].Name, reach.duration().Round(time.Second))
 	}
 }
 
@@ -122,17 +122,17 @@ func (c *Clock) weigh(tallies []sourceTally) {
 // revisions that tell nothing of it.
 func withoutCopied(points []point, names []string) []point {
 	source := slices.Index(names, creations)
-	var newest time.Time
+	newest := never
 	all, behind := 0, 0
 	for _, p := range points {
 		if p.source != source {
 			continue
 		}
 		all++
-		if p.low.Add(creationTakes).Before(newest) {
+		if p.low+creationTakes < newest {
 			behind++
 		}
-		newest = later(newest, p.low)
+		newest = max(newest, p.low)
 	}
 	if 4*behind <= all {
 		return points
@@ -143,14 +143,14 @@ func withoutCopied(points []point, names []string) []point {
 // withoutBackwards leaves out, and names, the clocks of which most points come
 // after a later time of their own: no other clock has to contradict them.
 func withoutBackwards(points []point, names []string) (kept []point, backwards []ClockSource) {
-	newest := make([]time.Time, len(names))
+	newest := slices.Repeat([]micros{never}, len(names))
 	all, behind := make([]int, len(names)), make([]int, len(names))
 	for _, p := range points {
 		all[p.source]++
-		if p.low.Add(p.slack + apart).Before(newest[p.source]) {
+		if p.low+p.slack+apart < newest[p.source] {
 			behind[p.source]++
 		}
-		newest[p.source] = later(newest[p.source], p.low)
+		newest[p.source] = max(newest[p.source], p.low)
 	}
 	for i, name := range names {
 		if 2*behind[i] > all[i] {
@@ -164,8 +164,8 @@ func withoutBackwards(points []point, names []string) (kept []point, backwards [
 // each of them, on one side of it.
 type testimony struct {
 	asked int
-	off   time.Duration // what most of them say; of an even number the milder half decides
-	reach time.Duration // the furthest from any of them
+	off   micros // what most of them say; of an even number the milder half decides
+	reach micros // the furthest from any of them
 }
 
 // askWitnesses asks for each point what other clocks said last before it, or
@@ -173,7 +173,7 @@ type testimony struct {
 func askWitnesses(points []point, after bool) []testimony {
 	said := make([]testimony, len(points))
 	var recent []point // of each clock one, the nearest first
-	later := make([]time.Duration, 0, witnesses)
+	later := make([]micros, 0, witnesses)
 	for n := range points {
 		i := n
 		if after {
@@ -183,27 +183,29 @@ func askWitnesses(points []point, after bool) []testimony {
 		later = later[:0]
 		for _, w := range recent {
 			if w.source != p.source && len(later) < witnesses {
-				later = append(later, p.low.Sub(w.low))
+				later = append(later, p.low-w.low)
 			}
 		}
 		slices.Sort(later)
 		if k := len(later); k > 0 {
-			said[i] = testimony{k, later[k/2], max(later[0].Abs(), later[k-1].Abs())}
+			said[i] = testimony{k, later[k/2], max(later[0].abs(), later[k-1].abs())}
 			if after {
 				said[i].off = later[(k-1)/2]
 			}
 		}
 		if at := slices.IndexFunc(recent, func(w point) bool { return w.source == p.source }); at >= 0 {
-			recent = slices.Delete(recent, at, at+1)
+			copy(recent[1:], recent[:at])
+			recent[0] = p
+		} else {
+			recent = slices.Insert(recent, 0, p)[:min(len(recent)+1, witnesses+1)]
 		}
-		recent = slices.Insert(recent, 0, p)[:min(len(recent)+1, witnesses+1)]
 	}
 	return said
 }
 
 // offBy is by how much a point lies outside what most witnesses leave for it:
 // not before those that came before, not after those that came after.
-func offBy(p point, before, after testimony) time.Duration {
+func offBy(p point, before, after testimony) micros {
 	ahead, behind := max(0, after.off), max(0, -before.off-p.slack)
 	return cmp.Or(ahead, -behind)
 }

@@ -3,6 +3,7 @@ package registry
 import (
 	"cmp"
 	"context"
+	"math"
 	"strings"
 	"time"
 
@@ -15,9 +16,22 @@ import (
 // tick every two seconds no inversion above half a second was seen in three
 // clusters; what took longer comes after a greater time and shows itself.
 const (
-	writeTakes    = 500 * time.Millisecond
-	creationTakes = time.Second + writeTakes // creationTimestamp is cut to the second
+	writeTakes    = micros(500 * time.Millisecond / time.Microsecond)
+	creationTakes = second + writeTakes // creationTimestamp is cut to the second
 )
+
+// micros is a time in microseconds since 1970, as precise as a Lease's, or a
+// span of time: a third of a time.Time, of which a large cluster has millions.
+type micros int64
+
+const (
+	second = micros(time.Second / time.Microsecond)
+	never  = micros(math.MinInt64) // before all times
+)
+
+func (m micros) time() time.Time         { return time.UnixMicro(int64(m)).UTC() }
+func (m micros) duration() time.Duration { return time.Duration(m) * time.Microsecond }
+func (m micros) abs() micros             { return max(m, -m) }
 
 // creations is the clock of creationTimestamps, whichever API server wrote them.
 const creations = "creation times"
@@ -25,13 +39,13 @@ const creations = "creation times"
 // point is one reading: revision rev was written at low or up to slack later.
 type point struct {
 	rev    int64
-	low    time.Time
-	slack  time.Duration
+	low    micros
+	slack  micros
 	source int
 }
 
 func comparePoints(a, b point) int {
-	return cmp.Or(cmp.Compare(a.rev, b.rev), a.low.Compare(b.low), cmp.Compare(a.source, b.source))
+	return cmp.Or(cmp.Compare(a.rev, b.rev), cmp.Compare(a.low, b.low), cmp.Compare(a.source, b.source))
 }
 
 // pointGatherer collects the points of a history.
@@ -68,7 +82,7 @@ func (g *pointGatherer) add(ctx context.Context, r snapshot.Record) {
 	}
 }
 
-func (g *pointGatherer) point(source string, rev int64, at time.Time, slack time.Duration) {
+func (g *pointGatherer) point(source string, rev int64, at, slack micros) {
 	i, ok := g.sources[source]
 	if !ok {
 		i = len(g.names)
@@ -92,7 +106,7 @@ func (g *pointGatherer) lease(key Key, rev int64, plain []byte) {
 
 // creationOf is an object's creationTimestamp (apimachinery
 // meta/v1/generated.proto: ObjectMeta.creationTimestamp = 8).
-func creationOf(stored []byte) (time.Time, bool) {
+func creationOf(stored []byte) (micros, bool) {
 	return timeOf(fieldAt(fieldAt(objectOf(stored), 1), 8))
 }
 
@@ -126,16 +140,16 @@ func fieldAt(message []byte, number protowire.Number) []byte {
 }
 
 // timeOf reads Time and MicroTime: seconds = 1, nanos = 2.
-func timeOf(message []byte) (time.Time, bool) {
+func timeOf(message []byte) (micros, bool) {
 	var seconds, nanos uint64
 	for len(message) > 0 {
 		num, kind, n := protowire.ConsumeTag(message)
 		if n < 0 || kind != protowire.VarintType {
-			return time.Time{}, false
+			return 0, false
 		}
 		value, size := protowire.ConsumeVarint(message[n:])
 		if size < 0 {
-			return time.Time{}, false
+			return 0, false
 		}
 		message = message[n+size:]
 		switch num {
@@ -147,7 +161,7 @@ func timeOf(message []byte) (time.Time, bool) {
 	}
 	const year10000 = 253402300800
 	if seconds == 0 || seconds >= year10000 || nanos >= 1e9 {
-		return time.Time{}, false
+		return 0, false
 	}
-	return time.Unix(int64(seconds), int64(nanos)).UTC(), true
+	return micros(seconds)*second + micros(nanos/1000), true
 }

@@ -59,7 +59,7 @@ func TestClockOfLeases(t *testing.T) {
 		}
 		checked++
 		require.False(t, m.Latest.Before(stamp), "revision %d: %s, created at %s", rev, m, stamp)
-		require.False(t, m.Earliest.After(stamp.Add(creationTakes)), "revision %d: %s, created at %s", rev, m, stamp)
+		require.False(t, m.Earliest.After(stamp.Add(creationTakes.duration())), "revision %d: %s, created at %s", rev, m, stamp)
 		require.LessOrEqual(t, m.Bound(), 2*time.Second)
 	}
 	require.Greater(t, checked, 300)
@@ -78,7 +78,7 @@ func TestHarbourClock(t *testing.T) {
 	for rev, stamp := range createdAt(t, r) {
 		m := clock.Time(rev)
 		require.False(t, !m.Latest.IsZero() && m.Latest.Before(stamp), "revision %d: %s, created at %s", rev, m, stamp)
-		require.False(t, m.Earliest.After(stamp.Add(creationTakes)), "revision %d: %s, created at %s", rev, m, stamp)
+		require.False(t, m.Earliest.After(stamp.Add(creationTakes.duration())), "revision %d: %s, created at %s", rev, m, stamp)
 	}
 	require.LessOrEqual(t, clock.WidestGap().Bound(), 2*time.Second)
 	spans := clock.Range()
@@ -127,7 +127,7 @@ func makeUp(random *rand.Rand, revisions int, off map[string]time.Duration) made
 			continue // no renewal
 		}
 		read := now.Add(-time.Duration(random.IntN(100)) * time.Millisecond)
-		m.points = append(m.points, point{int64(rev), read.Add(off[m.names[i]]), writeTakes, i})
+		m.points = append(m.points, point{int64(rev), micros(read.Add(off[m.names[i]]).UnixMicro()), writeTakes, i})
 	}
 	return m
 }
@@ -192,7 +192,7 @@ func TestClockSetBack(t *testing.T) {
 	made := makeUp(rand.New(rand.NewPCG(2, 1)), 600, map[string]time.Duration{"a": 0})
 	for i := range made.points {
 		if made.points[i].rev < 300 {
-			made.points[i].low = made.points[i].low.Add(20 * time.Second) // it was ahead
+			made.points[i].low += 20 * second // it was ahead
 		}
 	}
 	clock, err := newClock(made.points, made.names, []snapshot.Window{{First: 1, Last: 599}})
@@ -212,7 +212,7 @@ func TestCopiedKeys(t *testing.T) {
 	names := append(slices.Clone(made.names), creations)
 	for rev := range int64(200) {
 		at := time.Unix(1.7e9+random.Int64N(1e7), 0)
-		made.points = append(made.points, point{rev, at, creationTakes, len(names) - 1})
+		made.points = append(made.points, point{rev, micros(at.UnixMicro()), creationTakes, len(names) - 1})
 	}
 	clock, err := newClock(made.points, names, []snapshot.Window{{First: 1, Last: 299}})
 	require.NoError(t, err)
@@ -233,7 +233,7 @@ func TestClockBackwards(t *testing.T) {
 	made := makeUp(rand.New(rand.NewPCG(4, 1)), 600, map[string]time.Duration{"a": 0, "b": 0, "c": 0})
 	for i, p := range made.points {
 		if p.source > 0 { // b and c
-			made.points[i].low = made.times[0].Add(-p.low.Sub(made.times[0]))
+			made.points[i].low = 2*micros(made.times[0].UnixMicro()) - p.low
 		}
 	}
 	clock, err := newClock(slices.Clone(made.points), made.names, []snapshot.Window{{First: 1, Last: 599}})
