@@ -209,6 +209,9 @@ func peakHeaps(b *testing.B, c contender) (own, child uint64) {
 	files, err := os.ReadDir(dir)
 	require.NoError(b, err)
 	for _, file := range files {
+		if filepath.Ext(file.Name()) != ".peak" {
+			continue
+		}
 		text, err := os.ReadFile(filepath.Join(dir, file.Name()))
 		require.NoError(b, err)
 		heap, err := strconv.ParseUint(string(text), 10, 64)
@@ -231,7 +234,9 @@ func sayChildHeap() {
 		for peak := uint64(0); ; time.Sleep(time.Millisecond) {
 			if metrics.Read(sample); sample[0].Value.Uint64() > peak {
 				peak = sample[0].Value.Uint64()
-				_ = os.WriteFile(path, strconv.AppendUint(nil, peak, 10), 0o600)
+				if os.WriteFile(path, strconv.AppendUint(nil, peak, 10), 0o600) == nil { // it may be killed between the two
+					_ = os.Rename(path, path+".peak")
+				}
 			}
 		}
 	}()

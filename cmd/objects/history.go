@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -85,7 +84,8 @@ func runHistory(c *cli.Context, env *console.Environment) error {
 	}
 	if timeline.Len() == 0 {
 		if refs != nil {
-			return console.Failf("nothing of it is in the history")
+			w := src.History().Windows()
+			return console.Failf("the history holds no change of %s: it reaches from revision %d to %d", strings.Join(c.Args().Tail(), " "), w[len(w)-1].First, w[0].Last)
 		}
 		env.Note("no changes found")
 	}
@@ -110,27 +110,12 @@ func writePage(c *cli.Context, env *console.Environment, src *lifeboat.Backup, t
 	return console.WriteNew(env, c.String("to"), encode)
 }
 
-// historyRow is a step for machines.
-type historyRow struct {
-	Revision int64                  `json:"revision"`        // 0 of what was attempted
-	Entry    uint64                 `json:"entry,omitempty"` // of the log, of what it alone tells
-	Time     registry.Moment        `json:"time"`
-	Event    registry.Event         `json:"event"`
-	Resource string                 `json:"resource"`
-	Object   string                 `json:"name"`
-	NS       string                 `json:"namespace,omitempty"`
-	By       []registry.Author      `json:"by"`
-	Fields   []registry.FieldChange `json:"fields"`
-	Gap      bool                   `json:"gap,omitempty"` // changes before this one may be missing
-	Problems []registry.Problem     `json:"problems,omitempty"`
-}
-
 func printHistory(c *cli.Context, env *console.Environment, timeline *registry.Timeline) error {
 	show := c.Bool("show-secrets")
-	rows := []historyRow{}
+	rows := []registry.HistoryRow{}
 	table := console.NewTable(env.Stdout)
 	if env.Format == console.FormatTable {
-		table.Row("REVISION", "TIME", "EVENT", "OBJECT", "BY", "WHAT")
+		table.Row(registry.HistoryColumns()...)
 	}
 	unreadable := 0
 	for step, err := range timeline.Steps(c.Context) {
@@ -142,7 +127,7 @@ func printHistory(c *cli.Context, env *console.Environment, timeline *registry.T
 		}
 		switch env.Format {
 		case console.FormatJSON:
-			rows = append(rows, rowOf(step, show))
+			rows = append(rows, step.Row(show))
 		case console.FormatDiff:
 			text, err := step.Unified(show)
 			if err == nil {
@@ -157,15 +142,15 @@ func printHistory(c *cli.Context, env *console.Environment, timeline *registry.T
 			case err != nil:
 				return err
 			case text == "" && step.Event == registry.Deleted:
-				return console.Failf("revision %d deleted %s", step.Revision, objectOf(step))
+				return console.Failf("revision %d deleted %s", step.Revision, step.Subject())
 			case text == "":
-				return console.Incompletef("%s cannot be read: it is locked or damaged", objectOf(step))
+				return console.Incompletef("%s cannot be read: it is locked or damaged", step.Subject())
 			}
 			if _, err := fmt.Fprint(env.Stdout, text); err != nil {
 				return err
 			}
 		default:
-			table.Row(strings.TrimPrefix(step.Place(), "revision "), step.When.String(), event(step), objectOf(step), by(step), what(step, show))
+			table.Row(step.Columns(show)...)
 		}
 	}
 	if env.Format == console.FormatJSON {
@@ -179,74 +164,4 @@ func printHistory(c *cli.Context, env *console.Environment, timeline *registry.T
 		return console.Incompletef("%d states could not be read: they are locked or damaged", unreadable)
 	}
 	return nil
-}
-
-func rowOf(step *registry.Step, showSecrets bool) historyRow {
-	row := historyRow{
-		Revision: step.Revision, Entry: step.Entry, Time: step.When, Event: step.Event, Resource: step.Key.Resource(), Object: step.Key.Name, NS: step.Key.Namespace,
-		By: step.By(), Fields: step.Fields(showSecrets), Gap: step.Gap,
-	}
-	if step.After != nil {
-		row.Problems = step.After.Problems
-	}
-	if row.By == nil {
-		row.By = []registry.Author{}
-	}
-	if row.Fields == nil {
-		row.Fields = []registry.FieldChange{}
-	}
-	return row
-}
-
-func event(step *registry.Step) string {
-	switch {
-	case step.Gap:
-		return string(step.Event) + " (older changes unknown)"
-	case step.Entry > 0 && step.Event != registry.Attempted:
-		return string(step.Event) + " (from the log)"
-	}
-	return string(step.Event)
-}
-
-func objectOf(step *registry.Step) string {
-	if step.Key.Namespace == "" {
-		return step.Key.Resource() + "/" + step.Key.Name
-	}
-	return step.Key.Namespace + " " + step.Key.Resource() + "/" + step.Key.Name
-}
-
-func by(step *registry.Step) string {
-	var names []string
-	for _, a := range step.By() {
-		names = append(names, a.String())
-	}
-	if len(names) == 0 {
-		return "unknown"
-	}
-	return strings.Join(names, ", ")
-}
-
-// what is a few words: at most three fields.
-func what(step *registry.Step, showSecrets bool) string {
-	if step.After != nil && !step.After.Readable() {
-		return "locked or damaged"
-	}
-	switch {
-	case step.Event == registry.Attempted && step.After == nil:
-		return "to delete it"
-	case step.Event == registry.Attempted && step.Before == nil:
-		return "to write it"
-	case step.Event != registry.Updated && step.Event != registry.Attempted:
-		return ""
-	}
-	const most = 3
-	fields := step.Fields(showSecrets)
-	var words []string
-	for _, f := range fields[:min(most, len(fields))] {
-		words = append(words, f.String())
-	}
-	if more := len(fields) - most; more > 0 {
-		words = append(words, fmt.Sprintf("and %d more", more))
-	}
-	return cmp.Or(strings.Join(words, "; "), "nothing but its metadata")
 }
