@@ -130,12 +130,7 @@ func TestServeListensOnLoopbackAlone(t *testing.T) {
 	}
 	program := self(t).Path
 	script := ip + ` link set lo up && exec "$0" serve "$1" -- sh -c 'cat /proc/net/tcp /proc/net/tcp6'`
-	cmd := exec.Command("sh", "-c", script, program, harbourArchive)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-	}
+	cmd := withoutNetwork(exec.Command("sh", "-c", script, program, harbourArchive))
 	started := time.Now()
 	output, err := cmd.CombinedOutput()
 	if errorsIsPermission(err) {
@@ -145,4 +140,34 @@ func TestServeListensOnLoopbackAlone(t *testing.T) {
 	listening := regexp.MustCompile(`(?m)^\s*\d+: ([0-9A-F]+):[0-9A-F]{4} [0-9A-F]+:0000 0A `).FindAllStringSubmatch(string(output), -1)
 	require.Len(t, listening, 1, string(output))
 	require.True(t, strings.EqualFold("0100007F", listening[0][1]), listening[0][1])
+}
+
+// withoutNetwork has a command run as `unshare -n` does: with no device but a
+// loopback that is down.
+func withoutNetwork(cmd *exec.Cmd) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if os.Getuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+	}
+	return cmd
+}
+
+// Where not even loopback is up, a command still finds its server; and a server
+// for everybody says what to do.
+func TestServeWhereLoopbackIsDown(t *testing.T) {
+	t.Parallel()
+	binary, err := os.Executable()
+	require.NoError(t, err)
+	client := filepath.Join(t.TempDir(), "kubeget")
+	require.NoError(t, os.Symlink(binary, client))
+	output, err := withoutNetwork(self(t, "serve", harbourArchive, "--", client, "/version")).CombinedOutput()
+	if errorsIsPermission(err) {
+		t.Skip("this host lets nobody make a network namespace")
+	}
+	require.NoError(t, err, "%s", output)
+	require.Contains(t, string(output), "v1.37.1+lifeboat")
+	output, err = withoutNetwork(self(t, "serve", harbourArchive)).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(output), "listening on loopback: the loopback device is down; it comes up with: ip link set lo up")
 }

@@ -96,7 +96,7 @@ func serve(c *cli.Context, env *console.Environment, command []string) error {
 	if err != nil {
 		return err
 	}
-	server, err := local.Listen(local.Options{Handler: handler, Digest: facts.Digest, Contexts: contexts, Kubeconfig: c.String("kubeconfig")})
+	server, err := local.Listen(local.Options{Handler: handler, Digest: facts.Digest, Contexts: contexts, Kubeconfig: c.String("kubeconfig"), Private: len(command) > 0})
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ func TestItemsThatAreKeptAreTheSame(t *testing.T) {
 	keeping.handler.SetBodies(most)
 	for range 3 {
 		require.Len(t, keeping.get(t, "/api/v1/events").items(t), 169)
+		for _, form := range []string{asTable, "application/vnd.kubernetes.protobuf", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"} {
+			require.Equal(t, http.StatusOK, keeping.get(t, "/api/v1/events", "Accept", form).code)
+		}
 		count, size := keeping.handler.KeptBodies()
 		require.Positive(t, count)
 		require.LessOrEqual(t, size, most)

@@ -26,7 +26,6 @@ import (
 	"errors"
 	"fmt"
 	"log" //nolint:depguard // http.Server takes nothing else to keep it from printing
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -41,6 +40,10 @@ type Options struct {
 
 	// Kubeconfig is the new file to write; "" takes one in the folder.
 	Kubeconfig string
+
+	// Private is for a server that answers a command of Run alone: on a host whose
+	// loopback is down, both get a network of their own.
+	Private bool
 
 	// Parent is where the folder is made; "" takes XDG_RUNTIME_DIR or the
 	// system's folder for temporary files.
@@ -59,10 +62,11 @@ type Server struct {
 	Kubeconfig string   // the file
 	Removed    []string // folders that killed runs had left
 
-	folder *folder
-	http   *http.Server
-	owns   bool // the kubeconfig stands outside the folder
-	failed chan error
+	folder  *folder
+	network network
+	http    *http.Server
+	owns    bool // the kubeconfig stands outside the folder
+	failed  chan error
 }
 
 const (
@@ -94,13 +98,13 @@ func Listen(opts Options) (server *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a certificate: %w", err)
 	}
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, network, err := onLoopback(opts.Private)
 	if err != nil {
 		return nil, fmt.Errorf("listening on loopback: %w", err)
 	}
 	address := listener.Addr().String()
 	s := &Server{
-		URL: "https://" + address + "/" + opts.Digest, Removed: removed, folder: folder,
+		URL: "https://" + address + "/" + opts.Digest, Removed: removed, folder: folder, network: network,
 		Kubeconfig: opts.Kubeconfig, owns: opts.Kubeconfig != "", failed: make(chan error, 1),
 	}
 	if !s.owns {
@@ -108,6 +112,7 @@ func Listen(opts Options) (server *Server, err error) {
 	}
 	token := newToken()
 	if err := writeKubeconfig(s.Kubeconfig, s.URL, authority, token, opts.Contexts); err != nil {
+		network.close()
 		listener.Close()
 		return nil, err
 	}
@@ -159,6 +164,7 @@ func (s *Server) Close() error {
 		_ = s.http.Close()
 	}
 	gate.wait()
+	s.network.close()
 	var err error
 	if s.owns {
 		err = os.Remove(s.Kubeconfig)

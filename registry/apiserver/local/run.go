@@ -34,7 +34,7 @@ func (s *Server) Run(ctx context.Context, command []string, stdio Stdio) (int, e
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	if err := child.Start(); err != nil {
+	if err := s.network.start(child); err != nil {
 		return 0, fmt.Errorf("running %q: %w", command[0], err)
 	}
 	ended := make(chan error, 1)
