@@ -171,3 +171,17 @@ func TestServeWhereLoopbackIsDown(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, string(output), "listening on loopback: the loopback device is down; it comes up with: ip link set lo up")
 }
+
+// BenchmarkServeStart measures `lifeboat serve SRC -- true`: a process from its start,
+// by way of a server that answers, to its end; a quarter of a second is what it
+// may take. Beside it stands the start of the program alone.
+func BenchmarkServeStart(b *testing.B) {
+	for name, args := range map[string][]string{"harbour": {"serve", harbourArchive, "--", "true"}, "the program alone": {"version"}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				output, err := self(b, args...).CombinedOutput()
+				require.NoError(b, err, "%s", output)
+			}
+		})
+	}
+}
