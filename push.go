@@ -88,15 +88,14 @@ func Push(ctx context.Context, path string, to place.Store, lockUntil time.Time,
 	}
 	phase := observer.start("pushing "+path, p.Size)
 	defer phase.Done()
-	count := func(r io.Reader) io.Reader { return phase.reader(ctx, r) }
 	if toBucket {
-		p.Sent, err = b.Push(ctx, p.Name, file, sums, bucket.PushOptions{LockUntil: lockUntil, Count: count})
+		p.Sent, err = b.Push(ctx, p.Name, file, sums, bucket.PushOptions{LockUntil: lockUntil, Count: phase.Add})
 		return p, errors.Join(err, unchanged(file, info))
 	}
 	if !lockUntil.IsZero() {
 		return p, misusef("a folder knows no object lock")
 	}
-	p.Sent, err = pushToFolder(ctx, to, p, count(io.NewSectionReader(file, 0, p.Size)))
+	p.Sent, err = pushToFolder(ctx, to, p, phase.reader(ctx, io.NewSectionReader(file, 0, p.Size)))
 	return p, err
 }
 

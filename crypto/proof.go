@@ -2,6 +2,7 @@ package crypto
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 
 	"filippo.io/age"
@@ -33,4 +34,21 @@ func (p *proof) end() (plain int64, err error) {
 	p.Close()
 	err = <-p.done
 	return p.plain, err
+}
+
+// both writes to a copy and to its proof side by side: each has work to do with
+// what it gets.
+type both struct {
+	copy  io.Writer
+	proof *proof
+}
+
+func (b both) Write(p []byte) (int, error) {
+	proven := make(chan error, 1)
+	go func() {
+		_, err := b.proof.Write(p)
+		proven <- err
+	}()
+	n, err := b.copy.Write(p)
+	return n, cmp.Or(err, <-proven)
 }

@@ -109,7 +109,7 @@ func rekey(dst io.Writer, encrypted io.Reader, d *decrypter, keys Keys, change C
 	}
 	consumed.Next(len(header))
 	proof := newProof(header, fileKey)
-	done.Payload, err = io.CopyBuffer(io.MultiWriter(dst, proof), struct{ io.Reader }{io.MultiReader(&consumed, encrypted)}, make([]byte, 1<<20))
+	done.Payload, err = io.CopyBuffer(both{dst, proof}, struct{ io.Reader }{io.MultiReader(&consumed, encrypted)}, make([]byte, 256<<10))
 	if plain, wrong := proof.end(); wrong != nil && d.src.err == nil && d.layer != "armor" && (err == nil || errors.Is(err, wrong)) {
 		chunk := plain / chunkSize
 		d.src.ended = d.src.ended || errors.Is(wrong, io.ErrUnexpectedEOF)

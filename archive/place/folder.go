@@ -171,7 +171,7 @@ func (f *Folder) Put(ctx context.Context, name string, content io.Reader) error 
 	if err != nil {
 		return err
 	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{file}, ctxio.Reader(ctx, content), make([]byte, 1<<20)); err != nil {
+	if _, err := file.ReadFrom(ctxio.Reader(ctx, content)); err != nil {
 		return errors.Join(err, file.Discard())
 	}
 	return file.Commit()

@@ -41,6 +41,7 @@ func TestList(t *testing.T) {
 		".hidden.tar.gz", ".snapshot/old.tar.gz", "e.tar.gz.part", "e.tar.gz.lifeboat-part", ".tar.gz")
 	require.NoError(t, os.Symlink("b.tar.gz.age", filepath.Join(f.Root(), "latest.tar.gz.age")))
 	require.Equal(t, []string{"a.tar", "b.tar.gz.age", "d.tgz", "east/c.tar.zst"}, names(t, f))
+	require.False(t, place.IsArchive("east/.hidden.tar.gz"), "nor is it one where it is named")
 	entries, err := f.List(t.Context())
 	require.NoError(t, err)
 	require.False(t, entries[0].Signed)

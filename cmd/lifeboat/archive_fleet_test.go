@@ -30,8 +30,8 @@ type fleet struct {
 	truth map[string]string // outcome by name
 }
 
-// newFleet packs it. Of every hundred archives one is damaged, one is another
-// cluster's under the name of its own, and one is locked with another key; of a
+// newFleet packs it. Of every hundred archives one is damaged, in eight ways by
+// turns, one is another cluster's under the name of its own, and one is locked with another key; of a
 // few, one each.
 func newFleet(t *testing.T, clusters, nights int) *fleet {
 	t.Helper()
@@ -54,13 +54,38 @@ func newFleet(t *testing.T, clusters, nights int) *fleet {
 		}
 		f.pack(t, name, f.cluster(cluster), i%nights, recipient)
 		if outcome == "BAD" {
-			info, err := os.Stat(filepath.Join(f.place, name))
-			require.NoError(t, err)
-			require.NoError(t, os.Truncate(filepath.Join(f.place, name), rand.Int64N(info.Size())))
+			damage(t, filepath.Join(f.place, name), i/every)
 		}
 		f.truth[name] = outcome
 	}
 	return f
+}
+
+// damage does harm to an archive, in the eight ways by turns.
+func damage(t *testing.T, path string, turn int) {
+	t.Helper()
+	data := mustRead(t, path)
+	at := rand.IntN(len(data))
+	switch turn % 8 {
+	case 0:
+		data = data[:at]
+	case 1:
+		data = data[:len(data)-1]
+	case 2:
+		data = nil
+	case 3:
+		data[at] ^= 1 << rand.IntN(8)
+	case 4: // a block that the disk has lost
+		copy(data[at:], bytes.Repeat([]byte{0xff}, 512))
+	case 5:
+		data = append(data, data[:512]...)
+	case 6: // two blocks that stand in each other's place
+		half := len(data) / 2
+		data = append(append([]byte(nil), data[half:]...), data[:half]...)
+	case 7:
+		data = []byte("<html>503 Service Unavailable</html>")
+	}
+	require.NoError(t, os.WriteFile(path, data, 0o600))
 }
 
 func (f *fleet) cluster(i int) string {

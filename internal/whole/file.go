@@ -2,6 +2,7 @@ package whole
 
 import (
 	"errors"
+	"io"
 	"os"
 )
 
@@ -37,6 +38,36 @@ func NewFile(target string, opts Options) (*File, error) {
 		return nil, errors.Join(err, b.discard())
 	}
 	return f, nil
+}
+
+// atOnce is how much the disk is given to write while more is coming.
+const atOnce = 8 << 20
+
+// ReadFrom writes what r gives to its end. The disk begins with it meanwhile, so
+// that the sync of Commit finds little to do.
+func (f *File) ReadFrom(r io.Reader) (n int64, err error) {
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	buffer, begun := make([]byte, 256<<10), at
+	for err == nil {
+		var read int
+		read, err = r.Read(buffer)
+		written, writeErr := f.Write(buffer[:read])
+		n += int64(written)
+		if writeErr != nil {
+			return n, writeErr
+		}
+		if end := at + n; end-begun >= atOnce {
+			beginWriting(f.File, begun, end-begun)
+			begun = end
+		}
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
 }
 
 // Commit writes the file through to the disk, closes it and puts it in its place.

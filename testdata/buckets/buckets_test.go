@@ -242,7 +242,10 @@ func TestKilled(t *testing.T) {
 	path, _ := randomFile(t, dir, "undisturbed.tar.gz.age")
 	took := measure(func() { s.run(t, dir, 0, "archive", "push", path, "--to", "s3://backups/prod") })
 	killed := map[bool]int{} // by whether it was the server
-	for round := range 10 * soak(t) {
+	for round, kills := 0, 20*soak(t); killed[true]+killed[false] < kills; round++ {
+		if round == kills {
+			t.Fatalf("of %d commands, only %d and %d were under way when something was killed", 2*round, killed[true], killed[false])
+		}
 		name := fmt.Sprintf("night-%d.tar.gz.age", round)
 		path, sum := randomFile(t, dir, name)
 		push := []string{"archive", "push", path, "--to", "s3://backups/prod"}

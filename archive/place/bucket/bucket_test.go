@@ -22,6 +22,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -340,6 +342,48 @@ func TestChangedMeanwhile(t *testing.T) {
 		_, err = b.Entry(t.Context(), "a.tar")
 		require.ErrorIs(t, err, fs.ErrNotExist)
 	}
+}
+
+// A file that cannot be read to its end is an error of its own, at once, and not
+// tried again and again for one of the store.
+func TestUnreadableMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]func([]byte) io.ReaderAt{
+		"an error of the disk": func(data []byte) io.ReaderAt { return &badSector{bytes.NewReader(data), int64(len(data)) - 5} },
+		"cut short":            func(data []byte) io.ReaderAt { return bytes.NewReader(data[:len(data)-5]) },
+	} {
+		for _, size := range []int{1000, 3<<20 + 9} {
+			_, b := newFaulty(t, nil)
+			data := random(size, 13)
+			sums, err := b.Sum(bytes.NewReader(data), int64(size))
+			require.NoError(t, err)
+			started := time.Now()
+			var counted atomic.Int64
+			_, err = b.Push(t.Context(), "a.tar", broken(data), sums, bucket.PushOptions{Count: func(n int64) { counted.Add(n) }})
+			require.Error(t, err, name)
+			require.Less(t, time.Since(started), 5*time.Second, name)
+			_, err = b.Entry(t.Context(), "a.tar")
+			require.ErrorIs(t, err, fs.ErrNotExist)
+
+			counted.Store(0)
+			_, err = b.Push(t.Context(), "a.tar", bytes.NewReader(data), sums, bucket.PushOptions{Count: func(n int64) { counted.Add(n) }})
+			require.NoError(t, err, "the next run goes on")
+			require.LessOrEqual(t, counted.Load(), int64(size), "what goes twice counts once")
+		}
+	}
+}
+
+// badSector is a file whose bytes from one on cannot be read.
+type badSector struct {
+	io.ReaderAt
+	from int64
+}
+
+func (s *badSector) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > s.from {
+		return 0, syscall.EIO
+	}
+	return s.ReaderAt.ReadAt(p, off)
 }
 
 // A store that wants less is sent less: every request is tried again.

@@ -19,8 +19,8 @@ import (
 
 // PushOptions say how a file is sent.
 type PushOptions struct {
-	LockUntil time.Time                 // nobody can remove it before; zero for no lock
-	Count     func(io.Reader) io.Reader // may count what is read; nil for nobody
+	LockUntil time.Time   // nobody can remove it before; zero for no lock
+	Count     func(int64) // is told of bytes that are on their way, less when some go again; nil for nobody
 }
 
 // Sums are what a file is checked by on its way, and in the store.
@@ -83,11 +83,7 @@ func (b *Bucket) Push(ctx context.Context, name string, file io.ReaderAt, sums *
 			return false, err
 		}
 	}
-	content := io.Reader(io.NewSectionReader(file, 0, size))
-	if opts.Count != nil {
-		content = opts.Count(content)
-	}
-	if err := u.stream(ctx, content); err != nil {
+	if err := u.send(ctx, ofFile(file, size, u.partSize, opts.Count)); err != nil {
 		return false, fmt.Errorf("pushing %q: %w", name, err)
 	}
 	if size > u.partSize {

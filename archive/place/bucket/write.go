@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5" //nolint:gosec // what stores call an ETag
 	"crypto/sha256"
@@ -38,7 +39,7 @@ func (b *Bucket) Put(ctx context.Context, name string, content io.Reader) error 
 		return err
 	}
 	u := &upload{b: b, name: name, partSize: b.part}
-	if err := u.stream(ctx, content); err != nil {
+	if err := u.send(ctx, ofStream(content, b.part)); err != nil {
 		return fmt.Errorf("writing %q: %w", name, err)
 	}
 	return nil
@@ -84,34 +85,45 @@ func signed(opts minio.PutObjectOptions) minio.PutObjectOptions {
 	return opts
 }
 
-// stream reads content once. What fits a part is one request.
-func (u *upload) stream(ctx context.Context, content io.Reader) error {
-	first := make([]byte, u.partSize)
-	n, err := io.ReadFull(content, first)
+// send reads the pieces once. What is shorter than a part is one request.
+func (u *upload) send(ctx context.Context, pieces pieces) error {
+	first, err := pieces(1)
 	switch {
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return u.small(ctx, first[:n])
 	case err != nil:
 		return err
+	case first.size < u.partSize:
+		return u.small(ctx, first)
 	}
-	return u.large(ctx, io.MultiReader(bytes.NewReader(first), content))
+	return u.large(ctx, func(number int) (*piece, error) {
+		if number == 1 {
+			return first, nil
+		}
+		return pieces(number)
+	})
 }
 
-func (u *upload) small(ctx context.Context, content []byte) error {
-	sum := md5Of(content)
-	_, err := u.b.core.PutObject(ctx, u.b.name, u.key(), bytes.NewReader(content), int64(len(content)), base64.StdEncoding.EncodeToString(sum), u.sha256Hex(1, content), u.once())
-	return u.settle(ctx, err, hex.EncodeToString(sum), int64(len(content)))
+func (u *upload) small(ctx context.Context, content *piece) error {
+	sum, err := content.md5()
+	if err != nil {
+		return err
+	}
+	digest, err := u.sha256Hex(1, content)
+	if err != nil {
+		return err
+	}
+	_, err = u.b.core.PutObject(ctx, u.b.name, u.key(), content, content.size, base64.StdEncoding.EncodeToString(sum), digest, u.once())
+	return u.settle(ctx, cmp.Or(content.failed(), err), hex.EncodeToString(sum), content.size)
 }
 
 // large sends parts side by side and names the object when all are there.
-func (u *upload) large(ctx context.Context, content io.Reader) error {
+func (u *upload) large(ctx context.Context, pieces pieces) error {
 	var err error
 	if u.id == "" {
 		if u.id, err = u.b.core.NewMultipartUpload(ctx, u.b.name, u.key(), u.opts); err != nil {
 			return explain(err)
 		}
 	}
-	parts, etag, size, err := u.parts(ctx, content)
+	parts, etag, size, err := u.parts(ctx, pieces)
 	if err != nil {
 		u.giveUp(ctx)
 		return err
@@ -141,7 +153,7 @@ type sent struct {
 
 // parts sends all parts, in their order so many at once, and gives what the
 // object's ETag and size will be.
-func (u *upload) parts(ctx context.Context, content io.Reader) (parts []minio.CompletePart, etag string, size int64, err error) {
+func (u *upload) parts(ctx context.Context, pieces pieces) (parts []minio.CompletePart, etag string, size int64, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var waiting []chan sent
@@ -158,19 +170,18 @@ func (u *upload) parts(ctx context.Context, content io.Reader) (parts []minio.Co
 		return nil
 	}
 	for number, ended := 1, false; !ended; number++ {
-		buffer := make([]byte, u.partSize)
-		n, readErr := io.ReadFull(content, buffer)
-		ended = readErr == io.EOF || readErr == io.ErrUnexpectedEOF
+		content, err := pieces(number)
 		switch {
-		case readErr != nil && !ended:
-			return nil, "", 0, readErr
-		case n == 0 && number > 1:
+		case err == io.EOF:
+			ended = true
+		case err != nil:
+			return nil, "", 0, err
 		case number > maxParts:
 			return nil, "", 0, fmt.Errorf("it is longer than %d parts of %d bytes", maxParts, u.partSize)
 		default:
 			result := make(chan sent, 1)
 			waiting = append(waiting, result)
-			go func() { result <- u.part(ctx, number, buffer[:n]) }()
+			go func() { result <- u.part(ctx, number, content) }()
 		}
 		for len(waiting) >= parallel || ended && len(waiting) > 0 {
 			if err := collect(); err != nil {
@@ -184,28 +195,34 @@ func (u *upload) parts(ctx context.Context, content io.Reader) (parts []minio.Co
 // part sends one part, unless the store has it from before. The store checks it
 // by the sha256 that is signed along: MD5, which takes three times as long, is for
 // stores that insist, and to know again what is there.
-func (u *upload) part(ctx context.Context, number int, content []byte) sent {
-	size := int64(len(content))
-	if have, ok := u.done[number]; ok && have.Size == size && trim(have.ETag) == hex.EncodeToString(md5Of(content)) {
-		return sent{part: minio.CompletePart{PartNumber: number, ETag: have.ETag}, size: size}
-	}
-	opts := minio.PutObjectPartOptions{Sha256Hex: u.sha256Hex(number, content), DisableContentSha256: true}
-	if u.md5.Load() || u.opts.Mode != "" {
-		opts.Md5Base64 = base64.StdEncoding.EncodeToString(md5Of(content))
-	}
-	put := func() (minio.ObjectPart, error) {
-		return u.b.core.PutObjectPart(ctx, u.b.name, u.key(), u.id, number, bytes.NewReader(content), size, opts)
-	}
-	got, err := put()
-	if wantsMD5(err) && opts.Md5Base64 == "" {
+func (u *upload) part(ctx context.Context, number int, content *piece) sent {
+	withMD5 := u.md5.Load() || u.opts.Mode != ""
+	got, err := u.partOnce(ctx, number, content, withMD5)
+	if wantsMD5(err) && !withMD5 {
 		u.md5.Store(true)
-		opts.Md5Base64 = base64.StdEncoding.EncodeToString(md5Of(content))
-		got, err = put()
+		got, err = u.partOnce(ctx, number, content, true)
 	}
 	if err != nil {
-		return sent{err: explain(err)}
+		return sent{err: cmp.Or(content.failed(), explain(err))}
 	}
-	return sent{part: minio.CompletePart{PartNumber: number, ETag: got.ETag}, size: size}
+	return sent{part: minio.CompletePart{PartNumber: number, ETag: got.ETag}, size: content.size}
+}
+
+func (u *upload) partOnce(ctx context.Context, number int, content *piece, withMD5 bool) (is minio.ObjectPart, err error) {
+	have, before := u.done[number]
+	before = before && have.Size == content.size
+	opts := minio.PutObjectPartOptions{DisableContentSha256: true}
+	if before || withMD5 {
+		sum, err := content.md5()
+		if err != nil || before && trim(have.ETag) == hex.EncodeToString(sum) {
+			return have, err
+		}
+		opts.Md5Base64 = base64.StdEncoding.EncodeToString(sum)
+	}
+	if opts.Sha256Hex, err = u.sha256Hex(number, content); err != nil {
+		return is, err
+	}
+	return u.b.core.PutObjectPart(ctx, u.b.name, u.key(), u.id, number, content, content.size, opts)
 }
 
 // wantsMD5 reports whether a store insists on MD5, as Amazon's does in a bucket
@@ -216,12 +233,12 @@ func wantsMD5(err error) bool {
 }
 
 // sha256Hex is the sum of a part, as it was when the file was read to its end.
-func (u *upload) sha256Hex(number int, content []byte) string {
+func (u *upload) sha256Hex(number int, content *piece) (string, error) {
 	if u.sums != nil && number <= len(u.sums.parts) {
-		return hex.EncodeToString(u.sums.parts[number-1][:])
+		return hex.EncodeToString(u.sums.parts[number-1][:]), nil
 	}
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:])
+	sum, err := content.sum(sha256.New())
+	return hex.EncodeToString(sum), err
 }
 
 // settle judges the request that gave the object its name. An answer that was
@@ -249,15 +266,10 @@ func (u *upload) settle(ctx context.Context, err error, etag string, size int64)
 
 func trim(etag string) string { return string(bytes.Trim([]byte(etag), `"`)) }
 
-func md5Of(content []byte) []byte {
-	sum := md5.Sum(content) //nolint:gosec // as above
-	return sum[:]
-}
-
 // sumsOf are what a store checks a small request by.
 func sumsOf(content []byte) (md5Base64, sha256Hex string) {
-	sum := sha256.Sum256(content)
-	return base64.StdEncoding.EncodeToString(md5Of(content)), hex.EncodeToString(sum[:])
+	sum, digest := md5.Sum(content), sha256.Sum256(content) //nolint:gosec // as above
+	return base64.StdEncoding.EncodeToString(sum[:]), hex.EncodeToString(digest[:])
 }
 
 // KeepsFirst probes whether the store refuses to overwrite: some ignore the
