@@ -1,12 +1,15 @@
 package whole
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -277,4 +280,26 @@ func TestOtherKindsAreRefused(t *testing.T) {
 	_, err := NewDir(folder, Options{Existing: Overwrite})
 	require.ErrorContains(t, err, "a folder is not overwritten")
 	require.ErrorIs(t, WriteFile(filepath.Join(dir, "no", "such"), nil, Options{}), fs.ErrNotExist)
+}
+
+// What is read into a file stands behind what was written before, whole, and an
+// error of its source is handed on.
+func TestReadFrom(t *testing.T) {
+	t.Parallel()
+	target := filepath.Join(t.TempDir(), "target")
+	file, err := NewFile(target, Options{})
+	require.NoError(t, err)
+	_, err = file.WriteString("before, ")
+	require.NoError(t, err)
+	content := bytes.Repeat([]byte("0123456789abcde\n"), 20<<20/16)
+	n, err := file.ReadFrom(bytes.NewReader(content))
+	require.NoError(t, err)
+	require.EqualValues(t, len(content), n)
+	n, err = file.ReadFrom(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("ab"))))
+	require.ErrorIs(t, err, iotest.ErrTimeout)
+	require.EqualValues(t, 1, n)
+	require.NoError(t, file.Commit())
+	got, err := os.ReadFile(target)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(append(append([]byte("before, "), content...), 'a'), got))
 }
