@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"os"
 )
 
 // The layout of bbolt's pages (bbolt internal/common/page.go, meta.go). Numbers
@@ -71,7 +70,7 @@ func parseMeta(buf []byte) (meta, error) {
 // readMeta returns the meta page that bbolt will use: the valid one with the
 // higher transaction id. It finds the page size as bbolt does (bbolt db.go
 // getPageSize), because the second meta page stands one page into the file.
-func readMeta(f *os.File, size int64) (meta, error) {
+func readMeta(f io.ReaderAt, size int64) (meta, error) {
 	m0, err0 := metaAt(f, 0)
 	if err0 == nil {
 		m1, err1 := metaAt(f, m0.pageSize)
@@ -104,7 +103,7 @@ func readMeta(f *os.File, size int64) (meta, error) {
 	return meta{}, &DamagedError{Page: 0, Offset: 0, What: "meta page: " + err0.Error() + "; the second meta page is not valid either"}
 }
 
-func metaAt(f *os.File, offset int64) (meta, error) {
+func metaAt(f io.ReaderAt, offset int64) (meta, error) {
 	var buf [pageHeaderSize + metaSize]byte
 	if _, err := f.ReadAt(buf[:], offset); err != nil {
 		if errors.Is(err, io.EOF) {

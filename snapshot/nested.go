@@ -39,7 +39,13 @@ func ReadNested(ctx context.Context, f *os.File, visit func(buckets []string, ke
 	return s.nested(m.root, nil, visit)
 }
 
-func copyNested(ctx context.Context, f *os.File) ([]byte, meta, error) {
+// statReader is a file that is open.
+type statReader interface {
+	io.ReaderAt
+	Stat() (os.FileInfo, error)
+}
+
+func copyNested(ctx context.Context, f statReader) ([]byte, meta, error) {
 	for range nestedTries {
 		if err := context.Cause(ctx); err != nil {
 			return nil, meta{}, err

@@ -138,3 +138,28 @@ func TestReadNestedDamaged(t *testing.T) {
 	_, err = readNested(t, broken)
 	require.ErrorIs(t, err, snapshot.ErrNotDatabase)
 }
+
+// An element that is neither a value nor a bucket: nobody knows what it is.
+func TestReadNestedOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	path := nestedDB(t)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	const pageSize, leaf, header, element, bucket = 4096, 2, 16, 16, 1
+	changed := 0
+	for page := 0; page < len(data); page += pageSize {
+		if binary.NativeEndian.Uint16(data[page+8:]) != leaf {
+			continue
+		}
+		for i := range int(binary.NativeEndian.Uint16(data[page+10:])) {
+			if flags := data[page+header+i*element:]; binary.NativeEndian.Uint32(flags) == bucket {
+				binary.NativeEndian.PutUint32(flags, bucket|4)
+				changed++
+			}
+		}
+	}
+	require.Positive(t, changed)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	_, err = readNested(t, path)
+	require.ErrorIs(t, err, snapshot.ErrDamaged)
+}
