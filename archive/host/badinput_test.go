@@ -104,7 +104,8 @@ func TestClockSetBack(t *testing.T) {
 // A file with chattr +i is named before the first step, not at the second.
 func TestImmutable(t *testing.T) {
 	t.Parallel()
-	dir := master(t, "etcd-0")
+	dir := t.TempDir() // on a disk: a file system in memory may have no such flag
+	masterAt(t, dir, "etcd-0")
 	server := filepath.Join(dir, "etc/kubernetes/manifests/kube-apiserver.yaml")
 	f, err := os.Open(server)
 	require.NoError(t, err)
@@ -161,18 +162,18 @@ func TestWaitUntilItSettles(t *testing.T) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		for { // held for half a second, free for a fifth
+		for { // held for half a second, free for longer
 			select {
 			case <-stop:
 				return
 			case <-time.After(500 * time.Millisecond):
 			}
 			_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(700 * time.Millisecond)
 			_ = lockForTest(f)
 		}
 	}()
-	run := &Run{root: openRoot(t, dir), Patience: Patience{Limit: 3 * time.Second, Settle: time.Second}}
+	run := &Run{root: openRoot(t, dir), Patience: Patience{Limit: 3 * time.Second, Settle: time.Hour}}
 	err = doWait(context.Background(), run, Step{Kind: Wait, From: "/mnt/kubernetes-data/var-lib-etcd"})
 	require.ErrorIs(t, err, snapshot.ErrInUse)
 	close(stop)

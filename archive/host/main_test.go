@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 
 	"github.com/lifeboat-dr/lifeboat/sim/drill"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
@@ -25,6 +26,7 @@ import (
 // TestMain is also the process that a test kills: LIFEBOAT_KILL names the root
 // folder, the verb and the record at which it dies.
 func TestMain(m *testing.M) {
+	wal.SegmentSizeBytes = segment // of what restores write, in this process and its children
 	drill.Main()
 	etcdproc.Main(datadir.Tasks()...)
 	if text := os.Getenv("LIFEBOAT_KILL"); text != "" {
@@ -32,6 +34,27 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// segment is how much of a log is allocated ahead here: etcd takes 64 MB, which
+// every run here would write, copy and sum up.
+const segment = 1 << 20
+
+// scratch is a folder in memory where there is room: each step of a run is synced
+// several times.
+func scratch(t testing.TB) string {
+	t.Helper()
+	const memory, room = "/dev/shm", 2 << 30
+	var fs syscall.Statfs_t
+	if syscall.Statfs(memory, &fs) != nil || int64(fs.Bavail)*fs.Bsize < room { //nolint:unconvert // Bsize is an int32 elsewhere
+		return t.TempDir()
+	}
+	dir, err := os.MkdirTemp(memory, "lifeboat-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 // noon is when tests plan.
@@ -59,7 +82,7 @@ var ownWorks = map[string]Work{
 // hostTree is a small host: manifests, a data dir behind a symbolic link.
 func hostTree(t testing.TB) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := scratch(t)
 	write := func(name, content string, mode fs.FileMode) {
 		name = filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))

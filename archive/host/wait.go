@@ -56,7 +56,7 @@ func doWait(ctx context.Context, r *Run, s Step) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(min(100*time.Millisecond, r.Patience.settle())):
 		}
 	}
 }

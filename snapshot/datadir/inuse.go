@@ -38,8 +38,11 @@ func inUse(dir string) error {
 	own := strconv.Itoa(os.Getpid())
 	for _, fd := range fds {
 		parts := strings.Split(fd, "/")
+		if parts[2] == own {
+			continue
+		}
 		info, err := os.Stat(fd)
-		if err != nil || parts[2] == own || !holds(files, info) {
+		if err != nil || !holds(files, info) {
 			continue // gone by now, or not ours to look at
 		}
 		if !writable("/proc/" + parts[2] + "/fdinfo/" + parts[4]) {
