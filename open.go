@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -13,7 +14,9 @@ import (
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/archive/place"
 	"github.com/lifeboat-dr/lifeboat/crypto"
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 // opener opens one source: the one place where crypto, archive, snapshot and
@@ -126,6 +129,10 @@ func (o *opener) regular(ctx context.Context, file *os.File, size int64) error {
 		return o.databaseFile(ctx, file)
 	}
 	defer file.Close()
+	if datadir.IsCollected(o.src.path) {
+		return withHint(fmt.Errorf("the evidence of a member, which has no data in it: %w", archive.ErrNotArchive),
+			"it takes the place of the member's dir: lifeboat etcd compare "+words.ShellQuote(o.src.path)+" OTHER..., or --peer-dir "+words.ShellQuote(o.src.path))
+	}
 	return o.stream(ctx, file)
 }
 
