@@ -11,14 +11,15 @@ import (
 )
 
 // Options say how a source is opened. The zero value opens what is not
-// encrypted, and reads every layer to its end.
+// encrypted, and reads every layer to its end. In JSON they are without what
+// talks to a person.
 type Options struct {
-	Stdin io.Reader // what the path "-" reads; nil is empty
+	Stdin io.Reader `json:"-"` // what the path "-" reads; nil is empty
 
 	Identities     []string                             // files with age or ssh private keys (--identity)
 	PassphraseFile string                               // its first line opens the source or an identity (--passphrase-file)
-	Ask            func(subject string) ([]byte, error) // asks a person for the passphrase of subject, a path; nil: nobody is there
-	Plugins        *plugin.ClientUI                     // lets age plugins be run, and talk; nil forbids them (--plugins)
+	Ask            func(subject string) ([]byte, error) `json:"-"` // asks a person for the passphrase of subject, a path; nil: nobody is there
+	Plugins        *plugin.ClientUI                     `json:"-"` // lets age plugins be run, and talk; nil forbids them (--plugins)
 
 	PubKey           string // file with the minisign key that has to have signed the source (--pubkey)
 	EncryptionConfig string // EncryptionConfiguration file, where the backup's own will not do (--encryption-config)
@@ -42,7 +43,7 @@ type Options struct {
 	// nothing. See DefaultStateDir.
 	StateDir string
 
-	Observer Observer
+	Observer Observer `json:"-"`
 
 	shared *crypto.Keys // read once for the archives of a place; nil for one source
 }

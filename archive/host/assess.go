@@ -184,6 +184,9 @@ func (s *State) checkCertificates(now time.Time) lifeboat.Check {
 		slices.Sort(near)
 		return lifeboat.Note("certificates", "ended, or end within 30 days: %s (kubeadm certs renew, once the API server runs)", strings.Join(near, "; "))
 	}
+	if len(certs) == 0 {
+		return lifeboat.NotChecked("certificates", "there is none in %s", kubernetesDir)
+	}
 	return lifeboat.Good("certificates", int64(len(certs)), "certificates", "none ends within 30 days")
 }
 
@@ -202,18 +205,26 @@ func (s *State) checkSpace() lifeboat.Check {
 // which tells the case. Gentle ways come before those that make a new cluster.
 func (s *State) which(unfinished, src string) (string, []string) {
 	d, sv, do := s.DataDir, s.DataDir.Survivor, s.root.Command
-	restore := do("restore SRC")
+	restore := "restore SRC"
 	if src != "" {
-		restore = do("restore " + quote(src))
+		restore = "restore " + quote(src)
 	}
+	if s.bare() {
+		restore += " --with-kubernetes"
+	}
+	restore = do(restore)
 	dir := quote(s.root.Path(d.Real))
 	noSpace := slices.ContainsFunc(d.Alarms, func(a snapshot.Alarm) bool { return a.Alarm == "NOSPACE" })
 	quota, _ := s.Quota()
 	switch {
 	case unfinished != "":
 		return "a run was cut off", []string{do("resume"), do("undo " + unfinished)}
-	case d.InUse != nil:
+	case d.InUse != nil && s.etcdFlags()["force-new-cluster"] != "true":
 		return "etcd is running here", []string{do("quota --double") + "   if it has the alarm NOSPACE", do("etcd off") + "   if this master is to stand still"}
+	case s.etcdFlags()["force-new-cluster"] == "true":
+		return "the flag --force-new-cluster was left in the manifest", []string{do("force-new-cluster --via-flag off") + "   once etcd has served as a cluster of one"}
+	case !d.HasMember && s.dismissed() != "":
+		return "this node was dismissed as a master", []string{do("undo "+s.dismissed()) + "   only if it is to be the master again that it was"}
 	case !d.HasMember:
 		return "complete loss of the data", []string{restore}
 	case sv == nil || sv.Damage() != "":
@@ -232,6 +243,9 @@ func (s *State) which(unfinished, src string) (string, []string) {
 		if !s.Etcd.In() {
 			gentle = do("etcd on") + "   here, and on others, if a majority of the masters can be started: nothing is lost"
 		}
+		if src != "" {
+			next = append(next, restore+"   if its state is wanted: all that was written since is lost")
+		}
 		return "a member of a cluster that lost its majority, or is stopped", append([]string{gentle}, next...)
 	case !s.Etcd.In():
 		return "a whole member that kubelet is not told to run", []string{do("etcd on") + "   or put the manifest back to " + s.Manifests}
@@ -241,4 +255,18 @@ func (s *State) which(unfinished, src string) (string, []string) {
 		do("audit off") + "   if kube-apiserver ends over its audit policy",
 		do("images") + "   if images are missing",
 	}
+}
+
+// bare reports whether there is nothing of a control plane in /etc/kubernetes.
+func (s *State) bare() bool {
+	return !s.Etcd.In() && !s.APIServer.In() && !s.root.exists(caFile)
+}
+
+// dismissed is the run that took the master role from this node, "" for none.
+func (s *State) dismissed() string {
+	id, err := LastDone(s.root, "host dismiss")
+	if err != nil || s.Etcd.In() {
+		return ""
+	}
+	return id
 }

@@ -70,7 +70,7 @@ func (c *Cluster) memberList() string {
 
 // remove takes one master out of the cluster.
 func (c *Cluster) remove(l *Checklist, m Master, left int) {
-	l.add(m.Name+": it is not a master any more", "kubectl label node "+quote(m.Name)+" node-role.kubernetes.io/control-plane- node-role.kubernetes.io/master- node.deckhouse.io/group-")
+	l.add(m.Name+": it is not a master any more", unlabel(m.Name))
 	l.add(fmt.Sprintf("%s: member %x is gone from the list; wait for it", m.Name, m.Member), c.memberList())
 	l.members(left+1, left)
 	l.add(m.Name+": its Pods go elsewhere", "kubectl drain "+quote(m.Name)+" --ignore-daemonsets --delete-emptydir-data")

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -43,7 +44,7 @@ func (s *State) PlanDismiss(now time.Time, members []snapshot.Member) (*Plan, er
 		return nil, err
 	}
 	p.plan.Severe = true
-	var gone []string
+	var gone []string // the folders in which something stands aside
 	for _, pattern := range masterFiles {
 		names, err := s.matching(pattern)
 		if err != nil {
@@ -65,17 +66,32 @@ func (s *State) PlanDismiss(now time.Time, members []snapshot.Member) (*Plan, er
 			if err != nil {
 				return nil, err
 			}
-			gone = append(gone, quote(s.root.Path(aside)))
+			gone = append(gone, s.root.Path(path.Dir(aside)))
 		}
 	}
 	if len(gone) == 0 {
 		return nil, fmt.Errorf("nothing of a master is on this host: %w", ErrNothing)
 	}
-	p.next("remove the labels, if they are still there: kubectl label node NAME node-role.kubernetes.io/control-plane- node-role.kubernetes.io/master- node.deckhouse.io/group-")
+	p.next("remove the labels, if they are still there: %s", unlabel(cmp.Or(s.Member.Name, p.plan.Host.Name, "NAME")))
 	p.next("systemctl restart kubelet")
-	p.next("what was moved aside are still the cluster's keys, on a worker. When all is well, destroy them:\nfind %s -type f -exec shred -u {} +\nrm -rf %s",
-		strings.Join(gone, " "), strings.Join(gone, " "))
+	p.next("what was moved aside are still the cluster's keys, on a worker. When all is well, destroy them:\n%s", destroy(gone, p.plan.ID))
 	return p.finish(), nil
+}
+
+func unlabel(node string) string {
+	return "kubectl label node " + quote(node) + " node-role.kubernetes.io/control-plane- node-role.kubernetes.io/master- node.deckhouse.io/group-"
+}
+
+// destroy is the command that overwrites and removes what a run has put aside in
+// folders, and nothing else.
+func destroy(folders []string, id string) string {
+	slices.Sort(folders)
+	folders = topmost(folders)
+	for i := range folders {
+		folders[i] = quote(folders[i])
+	}
+	find := fmt.Sprintf("find %s -depth -path '*.old-%s*'", strings.Join(folders, " "), id)
+	return find + " -type f -exec shred -u {} +\n" + find + " -delete"
 }
 
 // moveLive plans the move of a data dir in which etcd is at work until the step
@@ -114,8 +130,8 @@ func (s *State) stillMember(p *planner, members []snapshot.Member) error {
 		return m.Name == s.Member.Name && m.Name != "" || slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(s.Member.PeerURLs, u) })
 	})
 	if i >= 0 {
-		return refusef("%q (%x) is still a member in %s: remove its labels and wait, or etcdctl member remove %x on another master; a backup made after that, given as SRC, shows it gone",
-			list[i].Name, list[i].ID, of, list[i].ID)
+		return refusef("%q (%x) is still a member in %s: remove its labels and wait (%s), or on another master: %s member remove %x; a backup made after that, given as SRC, shows it gone",
+			list[i].Name, list[i].ID, of, unlabel(list[i].Name), s.Etcdctl(), list[i].ID)
 	}
 	if s.Member.Name == "" {
 		return refusef("there is no etcd manifest, so it is not known which member this node was: give it with --manifest")

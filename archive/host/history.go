@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -123,5 +124,36 @@ func (r *Run) Kept() []string {
 		}
 	}
 	slices.Sort(kept)
-	return slices.Compact(kept)
+	return topmost(kept)
+}
+
+// topmost leaves out what stands below another name of a sorted list.
+func topmost(names []string) []string {
+	out := []string{}
+	for _, name := range names {
+		if n := len(out); n == 0 || name != out[n-1] && !strings.HasPrefix(name, out[n-1]+"/") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// fewKept is how many names a person reads one by one.
+const fewKept = 4
+
+// KeptLines is Kept for people: where there are many, how many in which folder.
+func (r *Run) KeptLines() []string {
+	kept := r.Kept()
+	if len(kept) <= fewKept {
+		return kept
+	}
+	in := map[string]int{}
+	for _, name := range kept {
+		in[path.Dir(name)]++
+	}
+	var lines []string
+	for _, dir := range slices.Sorted(maps.Keys(in)) {
+		lines = append(lines, fmt.Sprintf("%s: %d, with %s in their names", dir, in[dir], r.Plan.ID))
+	}
+	return lines
 }

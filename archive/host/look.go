@@ -17,6 +17,7 @@ import (
 
 const (
 	kubernetesDir  = "/etc/kubernetes"
+	caFile         = kubernetesDir + "/pki/ca.crt"
 	defaultDataDir = "/var/lib/etcd"
 )
 

@@ -124,7 +124,7 @@ func LastDone(root *Root, verb string) (string, error) {
 			return runs[i].ID, nil
 		}
 	}
-	return "", fmt.Errorf("%w: of %q", ErrNoRun, verb)
+	return "", fmt.Errorf("%w: none of %q that is not undone", ErrNoRun, verb)
 }
 
 // PlanForceFlag puts --force-new-cluster into etcd's manifest, or takes it out.

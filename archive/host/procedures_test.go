@@ -6,7 +6,9 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +24,7 @@ const harbourArchive = "../../testdata/harbour/kube-backup.tar.gz"
 // data dir, where Deckhouse keeps it.
 func master(t testing.TB, member string) string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := scratch(t)
 	masterAt(t, dir, member)
 	return dir
 }
@@ -74,14 +76,18 @@ func unpack(t testing.TB, archive string, place func(name string) string) {
 		out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, h.FileInfo().Mode())
 		require.NoError(t, err)
 		block := make([]byte, 1<<20)
-		for at := int64(0); ; {
+		for at, end := int64(0), int64(0); ; {
 			n, err := io.ReadFull(tr, block)
 			if strings.Trim(string(block[:n]), "\x00") != "" {
+				end = at + int64(n)
 				_, werr := out.WriteAt(block[:n], at)
 				require.NoError(t, werr)
 			}
 			at += int64(n)
 			if err != nil {
+				if ext := filepath.Ext(to); ext == ".wal" || ext == ".tmp" {
+					at = min(at, end) // what etcd has allocated ahead is left out
+				}
 				require.NoError(t, out.Truncate(at))
 				break
 			}
@@ -309,9 +315,57 @@ func TestDismiss(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "root/.kube/config"))
 	require.FileExists(t, filepath.Join(dir, "etc/kubernetes/pki/ca.crt"), "a worker needs it")
 	require.FileExists(t, filepath.Join(dir, "etc/kubernetes/kubelet.conf"))
-	require.Contains(t, plan.Next[len(plan.Next)-1], "shred")
 	back(t, root)
 	require.Equal(t, before, tree(t, dir, true))
+
+	// What is printed to destroy the keys takes what stands aside, and nothing else.
+	plan, err = look(t, root).PlanDismiss(noon, others)
+	require.NoError(t, err)
+	carryOut(t, root, plan, nil)
+	was := left(t, dir, plan.ID)
+	_, commands, found := strings.Cut(plan.Next[len(plan.Next)-1], "\n")
+	require.True(t, found)
+	output, err := exec.Command("sh", "-ec", commands).CombinedOutput()
+	require.NoError(t, err, string(output))
+	was = slices.DeleteFunc(was, func(line string) bool { return strings.Contains(line, ".old-ID") })
+	require.Equal(t, was, left(t, dir, plan.ID))
+}
+
+// What a person reads of a run is short; nothing is named twice.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	root := whole(t, hostTree(t))
+	run, err := Load(root, "20261128T120000Z")
+	require.NoError(t, err)
+	defer run.Close()
+	kept := []string{"/etc/kubernetes/kube-apiserver.yaml.old-20261128T120000Z", "/mnt/kubernetes-data/var-lib-etcd/lifeboat-20261128T120000Z"}
+	require.Equal(t, kept, run.Kept())
+	require.Equal(t, kept, run.KeptLines())
+	require.True(t, strings.HasPrefix(run.BackSteps()[0], "take back: move "))
+	require.Len(t, run.BackSteps(), 9)
+}
+
+// An undo is severe as its run was, once there is something to change.
+func TestSevereBack(t *testing.T) {
+	t.Parallel()
+	root := openRoot(t, hostTree(t))
+	plan, err := everything(root)
+	require.NoError(t, err)
+	plan.Severe = true
+	run, err := Begin(root, plan)
+	require.NoError(t, err)
+	swap := slices.IndexFunc(plan.Steps, func(s Step) bool { return s.Kind == Swap })
+	quick(run).Observe = func(step int, event string) {
+		if step >= 0 {
+			require.Equal(t, step > swap || step == swap && run.last(step) != "", run.SevereBack(), "step %d, %s", step, event)
+		}
+	}
+	require.NoError(t, run.Forward(t.Context(), ownWorks))
+	require.True(t, run.SevereBack())
+	run.Observe = nil
+	require.NoError(t, run.Back(t.Context(), ownWorks))
+	require.False(t, run.SevereBack())
+	require.NoError(t, run.Close())
 }
 
 func TestCredentials(t *testing.T) {

@@ -13,6 +13,9 @@ import (
 // beyond it etcd warns, and a restart and a new member take their time.
 const MaxQuota = 8 << 30
 
+// minQuota is less than any database of a cluster that runs.
+const minQuota = 16 << 20
+
 // QuotaOptions say how large a database may become.
 type QuotaOptions struct {
 	Double bool
@@ -52,6 +55,9 @@ func (s *State) PlanQuota(now time.Time, opts QuotaOptions) (*Plan, error) {
 	if err := e.Set("quota-backend-bytes", strconv.FormatInt(want, 10)); err != nil {
 		return nil, err
 	}
+	if err := s.tooSmall(want); err != nil {
+		return nil, err
+	}
 	s.quotaNotes(p, have, want, set)
 	if opts.Disarm {
 		return s.disarm(p, e.Data)
@@ -80,9 +86,22 @@ func (s *State) quotaNotes(p *planner, have, want int64, set bool) {
 	if want > MaxQuota {
 		p.note("%s is beyond the 8 GiB that etcd suggests as the most: it warns at its start, and starts, snapshots and new members take longer; look for what fills it (lifeboat etcd usage) and compact", size(want))
 	}
-	if sv := s.DataDir.Survivor; sv != nil && sv.Info.Size >= want {
-		p.note("the database has %s already: a quota of %s leaves the alarm on", size(sv.Info.Size), size(want))
+	if want < have {
+		p.note("%s is less than that", size(want))
 	}
+}
+
+// tooSmall refuses a quota at which etcd takes no write, and one whose unit was
+// forgotten.
+func (s *State) tooSmall(want int64) error {
+	sv := s.DataDir.Survivor
+	switch {
+	case want < minQuota:
+		return refusef("a quota of %d bytes: is a unit missing, as in 8GiB?", want)
+	case sv != nil && sv.DatabaseErr == nil && sv.Info.Size >= want:
+		return refusef("the database has %s already: with a quota of %s etcd would refuse every write", size(sv.Info.Size), size(want))
+	}
+	return nil
 }
 
 // disarm plans that the alarm goes out of the data dir while etcd is stopped:
@@ -106,7 +125,7 @@ func (s *State) disarm(p *planner, edited []byte) (*Plan, error) {
 	if err := moved.replaceMember(p, "from this host's own data dir, without its alarms"); err != nil {
 		return nil, err
 	}
-	s.afterRestore(p)
+	s.afterRestore(p, RestoreOptions{})
 	return p.finish(), nil
 }
 
@@ -140,8 +159,11 @@ func ModuleConfig(settings string) string {
 }
 
 func size(bytes int64) string {
-	if bytes%(1<<30) == 0 {
+	switch {
+	case bytes%(1<<30) == 0:
 		return fmt.Sprintf("%d GiB", bytes>>30)
+	case bytes < 1<<30:
+		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
 	}
 	return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
 }

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -46,7 +47,34 @@ type RestoreOptions struct {
 	// known: a disk that it does not fit on is found out before anything is stopped.
 	Size int64
 
+	// Members are the names of those that the backup knows.
+	Members []string
+
 	NoBootCheck bool
+}
+
+// Of takes from a backup what a plan hangs on; rev is the revision that is wanted.
+func (o *RestoreOptions) Of(b *lifeboat.Backup, rev int64) error {
+	info, err := b.DB().Status()
+	if err != nil {
+		return err
+	}
+	members, _, err := b.DB().Members()
+	if err != nil {
+		return err
+	}
+	o.Revision, o.Size, o.Members = rev, info.Size, namesOf(members)
+	return nil
+}
+
+func namesOf(members []snapshot.Member) []string {
+	var names []string
+	for _, m := range members {
+		if m.Name != "" {
+			names = append(names, m.Name)
+		}
+	}
+	return names
 }
 
 // room is datadir.ErrNoSpace where a data dir of that size cannot be built.
@@ -90,14 +118,14 @@ func (s *State) PlanRestore(now time.Time, src string, opts RestoreOptions) (*Pl
 			return nil, err
 		}
 	}
-	s.afterRestore(p)
+	s.afterRestore(p, opts)
 	return p.finish(), nil
 }
 
 // putBackFiles plans that /etc/kubernetes comes out of the backup, last of all:
 // kubelet starts what it finds there.
 func (s *State) putBackFiles(p *planner) error {
-	if s.Etcd.In() || s.APIServer.In() || s.root.exists(path.Join(kubernetesDir, "pki", "ca.crt")) {
+	if !s.bare() {
 		return refusef("%s is not empty: this host has its control plane's files; leave --with-kubernetes out, or move the folder aside", kubernetesDir)
 	}
 	dir, err := s.root.Resolve(kubernetesDir, true)
@@ -155,7 +183,7 @@ func (s *State) PlanRebuild(now time.Time) (*Plan, error) {
 	if err := s.replaceMember(p, "from this host's own data dir with its whole log, as a cluster of this member alone; a real etcd is booted on a copy of it"); err != nil {
 		return nil, err
 	}
-	s.afterRestore(p)
+	s.afterRestore(p, RestoreOptions{})
 	return p.finish(), nil
 }
 
@@ -214,18 +242,40 @@ func (s *State) bindMember(p *planner, member string) (Fact, error) {
 }
 
 // afterRestore says what is left to the operator.
-func (s *State) afterRestore(p *planner) {
-	if !s.Etcd.In() {
+func (s *State) afterRestore(p *planner, opts RestoreOptions) {
+	if !s.Etcd.In() && !opts.Kubernetes {
 		p.next("put etcd.yaml into %s: it was not there before the run, so it is not there now", s.Manifests)
 	}
 	p.next("wait until etcd serves: %s endpoint health", s.Etcdctl())
 	p.next("restart what has caches newer than the data: crictl stopp $(crictl pods --name 'kube-(controller-manager|scheduler)' -q); systemctl restart kubelet")
 	p.next("restart the kubelets of all other nodes, too: systemctl restart kubelet")
-	p.next("other masters join as new members, with empty data dirs; Node objects of masters that are gone: kubectl delete node NAME")
+	if others := s.others(opts); len(others) > 0 {
+		p.next("other masters join as new members, with empty data dirs; the Node objects of those that are gone: kubectl delete node %s", strings.Join(others, " "))
+		if s.Deckhouse() {
+			p.next("before that, so that modules keep their replicas with one master: highAvailability: true in ModuleConfig global")
+		}
+	}
 	if s.Deckhouse() {
 		p.next("wait for Deckhouse's queue: kubectl -n d8-system exec deploy/deckhouse -- deckhouse-controller queue main")
 	}
 	p.next("to take all of this back: %s", s.root.Command("undo "+p.plan.ID))
+}
+
+// others are the members that the backup and the data dir know besides this one,
+// quoted for a shell.
+func (s *State) others(opts RestoreOptions) []string {
+	names := slices.Clone(opts.Members)
+	if sv := s.DataDir.Survivor; sv != nil {
+		names = append(names, namesOf(sv.Members)...)
+	}
+	slices.Sort(names)
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool {
+		return name == s.Member.Name || name == opts.Name || slices.Contains(opts.DropNodes, name)
+	})
+	for i := range names {
+		names[i] = quote(names[i])
+	}
+	return names
 }
 
 // identity is the member that will stand here.
@@ -243,7 +293,7 @@ func (s *State) identity(opts RestoreOptions) (name string, urls []string, err e
 		}
 	}
 	if name == "" || len(urls) == 0 {
-		return "", nil, fmt.Errorf("%w: etcd's, which has the member's name and peer URLs: give it with --manifest", ErrNoManifest)
+		return "", nil, fmt.Errorf("%w: etcd's, which has the member's name and peer URLs: give it with --manifest, or take it out of SRC with --with-kubernetes", ErrNoManifest)
 	}
 	return name, urls, nil
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -114,6 +115,37 @@ func (r *Run) Back(ctx context.Context, works map[string]Work) error {
 		}
 	}
 	return r.note(-1, eventUndone)
+}
+
+// BackSteps are what an undo does, a line each, in its order.
+func (r *Run) BackSteps() []string {
+	steps := []string{}
+	for i, s := range slices.Backward(r.Plan.Steps) {
+		last := r.last(i)
+		switch {
+		case last == "" || last == eventUndone || s.Kind == Check:
+		case s.Kind == Wait:
+			steps = append(steps, s.String())
+		default:
+			steps = append(steps, "take back: "+s.String()+": "+s.Undo)
+		}
+	}
+	return steps
+}
+
+// SevereBack reports whether an undo changes what the cluster holds, or who is in
+// it: the run was severe, and came to its end or past an exchange. An undo that was
+// begun was asked for already.
+func (r *Run) SevereBack() bool {
+	switch r.Status() {
+	case Done:
+		return r.Plan.Severe
+	case Begun:
+		return r.Plan.Severe && slices.ContainsFunc(r.records, func(one record) bool {
+			return one.Step >= 0 && r.Plan.Steps[one.Step].Kind == Swap
+		})
+	}
+	return false
 }
 
 func (r *Run) undo(ctx context.Context, i int, s Step) error {

@@ -14,11 +14,14 @@ type Source struct {
 	Time int64    `json:"time"` // ns since 1970
 }
 
+// ErrPipe says that a backup comes through a pipe.
+var ErrPipe = fmt.Errorf("%w: the backup comes through a pipe, which a run that was cut off could not read again: put it into a file", ErrRefused)
+
 // source binds the plan to the backup. A pipe cannot be read again by a run that
 // is gone on with.
 func (p *planner) source(name string) error {
 	if name == "-" {
-		return refusef("the backup comes through a pipe, which a run that was cut off could not read again: put it into a file")
+		return ErrPipe
 	}
 	s, err := lookAtSource(name)
 	if err == nil {

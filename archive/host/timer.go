@@ -2,6 +2,7 @@ package host
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -50,6 +51,19 @@ Persistent=true
 [Install]
 WantedBy=timers.target
 `,
+	}
+}
+
+// TimerNext is what the operator does with the files in a folder.
+func TimerNext(to string, cron bool) []string {
+	in := func(name string) string { return quote(path.Join(to, "lifeboat-backup"+name)) }
+	if cron {
+		return []string{"kubectl apply -f " + in(".yaml")}
+	}
+	return []string{
+		"install -m 0700 " + in(".sh") + " /usr/local/sbin/",
+		"install -m 0644 " + in(".service") + " " + in(".timer") + " /etc/systemd/system/",
+		"systemctl daemon-reload && systemctl enable --now lifeboat-backup.timer",
 	}
 }
 

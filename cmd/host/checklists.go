@@ -10,7 +10,7 @@ import (
 
 	"github.com/lifeboat-dr/lifeboat/archive/host"
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
-	"github.com/lifeboat-dr/lifeboat/internal/words"
+	"github.com/lifeboat-dr/lifeboat/crypto"
 )
 
 func defragCommand(env *console.Environment) *cli.Command {
@@ -161,14 +161,8 @@ func printChecklist(c *cli.Context, env *console.Environment, make func(*host.Cl
 	if len(l.Items) > 0 {
 		out.Heading("Steps")
 	}
-	for i, item := range l.Items {
-		out.Line("%3d. %s", i+1, console.Printable(item.What))
-		if item.Command != "" {
-			out.Line("       %s", console.Printable(item.Command))
-		}
-		if item.Quorum != "" {
-			out.Line("       etcd: %s", item.Quorum)
-		}
+	for _, line := range l.Lines() {
+		out.Line("%s", console.Printable(line))
 	}
 	return out.Err
 }
@@ -201,6 +195,9 @@ func runTimer(s *session) error {
 	if s.c.String("recipient") == "" {
 		return console.Usagef("--recipient is missing: a backup holds every key of the cluster")
 	}
+	if _, err := crypto.ParseRecipient(s.c.String("recipient"), nil); err != nil {
+		return console.Usagef("--recipient: %v", err)
+	}
 	state, err := s.look()
 	if err != nil {
 		return err
@@ -230,14 +227,8 @@ func runTimer(s *session) error {
 			out.Line("%s", filepath.Join(to, name))
 		}
 	}
-	if to != "" && cron {
-		printList(out, "Next", []string{"kubectl apply -f " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.yaml"))})
-	} else if to != "" {
-		printList(out, "Next", []string{
-			"install -m 0700 " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.sh")) + " /usr/local/sbin/",
-			"install -m 0644 " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.service")) + " " + words.ShellQuote(filepath.Join(to, "lifeboat-backup.timer")) + " /etc/systemd/system/",
-			"systemctl daemon-reload && systemctl enable --now lifeboat-backup.timer",
-		})
+	if to != "" {
+		printList(out, "Next", host.TimerNext(to, cron))
 	}
 	return out.Err
 }

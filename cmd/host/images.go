@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -135,7 +136,7 @@ func (s *session) printImages(doc imagesDocument, pull int) error {
 	case to != "":
 		printList(out, "Next", []string{"sh " + words.ShellQuote(filepath.Join(to, "pull.sh")), "then remove the credentials: rm -r " + words.ShellQuote(to)})
 	default:
-		printList(out, "Next", []string{s.root.Command("images SRC --to pull/") + "   writes a script that pulls them, with the credentials out of SRC"})
+		printList(out, "Next", []string{s.root.Command("images "+words.ShellQuote(cmp.Or(s.c.Args().First(), "SRC"))+" --to pull/") + "   writes a script that pulls them, with the credentials out of SRC"})
 	}
 	return out.Err
 }

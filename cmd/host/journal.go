@@ -62,17 +62,21 @@ func (s *session) goOn(run *host.Run) error {
 func undoCommand(env *console.Environment) *cli.Command {
 	return &cli.Command{
 		Name: "undo", Usage: "take back what a run did; the newest, without an ID",
-		UsageText: "lifeboat host undo\n" +
-			"lifeboat host undo 20261128T120000Z",
+		UsageText: "lifeboat host undo --dry-run\n" +
+			"lifeboat host undo 20261128T120000Z --yes",
 		ArgsUsage: "[ID]",
 		Description: `It is refused when something that the run changed was changed since: nothing is
-taken back then. --abandon closes a run that was cut off and neither goes on
-nor back: all stays as it stands, and other runs may begin.`,
-		Flags: []cli.Flag{rootFlag(), &cli.BoolFlag{Name: "abandon", Usage: "close a run that was cut off, and change nothing"}, &cli.DurationFlag{Name: "wait", Value: defaultWait, Usage: "how `LONG` etcd may take to let go of its data"},
-			console.OutputFlag(env, console.FormatTable, console.FormatJSON, console.FormatYAML)},
+taken back then. An undo that changes what the cluster holds, as that of a
+restore, asks for the member's name, as the run did. --abandon closes a run
+that was cut off and neither goes on nor back: all stays as it stands, and
+other runs may begin.`,
+		Flags: runFlags(env, &cli.BoolFlag{Name: "abandon", Usage: "close a run that was cut off, and change nothing"}),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 {
 				return console.Usagef("unexpected argument %q", c.Args().Get(1))
+			}
+			if c.Bool("abandon") && c.Bool("dry-run") {
+				return console.Usagef("--abandon has nothing to show with --dry-run")
 			}
 			if c.Bool("abandon") {
 				return onHost(c, env, func(s *session) error { return s.abandon(c.Args().First()) })
@@ -117,7 +121,21 @@ func (s *session) undo(id string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.back(run), run.Close())
+	return errors.Join(s.takeBackRun(run), run.Close())
+}
+
+// takeBackRun prints what an undo does, or asks where it is severe, and does it.
+func (s *session) takeBackRun(run *host.Run) error {
+	steps := run.BackSteps()
+	switch {
+	case s.c.Bool("dry-run"):
+		return s.printUndo(run, steps)
+	case run.SevereBack():
+		if err := s.confirm("undo of "+run.Plan.Verb, run.Plan.Member, steps); err != nil {
+			return err
+		}
+	}
+	return s.back(run)
 }
 
 func logCommand(env *console.Environment) *cli.Command {

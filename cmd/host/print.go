@@ -14,24 +14,15 @@ type planDocument struct {
 	*host.Plan
 }
 
-func document(plan *host.Plan) planDocument {
-	return planDocument{APIVersion: "lifeboat/v1", Kind: "HostPlan", Plan: plan}
-}
-
 // printPlan is --dry-run.
 func (s *session) printPlan(plan *host.Plan) error {
 	if s.env.Format != console.FormatTable {
-		return s.env.PrintDocument(document(plan))
+		return s.env.PrintDocument(planDocument{"lifeboat/v1", "HostPlan", plan})
 	}
 	out := console.NewSection(s.env)
 	out.Line("Plan of %s, on %s (nothing is changed):", plan.Verb, console.Printable(s.root.Dir()))
-	for i, step := range plan.Steps {
-		out.Line("%3d. %s", i+1, console.Printable(step.String()))
-		out.Line("       why:  %s", console.Printable(step.Why))
-		out.Line("       undo: %s", console.Printable(step.Undo))
-		for line := range strings.Lines(step.Diff) {
-			out.Line("       %s", console.Printable(strings.TrimSuffix(line, "\n")))
-		}
+	for _, line := range plan.Lines() {
+		out.Line("%s", console.Printable(line))
 	}
 	printList(out, "Notes", plan.Notes)
 	printList(out, "Afterwards", plan.Next)
@@ -48,6 +39,20 @@ func printList(out *console.Section, heading string, lines []string) {
 			out.Line("  %s", console.Printable(strings.TrimSuffix(line, "\n")))
 		}
 	}
+}
+
+// printUndo is --dry-run of an undo.
+func (s *session) printUndo(run *host.Run, steps []string) error {
+	p := run.Plan
+	if s.env.Format != console.FormatTable {
+		return s.env.PrintDocument(runDocument{APIVersion: "lifeboat/v1", Kind: "HostUndoPlan", ID: p.ID, Verb: p.Verb, Member: p.Member, Status: run.Status(), Steps: steps, Kept: []string{}, Next: []string{}})
+	}
+	out := console.NewSection(s.env)
+	out.Line("Undo of %s, run %s (nothing is changed):", p.Verb, p.ID)
+	for _, step := range steps {
+		out.Line("  %s", console.Printable(step))
+	}
+	return out.Err
 }
 
 // runDocument is a run in JSON.
@@ -85,7 +90,7 @@ func (s *session) printRun(run *host.Run, word string) error {
 		of = " for member " + console.Printable(p.Member)
 	}
 	out.Line("%s %s%s: %d steps (run %s)", p.Verb, word, of, len(p.Steps), p.ID)
-	printList(out, "Kept", doc.Kept)
+	printList(out, "Kept", run.KeptLines())
 	printList(out, "Next", doc.Next)
 	return out.Err
 }

@@ -55,46 +55,30 @@ it makes a folder for each master, with its data dir and a script for its host.`
 // opening is all that a run which is gone on with needs to open its source
 // again. Secrets are named by file, so none is in it.
 type opening struct {
-	Path        string   `json:"path"`
-	Identities  []string `json:"identities,omitempty"`
-	Passphrase  string   `json:"passphraseFile,omitempty"`
-	PubKey      string   `json:"pubKey,omitempty"`
-	Encryption  string   `json:"encryptionConfig,omitempty"`
-	Prefix      string   `json:"etcdPrefix,omitempty"`
-	MaxSize     int64    `json:"maxSize,omitempty"`
-	RequireHash bool     `json:"requireHash,omitempty"`
-	PeerDirs    []string `json:"peerDirs,omitempty"`
-	AcceptLoss  bool     `json:"acceptLoss,omitempty"`
-	Committed   bool     `json:"committedOnly,omitempty"`
-	Name        string   `json:"name,omitempty"`
-	Manifest    string   `json:"manifest,omitempty"`
-	DropNodes   []string `json:"dropNodes,omitempty"`
-	NoBoot      bool     `json:"noBootCheck,omitempty"`
-	Snapshot    string   `json:"snapshotName,omitempty"`
-	Revision    int64    `json:"revision,omitempty"`
-	Kubernetes  bool     `json:"withKubernetes,omitempty"`
-	Etcd        []byte   `json:"etcdManifest,omitempty"` // of the archive, with Kubernetes
-	Size        int64    `json:"size,omitempty"`         // of the database, for the room that it needs
-	Told        bool     `json:"told,omitempty"`         // what comes when the control plane wakes up
+	Path    string                `json:"path"`
+	Source  console.SourceOptions `json:"source"`
+	Restore host.RestoreOptions   `json:"restore"`
+
+	Manifest string `json:"manifest,omitempty"`
+	Etcd     []byte `json:"etcdManifest,omitempty"` // of the archive, with Restore.Kubernetes
+	Told     bool   `json:"told,omitempty"`         // what comes when the control plane wakes up
 }
 
-func (s *session) opening(path string) (opening, error) {
-	o, err := console.SourceOptionsOf(s.c)
-	if err != nil {
-		return opening{}, err
+func (s *session) opening(path string) (op opening, err error) {
+	op = opening{Path: path, Manifest: s.c.String("manifest"), Restore: host.RestoreOptions{
+		Name: s.c.String("name"), DropNodes: s.c.StringSlice("drop-node"),
+		Kubernetes: s.c.Bool("with-kubernetes"), NoBootCheck: s.c.Bool("no-boot-check"),
+	}}
+	if op.Source, err = console.SourceOptionsOf(s.c); err != nil {
+		return op, err
 	}
-	op := opening{
-		Path: path, Identities: o.Identities, Passphrase: o.PassphraseFile, PubKey: o.PubKey, Encryption: o.EncryptionConfig,
-		Prefix: o.EtcdPrefix, MaxSize: o.MaxSize, RequireHash: o.RequireHash, PeerDirs: o.PeerDirs, AcceptLoss: o.AcceptLoss, Committed: o.CommittedOnly,
-		Name: s.c.String("name"), Manifest: s.c.String("manifest"), DropNodes: s.c.StringSlice("drop-node"), NoBoot: s.c.Bool("no-boot-check"),
-		Snapshot: o.SnapshotName, Kubernetes: s.c.Bool("with-kubernetes"),
-	}
-	for _, name := range []*string{&op.Path, &op.Passphrase, &op.PubKey, &op.Encryption, &op.Manifest} {
+	o := &op.Source
+	for _, name := range []*string{&op.Path, &op.Manifest, &o.PassphraseFile, &o.PubKey, &o.EncryptionConfig} {
 		if err := absolute(name); err != nil {
 			return op, err
 		}
 	}
-	for _, list := range [][]string{op.Identities, op.PeerDirs} {
+	for _, list := range [][]string{o.Identities, o.PeerDirs, o.WALDirs} {
 		for i := range list {
 			if err := absolute(&list[i]); err != nil {
 				return op, err
@@ -112,16 +96,10 @@ func absolute(name *string) (err error) {
 	return err
 }
 
-func (o opening) options(env *console.Environment) lifeboat.Options {
-	return lifeboat.Options{
-		Identities: o.Identities, PassphraseFile: o.Passphrase, PubKey: o.PubKey, EncryptionConfig: o.Encryption, EtcdPrefix: o.Prefix,
-		MaxSize: o.MaxSize, RequireHash: o.RequireHash, PeerDirs: o.PeerDirs, AcceptLoss: o.AcceptLoss, CommittedOnly: o.Committed,
-		SnapshotName: o.Snapshot, Observer: env.Observer(),
-	}
-}
-
 func (o opening) open(env *console.Environment) func(ctx context.Context) (*lifeboat.Backup, error) {
-	return func(ctx context.Context) (*lifeboat.Backup, error) { return lifeboat.Open(ctx, o.Path, o.options(env)) }
+	return func(ctx context.Context) (*lifeboat.Backup, error) {
+		return console.OpenSource(ctx, env, o.Source, o.Path)
+	}
 }
 
 // openAwake opens what a control plane is about to wake up with, and says what
@@ -130,7 +108,7 @@ func (o opening) openAwake(env *console.Environment) func(ctx context.Context) (
 	return func(ctx context.Context) (*lifeboat.Backup, error) {
 		b, err := o.open(env)(ctx)
 		if err == nil {
-			sayAwakening(ctx, env, b, o.Revision)
+			sayAwakening(ctx, env, b, o.Restore.Revision)
 		}
 		return b, err
 	}
@@ -143,18 +121,14 @@ func sayAwakening(ctx context.Context, env *console.Environment, b *lifeboat.Bac
 	}
 }
 
-func (o opening) restore() host.RestoreOptions {
-	return host.RestoreOptions{Name: o.Name, DropNodes: o.DropNodes, Revision: o.Revision, Kubernetes: o.Kubernetes, Size: o.Size, NoBootCheck: o.NoBoot}
-}
-
 // works are what the run's steps need besides the host.
 func (o opening) works(env *console.Environment, state *host.State) map[string]host.Work {
 	open := o.openAwake
 	if o.Told {
 		open = o.open
 	}
-	works := state.RestoreWorks(o.restore(), open(env))
-	works[host.WorkFiles] = host.UnpackFiles(o.Path, o.options(env))
+	works := state.RestoreWorks(o.Restore, open(env))
+	works[host.WorkFiles] = host.UnpackFiles(o.Path, o.Source.For(env, o.Path))
 	return works
 }
 
@@ -193,6 +167,9 @@ func runRestore(s *session) error {
 	if s.c.IsSet("members") || s.c.IsSet("to") {
 		return s.restoreAll(op)
 	}
+	if path == "-" {
+		return coded(host.ErrPipe, s.root.Command)
+	}
 	// SRC is read to its end before anything is stopped.
 	if err := s.read(&op); err != nil {
 		return err
@@ -201,7 +178,7 @@ func runRestore(s *session) error {
 	if err != nil {
 		return err
 	}
-	plan, err := state.PlanRestore(time.Now(), op.Path, op.restore())
+	plan, err := state.PlanRestore(time.Now(), op.Path, op.Restore)
 	if err != nil {
 		return err
 	}
@@ -219,13 +196,11 @@ func (s *session) read(op *opening) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	op.Revision, op.Told = rev, true
-	info, err := b.DB().Status()
-	if err != nil {
+	op.Told = true
+	if err := op.Restore.Of(b, rev); err != nil {
 		return err
 	}
-	op.Size = info.Size
-	if op.Kubernetes {
+	if op.Restore.Kubernetes {
 		if b.ControlPlane() == nil {
 			return console.Failf("--with-kubernetes: there is no %s/ in %q", archive.FilesFolder, op.Path)
 		}
@@ -233,6 +208,6 @@ func (s *session) read(op *opening) (err error) {
 			op.Etcd = data
 		}
 	}
-	_, err = b.KeysOfNodes(s.c.Context, op.DropNodes, false)
+	_, err = b.KeysOfNodes(s.c.Context, op.Restore.DropNodes, false)
 	return err
 }

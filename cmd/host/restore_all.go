@@ -24,7 +24,7 @@ func (s *session) restoreAll(op opening) error {
 		return console.Usagef("--to goes with --members all; without them this host is restored")
 	case to == "":
 		return console.Usagef("say where to write to: --to FOLDER")
-	case op.Kubernetes || op.Name != "" || op.Manifest != "":
+	case op.Restore.Kubernetes || op.Restore.Name != "" || op.Manifest != "":
 		return console.Usagef("--members all takes every member that SRC knows: leave --name, --manifest and --with-kubernetes out")
 	}
 	if err := console.RefuseExisting(to); err != nil {
@@ -35,7 +35,7 @@ func (s *session) restoreAll(op opening) error {
 		return err
 	}
 	defer b.Close()
-	all, err := host.PlanAll(s.c.Context, b, host.AllOptions{To: to, DropNodes: op.DropNodes, Revision: rev, NoBootCheck: op.NoBoot})
+	all, err := host.PlanAll(s.c.Context, b, host.AllOptions{To: to, DropNodes: op.Restore.DropNodes, Revision: rev, NoBootCheck: op.Restore.NoBootCheck})
 	if err != nil {
 		return lifeboat.HintTarget(err)
 	}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -83,7 +84,11 @@ func (s *session) carryOut(plan *host.Plan, works map[string]host.Work) error {
 		s.env.Note("%s", note)
 	}
 	if plan.Severe {
-		if err := s.confirm(plan); err != nil {
+		var steps []string
+		for _, step := range plan.Steps {
+			steps = append(steps, step.String())
+		}
+		if err := s.confirm(plan.Verb, plan.Member, steps); err != nil {
 			return err
 		}
 	}
@@ -95,25 +100,22 @@ func (s *session) carryOut(plan *host.Plan, works map[string]host.Work) error {
 }
 
 // confirm asks for the member's name before what is severe.
-func (s *session) confirm(plan *host.Plan) error {
+func (s *session) confirm(verb, name string, steps []string) error {
 	if s.c.Bool("yes") {
 		return nil
 	}
 	stdin, ok := s.env.Stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(stdin.Fd())) {
-		return console.WithHint(console.Refusef("%s is severe, and nobody can be asked: standard input is not a terminal", plan.Verb), "look at the plan with --dry-run, then add --yes")
+		return console.WithHint(console.Refusef("%s is severe, and nobody can be asked: standard input is not a terminal", verb), "look at it with --dry-run, then add --yes")
 	}
-	name := plan.Member
-	if name == "" {
-		name = "yes"
-	}
-	for _, step := range plan.Steps {
+	name = cmp.Or(name, "yes")
+	for _, step := range steps {
 		s.env.Note("%s", step)
 	}
 	s.env.Note("type %s to go on:", name)
 	line, err := bufio.NewReader(stdin).ReadString('\n')
 	if err != nil || strings.TrimSpace(line) != name {
-		return console.Refusef("%s: not confirmed, nothing was changed", plan.Verb)
+		return console.Refusef("%s: not confirmed, nothing was changed", verb)
 	}
 	return nil
 }

@@ -195,26 +195,35 @@ func master(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// serves waits until the etcd of a host answers with a key: serves ROOT KEY.
+// serves waits until the etcd of a host answers with a key, and with so many below
+// /registry: serves ROOT KEY [NUMBER].
 func serves(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: serves ROOT KEY")
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: serves ROOT KEY [NUMBER]")
+	}
+	number := int64(0)
+	if len(args) == 3 {
+		var err error
+		number, err = strconv.ParseInt(args[2], 10, 64)
+		ts.Check(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	said := error(nil)
 	for {
-		err := holds(ctx, ts.MkAbs(args[0]), args[1])
+		err := holds(ctx, ts.MkAbs(args[0]), args[1], number)
 		if err == nil {
 			return
 		}
 		if ctx.Err() != nil {
-			ts.Fatalf("%s does not serve %s: %v", args[0], args[1], err)
+			ts.Fatalf("%s does not serve %s: %v", args[0], args[1], said)
 		}
+		said = err
 		time.Sleep(100 * time.Millisecond)
 	}
 }
 
-func holds(ctx context.Context, root, key string) error {
+func holds(ctx context.Context, root, key string, number int64) error {
 	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"unix://" + filepath.Join(root, clientSocket)}, DialTimeout: time.Second})
 	if err != nil {
 		return err
@@ -228,6 +237,10 @@ func holds(ctx context.Context, root, key string) error {
 		return err
 	case got.Count != 1:
 		return fmt.Errorf("%d keys", got.Count)
+	}
+	all, err := client.Get(ctx, "/registry/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil || number > 0 && all.Count != number {
+		return fmt.Errorf("%d keys below /registry/ (%v)", all.Count, err)
 	}
 	members, err := client.MemberList(ctx)
 	if err == nil && len(members.Members) != 1 {
