@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
-	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 // verb is a procedure, with all that it needs.
@@ -39,7 +38,7 @@ func verbs() []verb {
 		{"restore on an empty disk", "", func(s *State) (*Plan, error) { return s.PlanRestore(noon, harbourArchive, quick) }, func(s *State) map[string]Work {
 			return s.RestoreWorks(quick, opener(harbourArchive))
 		}, 11},
-		{"rebuild", "etcd-0", func(s *State) (*Plan, error) { return s.PlanRebuild(noon) }, func(s *State) map[string]Work {
+		{"rebuild", "etcd-0", func(s *State) (*Plan, error) { return s.PlanRebuild(noon, false) }, func(s *State) map[string]Work {
 			return s.RestoreWorks(quick, opener(s.root.Path(s.DataDir.Real)))
 		}, 11},
 	}
@@ -183,40 +182,4 @@ func TestCutOffAtEveryRecord(t *testing.T) {
 			require.Greater(t, at, 2*(2*steps+1), "there are two for each record")
 		})
 	}
-}
-
-// The disk is full while the data dir is built: the restore says so, nothing of
-// the build is left, and an undo needs no room.
-func TestRestoreOnFullDisk(t *testing.T) {
-	t.Parallel()
-	small := mount(t, "size=200m")
-	dir := filepath.Join(small, "root")
-	require.NoError(t, os.Mkdir(dir, 0o700))
-	masterAt(t, dir, "etcd-0")
-	before := tree(t, dir, true)
-	root := openRoot(t, dir)
-	s := look(t, root)
-	plan, err := s.PlanRestore(noon, harbourArchive, RestoreOptions{NoBootCheck: true})
-	require.NoError(t, err)
-	run, err := Begin(root, plan)
-	require.NoError(t, err)
-	defer run.Close()
-	fill(t, filepath.Join(small, "ballast"))
-	full := look(t, root)
-	_, err = full.PlanRestore(noon, harbourArchive, RestoreOptions{Size: 2 << 20})
-	require.ErrorIs(t, err, datadir.ErrNoSpace, "nothing is stopped for what cannot come to its end")
-	works := s.RestoreWorks(RestoreOptions{NoBootCheck: true}, opener(harbourArchive))
-	err = quick(run).Forward(t.Context(), works)
-	require.ErrorIs(t, err, datadir.ErrNoSpace)
-	require.Equal(t, Begun, run.Status())
-	parts, err := filepath.Glob(filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd/*.part"))
-	require.NoError(t, err)
-	require.Empty(t, parts)
-
-	require.NoError(t, os.Remove(filepath.Join(small, "ballast")))
-	require.NoError(t, run.Forward(t.Context(), works), "somebody has made room")
-	fill(t, filepath.Join(small, "ballast"))
-	require.NoError(t, run.Back(t.Context(), nil))
-	require.NoError(t, os.Remove(filepath.Join(small, "ballast")))
-	require.Equal(t, before, tree(t, dir, true))
 }

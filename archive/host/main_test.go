@@ -46,7 +46,7 @@ func scratch(t testing.TB) string {
 	t.Helper()
 	const memory, room = "/dev/shm", 2 << 30
 	var fs syscall.Statfs_t
-	if syscall.Statfs(memory, &fs) != nil || int64(fs.Bavail)*fs.Bsize < room { //nolint:unconvert // Bsize is an int32 elsewhere
+	if syscall.Statfs(memory, &fs) != nil || int64(fs.Bavail)*int64(fs.Bsize) < room { //nolint:unconvert // Bsize is a uint32 elsewhere
 		return t.TempDir()
 	}
 	dir, err := os.MkdirTemp(memory, "lifeboat-test-")

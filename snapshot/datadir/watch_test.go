@@ -5,8 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -20,8 +20,8 @@ type tree struct {
 type fileFacts struct {
 	size  int64
 	mode  fs.FileMode
-	mtime syscall.Timespec
-	ctime syscall.Timespec
+	mtime time.Time
+	ctime time.Time // of the inode, where the system tells
 	sum   [sha256.Size]byte
 }
 
@@ -34,8 +34,7 @@ func watchTree(t testing.TB, root string) tree {
 		}
 		info, err := os.Lstat(path)
 		require.NoError(t, err)
-		stat := info.Sys().(*syscall.Stat_t)
-		facts := fileFacts{size: info.Size(), mode: info.Mode(), mtime: stat.Mtim, ctime: stat.Ctim}
+		facts := fileFacts{size: info.Size(), mode: info.Mode(), mtime: info.ModTime(), ctime: changeTime(info)}
 		if d.Type().IsRegular() {
 			data, err := os.ReadFile(path)
 			require.NoError(t, err)
