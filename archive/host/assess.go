@@ -71,6 +71,9 @@ func (s *State) checkManifests() []lifeboat.Check {
 	if s.etcdFlags()["force-new-cluster"] == "true" {
 		checks = append(checks, lifeboat.Bad("force-new-cluster", "the flag is in the manifest: every start throws the other members out"))
 	}
+	for _, name := range s.odd {
+		checks = append(checks, lifeboat.Bad("manifests", "%q leads nowhere, or is not what has to stand there: kubelet runs nothing of it", name))
+	}
 	for _, p := range s.View.Problems() {
 		if strings.HasPrefix(p.Path, "kubernetes/manifests/") && !s.isRival(p.Path) {
 			checks = append(checks, lifeboat.Bad("manifests", "%q %s", "/etc/"+p.Path, p.Detail))
@@ -103,6 +106,8 @@ func (s *State) checkDir() []lifeboat.Check {
 	}
 	checks := []lifeboat.Check{lifeboat.Note("data dir", "%s", detail)}
 	switch {
+	case d.NoFolder:
+		return append(checks, lifeboat.Bad("member", "%s is no folder", d.Real))
 	case !d.HasMember:
 		return append(checks, lifeboat.NotChecked("member", "there is no member folder in %s", d.Real))
 	case errors.Is(d.InUse, snapshot.ErrInUse):
@@ -162,7 +167,7 @@ func (s *State) checkData() []lifeboat.Check {
 func (s *State) checkVersion() []lifeboat.Check {
 	info := s.DataDir.Survivor.Info
 	for _, i := range s.View.Images() {
-		if i.Container == controlplane.Etcd {
+		if i.Container == controlplane.Etcd && i.Image != "" {
 			return []lifeboat.Check{lifeboat.Note("etcd version", "cluster version %q, storage version %q, image %s", info.ClusterVersion, info.StorageVersion, i.Image)}
 		}
 	}
@@ -241,20 +246,32 @@ func (s *State) which(unfinished, src string) (string, []string) {
 		}
 		gentle := "start the other masters   if a majority of them can be started: nothing is lost (lifeboat host etcd on, there, where it was taken out)"
 		if !s.Etcd.In() {
-			gentle = do("etcd on") + "   here, and on others, if a majority of the masters can be started: nothing is lost"
+			gentle = s.putBack() + "   here, and on others, if a majority of the masters can be started: nothing is lost"
 		}
 		if src != "" {
 			next = append(next, restore+"   if its state is wanted: all that was written since is lost")
 		}
 		return "a member of a cluster that lost its majority, or is stopped", append([]string{gentle}, next...)
 	case !s.Etcd.In():
-		return "a whole member that kubelet is not told to run", []string{do("etcd on") + "   or put the manifest back to " + s.Manifests}
+		return "a whole member that kubelet is not told to run", []string{s.putBack()}
 	}
 	return "a whole single member that does not run", []string{
 		"crictl logs $(crictl ps -a --name '^etcd$' -q | head -1)   what it said last; and the same for kube-apiserver",
 		do("audit off") + "   if kube-apiserver ends over its audit policy",
 		do("images") + "   if images are missing",
 	}
+}
+
+// putBack is how etcd's manifest gets to its place again.
+func (s *State) putBack() string {
+	if _, err := LastDone(s.root, "host etcd off"); err == nil {
+		return s.root.Command("etcd on")
+	}
+	place := quote(s.root.Path(s.Manifests + "/etcd.yaml"))
+	if s.Etcd.From != "" && s.root.exists(s.Etcd.From) {
+		return "cp -p " + quote(s.root.Path(s.Etcd.From)) + " " + place
+	}
+	return "put etcd's manifest back to " + place
 }
 
 // bare reports whether there is nothing of a control plane in /etc/kubernetes.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
-	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
@@ -101,56 +99,6 @@ func TestClockSetBack(t *testing.T) {
 	require.Equal(t, before, tree(t, dir, true))
 }
 
-// A file with chattr +i is named before the first step, not at the second.
-func TestImmutable(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir() // on a disk: a file system in memory may have no such flag
-	masterAt(t, dir, "etcd-0")
-	server := filepath.Join(dir, "etc/kubernetes/manifests/kube-apiserver.yaml")
-	f, err := os.Open(server)
-	require.NoError(t, err)
-	defer f.Close()
-	if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, immutableFlag); err != nil {
-		t.Skip("making a file immutable takes root, and a file system that has it:", err)
-	}
-	defer func() {
-		require.NoError(t, unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, 0))
-	}()
-	root := openRoot(t, dir)
-	_, err = look(t, root).PlanEtcdOff(noon)
-	require.ErrorIs(t, err, ErrRefused)
-	require.ErrorContains(t, err, "chattr -ia "+server)
-	require.FileExists(t, filepath.Join(dir, "etc/kubernetes/manifests/etcd.yaml"))
-}
-
-// The data dir is a file system of its own: nothing leaves it.
-func TestDataDirOnAMount(t *testing.T) {
-	t.Parallel()
-	dir := master(t, "")
-	data := filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd")
-	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=300m"); err != nil {
-		t.Skip("mounting takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(data, syscall.MNT_DETACH)) })
-	unpack(t, "../../testdata/harbour/members.tar.gz", func(name string) string {
-		if rest, ok := strings.CutPrefix(name, "etcd-0/"); ok {
-			return filepath.Join(data, rest)
-		}
-		return ""
-	})
-	before := tree(t, dir, true)
-	root := openRoot(t, dir)
-	s := look(t, root)
-	require.True(t, s.DataDir.Mount)
-	quick := RestoreOptions{NoBootCheck: true}
-	plan, err := s.PlanRestore(noon, harbourArchive, quick)
-	require.NoError(t, err)
-	carryOut(t, root, plan, s.RestoreWorks(quick, opener(harbourArchive)))
-	require.True(t, look(t, root).Alone())
-	back(t, root)
-	require.Equal(t, before, tree(t, dir, true))
-}
-
 // kubelet starts etcd again and again: what lets go for a moment has not stopped.
 func TestWaitUntilItSettles(t *testing.T) {
 	t.Parallel()
@@ -186,7 +134,7 @@ func TestQuotaDisarm(t *testing.T) {
 	dir := master(t, "etcd-0")
 	root := openRoot(t, dir)
 	s := look(t, root)
-	plan, err := s.PlanRebuild(noon)
+	plan, err := s.PlanRebuild(noon, false)
 	require.NoError(t, err)
 	carryOut(t, root, plan, s.RestoreWorks(RestoreOptions{NoBootCheck: true}, opener(root.Path(s.DataDir.Real))))
 	alarm(t, filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd/member/snap/db"))
@@ -289,7 +237,7 @@ func TestLogOnADiskOfItsOwn(t *testing.T) {
 	_, err = s.PlanRestore(noon, harbourArchive, RestoreOptions{})
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, "--src-wal-dir "+filepath.Join(dir, "mnt/wal"))
-	_, err = s.PlanRebuild(noon)
+	_, err = s.PlanRebuild(noon, false)
 	require.ErrorIs(t, err, ErrRefused)
 }
 
@@ -322,4 +270,47 @@ func TestEtcdStartsWhileDataIsBuilt(t *testing.T) {
 	require.NoError(t, run.Forward(t.Context(), works))
 	require.NoError(t, run.Close())
 	require.True(t, look(t, root).Alone())
+}
+
+// What is no file, and no folder, is named where it stands; nothing is stopped for a
+// data dir that cannot be one, or that cannot be rebuilt.
+func TestOddFiles(t *testing.T) {
+	t.Parallel()
+	dir := master(t, "etcd-0")
+	manifests := filepath.Join(dir, "etc/kubernetes/manifests")
+	data := filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd")
+	saved := filepath.Join(dir, "saved.yaml")
+	require.NoError(t, os.Rename(filepath.Join(manifests, "etcd.yaml"), saved))
+	assess := func() string {
+		a, err := look(t, openRoot(t, dir)).Assess(noon, "")
+		require.NoError(t, err)
+		return fmt.Sprint(a.Case, a.Checks, a.Next)
+	}
+	require.NoError(t, os.Symlink("/nowhere", filepath.Join(manifests, "etcd.yaml")))
+	require.Contains(t, assess(), `"/etc/kubernetes/manifests/etcd.yaml" leads nowhere`)
+	require.Contains(t, assess(), "put etcd's manifest back to "+manifests)
+	require.NoError(t, os.Remove(filepath.Join(manifests, "etcd.yaml")))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(manifests, "etcd.yaml"), 0o600))
+	require.Contains(t, assess(), `"/etc/kubernetes/manifests/etcd.yaml" leads nowhere, or is not what`)
+	require.NoError(t, os.Remove(filepath.Join(manifests, "etcd.yaml")))
+	require.NoError(t, os.Rename(saved, filepath.Join(manifests, "etcd.yaml")))
+
+	require.NoError(t, os.Truncate(filepath.Join(data, "member/snap/db"), 9000))
+	s := look(t, openRoot(t, dir))
+	_, err := s.PlanRebuild(noon, false)
+	require.ErrorIs(t, err, snapshot.ErrDamaged)
+	require.ErrorContains(t, err, "--peer-dir")
+	_, err = s.PlanRebuild(noon, true)
+	require.NoError(t, err)
+
+	require.NoError(t, os.RemoveAll(data))
+	require.NoError(t, os.WriteFile(data, []byte("x"), 0o600))
+	require.Contains(t, assess(), "var-lib-etcd is no folder")
+	_, err = look(t, openRoot(t, dir)).PlanRestore(noon, harbourArchive, RestoreOptions{})
+	require.ErrorIs(t, err, ErrRefused)
+	require.ErrorContains(t, err, "is no folder")
+
+	require.NoError(t, os.RemoveAll(manifests))
+	require.NoError(t, os.WriteFile(manifests, []byte("x"), 0o600))
+	require.Contains(t, assess(), `"/etc/kubernetes/manifests" leads nowhere, or is not what has to stand there`)
 }

@@ -31,6 +31,7 @@ type State struct {
 	Member  controlplane.EtcdMember
 	DataDir DataDir
 
+	odd  []string // names of static Pods that kubelet cannot read
 	root *Root
 }
 
@@ -57,6 +58,7 @@ type DataDir struct {
 	Free  int64  // bytes
 
 	HasMember bool
+	NoFolder  bool              // something else stands there
 	InUse     error             // snapshot.ErrInUse where a process holds it
 	Survivor  *datadir.Survivor // nil where it could not be looked at
 	Err       error             // why not
@@ -99,6 +101,9 @@ func (s *State) readKubernetes() error {
 	if s.Manifests, err = s.root.Resolve(kubernetesDir+"/manifests", true); err != nil {
 		return err
 	}
+	if info, err := s.root.lstat(s.Manifests); err != nil || info != nil && !info.IsDir() {
+		s.odd = append(s.odd, s.Manifests)
+	}
 	for component, to := range map[string]*Component{controlplane.Etcd: &s.Etcd, controlplane.APIServer: &s.APIServer} {
 		name, data, ok := s.View.Manifest(component)
 		if !ok {
@@ -133,11 +138,15 @@ func (s *State) addTree(b *controlplane.Builder, dir, name string, depth int) er
 	}
 	for _, e := range entries {
 		real, err := s.root.Resolve(path.Join(dir, e.Name()), true)
-		if err != nil {
-			continue // a link that leads in circles
-		}
 		below := path.Join(name, e.Name())
+		if err != nil { // a link that leads in circles
+			s.setOdd(below)
+			continue
+		}
 		info, err := s.root.lstat(real)
+		if err != nil || info == nil || !info.IsDir() && !info.Mode().IsRegular() {
+			s.setOdd(below)
+		}
 		switch {
 		case err != nil || info == nil || !fs.ValidPath(below):
 		case info.IsDir() && depth < maxDepth && !strings.HasPrefix(e.Name(), "."):
@@ -155,6 +164,13 @@ func (s *State) addTree(b *controlplane.Builder, dir, name string, depth int) er
 		}
 	}
 	return nil
+}
+
+// setOdd remembers what is neither file nor folder where kubelet looks for Pods.
+func (s *State) setOdd(name string) {
+	if path.Dir(name) == "kubernetes/manifests" && !strings.HasPrefix(path.Base(name), ".") {
+		s.odd = append(s.odd, "/etc/"+name)
+	}
 }
 
 // findEtcd finds the member's name and data dir: in the manifest in its place,
@@ -284,6 +300,9 @@ func (s *State) readDataDir(ctx context.Context) error {
 		d.Mount = err == nil && own != above
 	}
 	d.HasMember = s.root.exists(d.Real + "/member")
+	if info, err := s.root.lstat(d.Real); err == nil && info != nil && !info.IsDir() {
+		d.NoFolder, d.HasMember = true, false
+	}
 	dir, err := datadir.Open(s.root.Path(d.Real))
 	if err != nil {
 		d.Err = err

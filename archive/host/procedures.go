@@ -49,6 +49,9 @@ func (s *State) clear() error {
 				s.Manifests, strings.Join(c.Rivals, ", "), c.Path, quote(s.root.Path(c.Rivals[0])))
 		}
 	}
+	if s.DataDir.NoFolder {
+		return refusef("the data dir %s is no folder: move what stands there aside", s.DataDir.Real)
+	}
 	if controlplane.IsVariable(s.DataDir.Named) {
 		return refusef("--data-dir is %q, which kubelet fills in: write the path into the manifest, or give one that has it with --manifest", s.DataDir.Named)
 	}

@@ -164,7 +164,7 @@ func TestRebuildAndUndo(t *testing.T) {
 	before := tree(t, dir, true)
 	root := openRoot(t, dir)
 	s := look(t, root)
-	plan, err := s.PlanRebuild(noon)
+	plan, err := s.PlanRebuild(noon, false)
 	require.NoError(t, err)
 	works := s.RestoreWorks(RestoreOptions{NoBootCheck: true}, opener(root.Path(s.DataDir.Real)))
 	carryOut(t, root, plan, works)

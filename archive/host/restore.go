@@ -164,8 +164,10 @@ func CheckRevision(ctx context.Context, b *lifeboat.Backup, rev int64) error {
 }
 
 // PlanRebuild plans the way of the last survivor: a cluster of one out of this
-// host's own data dir, with its whole log.
-func (s *State) PlanRebuild(now time.Time) (*Plan, error) {
+// host's own data dir, with its whole log. One that is damaged is refused before
+// anything is stopped, unless damaged says that it is to be taken all the same:
+// others are at hand, or its loss is accepted.
+func (s *State) PlanRebuild(now time.Time, damaged bool) (*Plan, error) {
 	p, err := s.begin("host force-new-cluster", now)
 	if err != nil {
 		return nil, err
@@ -174,6 +176,9 @@ func (s *State) PlanRebuild(now time.Time) (*Plan, error) {
 		return nil, fmt.Errorf("rebuilding %q: %w", s.DataDir.Real, datadir.ErrNotDataDir)
 	}
 	if sv := s.DataDir.Survivor; sv != nil {
+		if what := sv.Damage(); what != "" && !damaged {
+			return nil, fmt.Errorf("rebuilding %q: %s: %w; --peer-dir DIR takes what another member has, --accept-loss what can be read", s.DataDir.Real, what, snapshot.ErrDamaged)
+		}
 		if err := s.room(sv.Info.Size, true); err != nil {
 			return nil, err
 		}

@@ -44,7 +44,7 @@ func runForce(s *session) error {
 	if err != nil {
 		return err
 	}
-	plan, err := state.PlanRebuild(time.Now())
+	plan, err := state.PlanRebuild(time.Now(), len(op.Source.PeerDirs) > 0 || op.Source.AcceptLoss)
 	if err != nil {
 		return err
 	}
