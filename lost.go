@@ -42,7 +42,11 @@ func (b *Backup) Lost(ctx context.Context, rev int64) (*LostObjects, error) {
 	if err != nil {
 		return nil, err
 	}
-	diff, err := registry.DiffOf(ctx, then, now, registry.DiffOptions{})
+	changed, err := b.changedSince(ctx, rev)
+	if err != nil {
+		return nil, err
+	}
+	diff, err := registry.DiffOf(ctx, then, now, registry.DiffOptions{Want: changed})
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +77,24 @@ func (b *Backup) Lost(ctx context.Context, rev int64) (*LostObjects, error) {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Resource, b.Resource))
 	})
 	return lost, nil
+}
+
+// changedSince takes the keys that have a record after a revision, which are few
+// of all; nil, which takes all, where a hole lies after it.
+func (b *Backup) changedSince(ctx context.Context, rev int64) (func(registry.Key) bool, error) {
+	if !b.History().Windows()[0].Holds(rev) {
+		return nil, nil
+	}
+	changed := map[string]bool{}
+	for record, err := range b.History().Changes(ctx, nil) {
+		if err != nil {
+			return nil, err
+		}
+		if record.Main > rev {
+			changed[string(record.Key)] = true
+		}
+	}
+	return func(k registry.Key) bool { return changed[k.Path] }, nil
 }
 
 // Lines are the groups in words.

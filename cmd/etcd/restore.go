@@ -117,18 +117,18 @@ func runRestore(c *cli.Context, env *console.Environment, as verb) error {
 	if err != nil {
 		return lifeboat.HintTarget(err)
 	}
+	if !c.Bool("dry-run") {
+		return r.run(plan)
+	}
 	if plan.Cut != nil {
 		if r.lost, err = src.Lost(c.Context, rev); err != nil {
 			return err
 		}
 	}
-	if c.Bool("dry-run") {
-		if err := src.Prove(); err != nil {
-			return err
-		}
-		return r.printPlan(plan)
+	if err := src.Prove(); err != nil {
+		return err
 	}
-	return r.run(plan)
+	return r.printPlan(plan)
 }
 
 // restorer turns flags and what the source tells into what datadir restores.
@@ -141,7 +141,7 @@ type restorer struct {
 	verb verb
 	rev  int64 // to restore to, 0 for the newest
 
-	lost      *lifeboat.LostObjects // by a restore to a revision, nil for nothing
+	lost      *lifeboat.LostObjects // by a restore to a revision, for its plan; nil for nothing
 	explained []string              // how defaults were chosen
 }
 
