@@ -45,6 +45,10 @@ func TestNestedCopyIsOfOneState(t *testing.T) {
 	defer f.Close()
 	data, m, err := copyNested(context.Background(), &writtenTo{f, func() { put("meanwhile"); put("last") }})
 	require.NoError(t, err)
+	require.NoError(t, owner.View(func(tx *bolt.Tx) error {
+		require.Equal(t, uint64(tx.ID()), m.txid, "the state that was copied is the one that the file holds")
+		return nil
+	}))
 	value := ""
 	s := newStructure(context.Background(), data, m)
 	require.NoError(t, s.nested(m.root, nil, func(_ []string, _, v []byte) error {
