@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -137,38 +136,4 @@ func TestClockAhead(t *testing.T) {
 	r := lifeboat("archive", "verify", s.create(t, "a.tar.gz"))
 	require.Equal(t, console.ExitDone, r.code, r.stdout)
 	require.Contains(t, r.stdout, "2099-01-01T00:00:00Z")
-}
-
-// A symbolic link to an archive is the archive; a folder is none; a target on
-// a file system that nobody may write to is said to be one.
-func TestPlacesAsTheyCome(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	sealed := s.create(t, "a.age", "-r", s.recipient)
-	link := filepath.Join(t.TempDir(), "link")
-	require.NoError(t, os.Symlink(sealed, link))
-	require.Equal(t, console.ExitDone, lifeboat("archive", "verify", link, "-i", s.identity).code)
-	for _, verb := range [][]string{{"list"}, {"unpack", "--to", link + ".out"}, {"decrypt", "--to", link + ".out"}} {
-		r := lifeboat(append([]string{"archive", verb[0], s.kubernetes}, verb[1:]...)...)
-		require.Equal(t, console.ExitFailed, r.code, r.stderr)
-		require.Contains(t, r.stderr, "folder")
-	}
-	require.NoFileExists(t, link+".out")
-
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_RDONLY, "size=64k"); err != nil {
-		t.Skip("mounting a file system takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
-	for name, args := range map[string][]string{
-		"create":  {"create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient},
-		"unpack":  {"unpack", sealed, "-i", s.identity},
-		"encrypt": {"encrypt", sealed, "-r", s.recipient},
-		"decrypt": {"decrypt", sealed, "-i", s.identity},
-		"rekey":   {"rekey", sealed, "-i", s.identity, "--add", s.recipient},
-	} {
-		r := lifeboat(append(append([]string{"archive"}, args...), "--to", filepath.Join(dir, "out"))...)
-		require.Equal(t, console.ExitFailed, r.code, "%s: %s", name, r.stderr)
-		require.Contains(t, r.stderr, "read-only file system", name)
-	}
 }

@@ -427,36 +427,6 @@ func recipientFile(t testing.TB, s *scene) string {
 	return path
 }
 
-// A full disk, at each of the writing commands: said, and nothing left; what
-// was there before is as it was.
-func TestArchiveDiskFull(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	sealed := s.create(t, "a.age", "-r", s.recipient)
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
-		t.Skip("mounting a small file system takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
-	old := filepath.Join(dir, "yesterday.age")
-	require.NoError(t, os.WriteFile(old, []byte("yesterday's archive"), 0o600))
-	out := filepath.Join(dir, "out")
-	for name, args := range map[string][]string{
-		"create":  {"create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient},
-		"unpack":  {"unpack", sealed, "-i", s.identity},
-		"encrypt": {"encrypt", sealed, "-r", s.recipient},
-		"decrypt": {"decrypt", sealed, "-i", s.identity},
-		"rekey":   {"rekey", sealed, "-i", s.identity, "--add", s.recipient},
-	} {
-		r := lifeboat(append(append([]string{"archive"}, args...), "--to", out)...)
-		require.Equal(t, console.ExitFailed, r.code, "%s: %s", name, r.stderr)
-		require.Contains(t, r.stderr, "no space left on device", name)
-		left, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		require.Len(t, left, 1, name)
-	}
-}
-
 // Interrupted, the archive commands leave nothing and say 130.
 func TestArchiveInterrupted(t *testing.T) {
 	t.Parallel()
