@@ -243,13 +243,13 @@ func (w *watch) judgeProcess(c *component) {
 	took, taken := w.taken[c.name]
 	switch {
 	case over(p):
-		w.say(lifeboat.Mismatch(c.name, "it ended with %q: %s", p.State(), w.words(p)))
+		w.say(lifeboat.Mismatch(c.name, "%s ended with %q: %s", c.name, p.State(), w.words(p)))
 	case taken:
 		w.say(lifeboat.Good(c.name, 1, "Leases", "it took its Lease after %s, and works", took))
 	case c.flags["leader-elect"] == "false":
 		w.say(lifeboat.NotChecked(c.name, "it runs, and --leader-elect=false has it take no Lease"))
 	default:
-		w.say(lifeboat.Mismatch(c.name, "it has not taken its Lease: %s", w.words(p)))
+		w.say(lifeboat.Mismatch(c.name, "%s has not taken its Lease: %s", c.name, w.words(p)))
 	}
 }
 

@@ -53,8 +53,8 @@ func TestControllersFind(t *testing.T) {
 		"an owner that is there":   {"generic-garbage-collector f", "deletions", "configmaps infra/f was deleted by generic-garbage-collector, and its owner is there"},
 		"nothing of its concern":   {"cronjob-controller a", "deletions", "configmaps infra/a was deleted by cronjob-controller"},
 		"a controller of nobody's": {"ghost a", "deletions", "configmaps infra/a was deleted by ghost"},
-		"one that ends":            {"dies", "kube-controller-manager", "on purpose"},
-		"one that takes no Lease":  {"idle", "kube-controller-manager", "it has not taken its Lease"},
+		"one that ends":            {"dies", "kube-controller-manager", "kube-controller-manager ended with"},
+		"one that takes no Lease":  {"idle", "kube-controller-manager", "kube-controller-manager has not taken its Lease"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -78,7 +78,7 @@ func (r *runner) answered(err error) error {
 	case <-r.server.Done():
 		return r.ended("kube-apiserver", r.server)
 	case <-time.After(time.Second): // the news of its end comes by another way
-		return r.fail("kube-apiserver", "it was ready, and does not answer: %s; %s", clip(err.Error()), r.words(r.server))
+		return r.fail("kube-apiserver", "kube-apiserver was ready, and does not answer: %s; %s", clip(err.Error()), r.words(r.server))
 	}
 }
 
@@ -162,7 +162,11 @@ func (r *runner) judge(c *comparer, total int, elsewhere *registry.PrefixError) 
 	case total == 0:
 		r.say(lifeboat.NotChecked("objects", "the backup holds none"))
 	default:
-		r.say(lifeboat.Good("objects", int64(same), "objects", "%d of %d stored objects are served under their names and at their revisions", same, total))
+		rest := ""
+		if same < total {
+			rest = "; what became of the others stands below"
+		}
+		r.say(lifeboat.Good("objects", int64(same), "objects", "%d of %d stored objects are served under their names and at their revisions%s", same, total, rest))
 	}
 	r.list("missing objects", "%d stored objects are not served: %s", r.report.Missing)
 	r.list("unreadable objects", "%d objects cannot be read by the server: %s", r.report.Unreadable)
@@ -202,14 +206,15 @@ func (r *runner) whole(c *comparer, compared int) {
 }
 
 func (r *runner) ownWrites() {
-	strange := 0
+	strange, of := 0, map[string]int{}
 	for _, w := range r.report.OwnWrites {
+		of[w.What]++
 		if strings.HasPrefix(w.Why, "not known") {
 			strange++
 		}
 	}
-	if n := len(r.report.OwnWrites); n > 0 {
-		r.say(lifeboat.Note("the server's own writes", "%d since its start, each is named in the report", n))
+	if len(of) > 0 {
+		r.say(lifeboat.Note("the server's own writes", "since its start %d objects were created, %d changed and %d deleted; each is named in the report", of["created"], of["changed"], of["deleted"]))
 	}
 	if strange > 0 {
 		r.say(lifeboat.Mismatch("the server's own writes", "%d of them are none that an API server is known to make", strange))

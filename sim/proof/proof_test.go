@@ -81,6 +81,14 @@ func TestProven(t *testing.T) {
 	}, r.Resources)
 	require.Equal(t, []proof.ResourceCount{{Resource: "deployments.apps", Stored: 1}}, r.NotServed)
 	require.Equal(t, []proof.Write{{Object: "configmaps kube-system/extension-apiserver-authentication", What: "created", Why: "how aggregated servers know their callers"}}, r.OwnWrites)
+	for _, c := range r.Checks {
+		if c.Name == "objects" {
+			require.Equal(t, "11 of 12 stored objects are served under their names and at their revisions; what became of the others stands below", c.Detail)
+		}
+		if c.Name == "the server's own writes" {
+			require.Equal(t, "since its start 1 objects were created, 0 changed and 0 deleted; each is named in the report", c.Detail)
+		}
+	}
 	require.Equal(t, []string{"metrics.k8s.io/v1beta1 is served by another server of the cluster, which is not here"}, r.NotProvable)
 	require.Equal(t, "Kubernetes v1.37.1", r.Programs[1].Version)
 	require.Contains(t, r.Programs[1].Command, "--advertise-address="+archived)
@@ -141,15 +149,15 @@ func TestCannotStart(t *testing.T) {
 		check  string
 		words  []string
 	}{
-		"a file that nobody packed":    {backup{drop: "kubernetes/deckhouse/extra-files/audit.yml"}, "kube-apiserver", []string{"exit status 1", "/extra/audit.yml is not in the backup"}},
+		"a file that nobody packed":    {backup{drop: "kubernetes/deckhouse/extra-files/audit.yml"}, "kube-apiserver", []string{`kube-apiserver ended with "exit status 1"`, "/extra/audit.yml is not in the backup"}},
 		"etcd's certificate":           {backup{drop: "kubernetes/pki/etcd/server.crt"}, "etcd", []string{"/etc/kubernetes/pki/etcd/server.crt is not in the backup"}},
 		"a flag that is gone":          {backup{flags: []string{"--gone=1"}}, "kube-apiserver", []string{"does not know --gone"}},
 		"another prefix":               {backup{flags: []string{"--etcd-prefix=/elsewhere"}}, "objects", []string{"as an empty cluster: none of 12 objects", `"/registry"`}},
 		"an expired certificate":       {backup{hours: -1}, "serving certificate", []string{"none of its clients would trust it", "expired"}},
 		"another host's certificate":   {backup{addr: "192.0.2.81"}, "serving certificate", []string{"192.0.2.81"}},
-		"objects that nobody can read": {backup{fault: "never"}, "kube-apiserver", []string{"not ready after 2s: informer-sync", "values are encrypted with a key"}},
-		"a server that says nothing":   {backup{fault: "silent"}, "kube-apiserver", []string{"not ready after 2s", "its log is empty"}},
-		"a server that dies":           {backup{fault: "dies"}, "kube-apiserver", []string{"exit status 2", "on purpose"}},
+		"objects that nobody can read": {backup{fault: "never"}, "kube-apiserver", []string{"kube-apiserver is not ready after 2s: informer-sync", "values are encrypted with a key"}},
+		"a server that says nothing":   {backup{fault: "silent"}, "kube-apiserver", []string{"kube-apiserver is not ready after 2s", "its log is empty"}},
+		"a server that dies":           {backup{fault: "dies"}, "kube-apiserver", []string{`kube-apiserver ended with "exit status 2"`, "on purpose"}},
 		"another cluster's client":     {backup{other: true}, "kube-apiserver", nil},
 	} {
 		r, err := prove(t, tc.backup, func(o *proof.Options) {
@@ -251,6 +259,35 @@ func TestProofKilled(t *testing.T) {
 		_ = cmd.Wait()
 		sandboxtest.WaitFor(t, "the end of all processes after "+step, func() bool { return holding(dir) == 0 })
 		require.Equal(t, before, sandboxtest.Host(t))
+		require.NoError(t, os.RemoveAll(dir), "nothing is mounted in it")
+	}
+}
+
+// However a proof ends by itself, nothing of it runs on; the host is as it was.
+func TestProofLeavesNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		backup backup
+		change func(*proof.Options)
+	}{
+		"proven":    {},
+		"a timeout": {backup{fault: "silent"}, func(o *proof.Options) { o.Timeout = time.Second }},
+		"a timeout, without namespaces": {backup{fault: "silent"}, func(o *proof.Options) {
+			o.Timeout, o.Ways = time.Second, []sandbox.Way{sandbox.Loopback}
+		}},
+		"no program at all": {backup{}, func(o *proof.Options) { o.APIServer.Path = "/bin/false" }},
+	} {
+		before, dir := sandboxtest.Host(t), t.TempDir()
+		r, err := prove(t, tc.backup, func(o *proof.Options) {
+			if o.Dir = dir; tc.change != nil {
+				tc.change(o)
+			}
+		})
+		require.Equal(t, name == "no program at all", err != nil, "%s: %v", name, err)
+		if err == nil {
+			require.Equal(t, name == "proven", r.Verdict == proof.Proven, "%s: %s", name, r.Reason)
+		}
+		require.Zero(t, holding(dir), "%s: processes", name)
+		require.Equal(t, before, sandboxtest.Host(t), name)
 		require.NoError(t, os.RemoveAll(dir), "nothing is mounted in it")
 	}
 }

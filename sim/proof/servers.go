@@ -137,14 +137,14 @@ func (r *runner) neverReady(last error, body []byte) error {
 	}
 	words := r.words(r.server)
 	if len(failing) > 0 {
-		return r.fail("kube-apiserver", "it is not ready after %s: %s; %s", r.opts.Timeout, strings.Join(failing, ", "), words)
+		return r.fail("kube-apiserver", "kube-apiserver is not ready after %s: %s; %s", r.opts.Timeout, strings.Join(failing, ", "), words)
 	}
-	return r.fail("kube-apiserver", "it is not ready after %s: %v; %s", r.opts.Timeout, clip(last.Error()), words)
+	return r.fail("kube-apiserver", "kube-apiserver is not ready after %s: %v; %s", r.opts.Timeout, clip(last.Error()), words)
 }
 
 // ended says why a server is gone.
 func (r *runner) ended(name string, p *sandbox.Process) error {
-	return r.fail(name, "it ended with %q: %s", p.State(), r.words(p))
+	return r.fail(name, "%s ended with %q: %s", name, p.State(), r.words(p))
 }
 
 // words are what a server's log says, and what that means.

@@ -21,11 +21,12 @@ type T interface {
 }
 
 // kept are folders in which the host keeps what a control plane that is not in a
-// sandbox would write to. Names and times of what stands in them must not change.
+// sandbox would write to. What stands in them must not change: names, and of files
+// sizes and times.
 var kept = []string{"/", "/etc", "/etc/kubernetes", "/var/lib", "/var/lib/etcd", "/var/lib/etcd-data", "/usr/local/bin"}
 
 // Host is what must be the same before, after and meanwhile: mounts, network
-// addresses, routes, and the names in the host's folders.
+// addresses, routes, and what stands in the host's folders.
 func Host(t T) string {
 	t.Helper()
 	var all strings.Builder
@@ -49,6 +50,9 @@ func Host(t T) string {
 		fmt.Fprint(&all, dir, ":")
 		for _, e := range entries {
 			fmt.Fprint(&all, " ", e.Name())
+			if info, err := e.Info(); err == nil && info.Mode().IsRegular() { // a folder such as /tmp is everybody's
+				fmt.Fprint(&all, " ", info.Size(), " ", info.ModTime().UnixNano())
+			}
 		}
 		fmt.Fprintln(&all)
 	}
