@@ -227,6 +227,12 @@ func (l *Listing) NotFound() []string {
 	return missing
 }
 
+// Missed takes the keys of objects that were asked for by name and not found.
+func (l *Listing) Missed(k Key) bool {
+	return slices.Contains(l.NotFound(), k.Name) && (k.Namespace == "" || l.query.Namespace == "" || k.Namespace == l.query.Namespace) &&
+		slices.ContainsFunc(l.Kinds, func(r Resource) bool { return r.GroupResource() == k.GroupResource() })
+}
+
 // matches applies a label selector. Whether an unreadable object bears the
 // labels cannot be known: it matches, so that it is named instead of being
 // passed over in silence.

@@ -2,12 +2,8 @@ package archives
 
 import (
 	"context"
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
 	"github.com/lifeboat-dr/lifeboat"
@@ -105,66 +101,12 @@ func printCatalog(env *console.Environment, list []lifeboat.Listing) error {
 		}
 		return env.PrintDocument(map[string]any{"items": items, "clusters": lifeboat.Holdings(list)})
 	}
-	header := []string{"CLUSTER", "TIME", "REVISION", "SIZE", "PROVEN", "TOLD BY", "NAME"}
-	wide := env.Format == console.FormatWide
-	if wide {
-		header = append(header, "KUBERNETES", "ETCD", "SIGNER", "RECIPIENTS")
-	}
-	t := console.NewTable(env.Stdout, header...)
 	for _, l := range list {
-		row := []string{console.OrDash(l.Cluster), "-", "-", humanize.IBytes(uint64(l.Size)), provenAt(l), console.OrDash(string(l.Told)), l.Name}
-		if l.Told != lifeboat.ToldByNobody {
-			row[1], row[2] = l.Time.Format(time.RFC3339), strconv.FormatInt(l.Revision, 10)
-		}
-		if wide {
-			row = append(row, console.OrDash(l.Kubernetes), console.OrDash(l.Etcd), console.OrDash(l.Signer), console.OrDash(strings.Join(l.Recipients, ",")))
-		}
-		t.Row(row...)
 		for _, problem := range []string{l.Problem, l.Unproven} {
 			if problem != "" {
 				env.Warn("%q: %s", l.Name, problem)
 			}
 		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	return printHoldings(env, lifeboat.Holdings(list))
-}
-
-// printHoldings prints a line for each cluster, and one for each further gap.
-func printHoldings(env *console.Environment, holdings []lifeboat.Holding) error {
-	if len(holdings) == 0 {
-		return nil
-	}
-	rows := [][]string{{"CLUSTER", "ARCHIVES", "OLDEST", "NEWEST", "EVERY", "GAPS"}}
-	for _, h := range holdings {
-		row := []string{h.Cluster, strconv.Itoa(h.Archives), h.Oldest.Format(time.RFC3339), h.Newest.Format(time.RFC3339), console.OrDash(h.Pace()), "-"}
-		for i, gap := range h.Gaps {
-			if i > 0 {
-				row = []string{"", "", "", "", "", ""}
-			}
-			row[5] = fmt.Sprintf("%s to %s: %d missing", gap.From.Format(time.RFC3339), gap.To.Format(time.RFC3339), gap.Missing)
-			if i+1 < len(h.Gaps) {
-				rows = append(rows, row)
-			}
-		}
-		rows = append(rows, row)
-	}
-	out := console.NewSection(env)
-	out.Line("")
-	out.Table(rows)
-	return out.Err
-}
-
-// provenAt says when an archive was last proven, and that it could not start
-// where that came out.
-func provenAt(l lifeboat.Listing) string {
-	switch {
-	case l.Proof == nil:
-		return "-"
-	case !l.Proof.Started():
-		return "FAILED " + l.Proof.Proven.Format(time.DateOnly)
-	}
-	return l.Proof.Proven.Format(time.DateOnly)
+	return lifeboat.WriteCatalog(env.Stdout, list, env.Format == console.FormatWide)
 }

@@ -59,7 +59,7 @@ func runGet(c *cli.Context, env *console.Environment) error {
 		return err
 	}
 	g := &getter{
-		env: env, query: query, stored: c.Bool("stored"), managedFields: c.Bool("show-managed-fields"),
+		env: env, query: query, view: printer.View{ManagedFields: c.Bool("show-managed-fields")},
 		table: printer.Options{
 			Wide: env.Format == console.FormatWide, Namespace: query.Namespace == "", NoHeaders: c.Bool("no-headers"),
 			Labels: labelColumns(c.StringSlice("label-columns")), ShowLabels: c.Bool("show-labels"),
@@ -91,7 +91,7 @@ func runGet(c *cli.Context, env *console.Environment) error {
 		}
 		reg = g.trash.Registry()
 	}
-	if err := g.list(c.Context, reg, c.String("field-selector")); err != nil {
+	if err := g.list(c.Context, reg, c.Bool("stored"), c.String("field-selector")); err != nil {
 		return err
 	}
 	if err := g.print(c.Context); err != nil {
@@ -99,7 +99,7 @@ func runGet(c *cli.Context, env *console.Environment) error {
 	}
 	err = g.verdict()
 	if g.missing() && g.trash == nil {
-		err = src.HintDeleted(c.Context, err, rev, g.lookedFor)
+		err = src.HintDeleted(c.Context, err, rev, g.listing.Missed)
 	}
 	if g.missing() && c.Bool("ignore-not-found") {
 		return nil

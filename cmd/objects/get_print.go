@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/registry"
@@ -31,8 +27,7 @@ type getter struct {
 	trash   *registry.Trash // nil for what is there
 	query   registry.Query
 
-	converter             *printer.Converter
-	stored, managedFields bool
+	view printer.View
 
 	template *printer.Template  // of -o NAME=TEMPLATE, nil for none
 	sortBy   *printer.SortField // nil for the order of kubectl
@@ -42,7 +37,7 @@ type getter struct {
 }
 
 // list finds the objects, and puts them in order.
-func (g *getter) list(ctx context.Context, reg *registry.Registry, fieldSelector string) (err error) {
+func (g *getter) list(ctx context.Context, reg *registry.Registry, stored bool, fieldSelector string) (err error) {
 	if g.listing, err = reg.List(ctx, g.query); err != nil {
 		return err
 	}
@@ -50,7 +45,10 @@ func (g *getter) list(ctx context.Context, reg *registry.Registry, fieldSelector
 		g.listing.Keep(func(k registry.Key) bool { _, gone := g.trash.Gone(k); return gone })
 	}
 	g.table.Kind = len(g.listing.Kinds) > 1
-	g.printer, g.converter = printer.New(g.listing.Resources, g.listing.Newest), printer.NewConverter(g.listing.Resources)
+	g.printer = printer.New(g.listing.Resources, g.listing.Newest)
+	if !stored {
+		g.view.Converter = printer.NewConverter(g.listing.Resources)
+	}
 	if fieldSelector != "" {
 		where, err := g.printer.Where(fieldSelector, g.listing.Kinds)
 		if err != nil {
@@ -61,17 +59,7 @@ func (g *getter) list(ctx context.Context, reg *registry.Registry, fieldSelector
 	if g.sortBy == nil {
 		return nil
 	}
-	err = g.listing.Sort(ctx, func(o *registry.Object) (any, error) {
-		content, err := g.content(o)
-		if err != nil || content == nil {
-			return nil, err
-		}
-		return g.sortBy.Of(content)
-	}, printer.CompareFields)
-	if err == nil && g.listing.Len() > 0 && !g.sortBy.Found() {
-		return console.Failf("sorting: no object has the field %s", g.sortBy)
-	}
-	return err
+	return g.sortBy.Sort(ctx, g.listing, g.view)
 }
 
 func (g *getter) print(ctx context.Context) error {
@@ -121,7 +109,7 @@ func (g *getter) printTable(ctx context.Context) error {
 // printObjects prints whole objects.
 func (g *getter) printObjects(ctx context.Context, form printer.Form) error {
 	for o := range g.listing.Objects(ctx) {
-		content, err := g.content(o)
+		content, err := g.view.Content(o)
 		g.count(o)
 		if err != nil {
 			return err
@@ -134,24 +122,6 @@ func (g *getter) printObjects(ctx context.Context, form printer.Form) error {
 		}
 	}
 	return errors.Join(form.End(), ctx.Err())
-}
-
-// content is an object as a client of the API gets it; nil where it has none.
-func (g *getter) content(o *registry.Object) (map[string]any, error) {
-	if !g.stored {
-		g.converter.Preferred(o)
-	}
-	content, err := o.Content()
-	if err != nil || content == nil {
-		return nil, err
-	}
-	if err := unstructured.SetNestedField(content, strconv.FormatInt(o.KV.ModRevision, 10), "metadata", "resourceVersion"); err != nil {
-		return nil, fmt.Errorf("showing %s: %w", o, err)
-	}
-	if !g.managedFields {
-		unstructured.RemoveNestedField(content, "metadata", "managedFields")
-	}
-	return content, nil
 }
 
 // count keeps account of o and tells what the operator has to know of it.
@@ -181,12 +151,6 @@ func (g *getter) reference(o *registry.Object) string {
 
 // missing reports whether a name that was asked for is not there.
 func (g *getter) missing() bool { return len(g.listing.NotFound()) > 0 }
-
-// lookedFor takes the keys of what was asked for by name and not found.
-func (g *getter) lookedFor(k registry.Key) bool {
-	return slices.Contains(g.listing.NotFound(), k.Name) && (k.Namespace == "" || g.query.Namespace == "" || k.Namespace == g.query.Namespace) &&
-		slices.ContainsFunc(g.listing.Kinds, func(r registry.Resource) bool { return r.GroupResource() == k.GroupResource() })
-}
 
 // verdict says what was asked for and not shown.
 func (g *getter) verdict() error {

@@ -2,8 +2,10 @@ package printer
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
+	"github.com/lifeboat-dr/lifeboat/registry"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/util/jsonpath"
 )
@@ -45,8 +47,21 @@ func (f *SortField) Of(content map[string]any) (any, error) {
 	}
 }
 
-// Found reports whether any object had the field. kubectl fails when none has.
-func (f *SortField) Found() bool { return f.found }
+// Sort puts a listing in the order of the field. As in kubectl, it is an error
+// that no object has it.
+func (f *SortField) Sort(ctx context.Context, listing *registry.Listing, view View) error {
+	err := listing.Sort(ctx, func(o *registry.Object) (any, error) {
+		content, err := view.Content(o)
+		if err != nil || content == nil {
+			return nil, err
+		}
+		return f.Of(content)
+	}, CompareFields)
+	if err == nil && listing.Len() > 0 && !f.found {
+		return fmt.Errorf("sorting: no object has the field %s", f.text)
+	}
+	return err
+}
 
 // CompareFields compares what Of gave as kubectl does: what has no value comes
 // first, texts that are quantities ("500m", "2Gi") compare as such.
