@@ -70,24 +70,24 @@ func TestProveHarbour(t *testing.T) {
 }
 
 // TestProveWhatVerifyNames: archives that are whole, and from which no API
-// server starts as that cluster. verify names them; so does a start.
+// server starts as that cluster. verify names what is wrong; so does a start,
+// to which verify's checks are not known.
 func TestProveWhatVerifyNames(t *testing.T) {
 	program := findLifeboat(t)
 	const flag = "    - --authorization-mode=Node,RBAC\n"
 	for name, tc := range map[string]struct {
-		from, to string
-		code     int
-		words    string
+		from, to     string
+		named, words string // by verify, by the start
 	}{
-		"a file that nobody packed":    {flag, flag + "    - --authentication-config=/etc/kubernetes/extra/authn.yaml\n", 5, "/etc/kubernetes/extra/authn.yaml is not in the backup"},
-		"no encryption configuration":  {"    - --encryption-provider-config=/etc/kubernetes/encryption.yaml\n", "", 5, "encrypted"},
-		"another prefix":               {flag, flag + "    - --etcd-prefix=/elsewhere\n", 5, "as an empty cluster"},
-		"a flag that this one dropped": {flag, flag + "    - --insecure-port=0\n", 5, "--insecure-port"},
+		"a file that nobody packed":    {flag, flag + "    - --authentication-config=/etc/kubernetes/extra/authn.yaml\n", `names "/etc/kubernetes/extra/authn.yaml" with --authentication-config`, "/etc/kubernetes/extra/authn.yaml is not in the backup"},
+		"no encryption configuration":  {"    - --encryption-provider-config=/etc/kubernetes/encryption.yaml\n", "", "--encryption-provider-config", "values are encrypted with a key that"},
+		"another prefix":               {flag, flag + "    - --etcd-prefix=/elsewhere\n", "would start as an empty cluster", "as an empty cluster"},
+		"a flag that this one dropped": {flag, flag + "    - --insecure-port=0\n", "--insecure-port", "does not know --insecure-port"},
 	} {
 		source := editHarbour(t, tc.from, tc.to)
-		program.run(t, 3, "archive", "verify", source)
+		require.Contains(t, program.run(t, 3, "archive", "verify", source), tc.named, name)
 		r, code := program.prove(t, source, "--timeout", "40s")
-		require.Equal(t, tc.code, code, "%s: %s", name, r.Reason)
+		require.Equal(t, 5, code, "%s: %s", name, r.Reason)
 		require.Contains(t, r.Reason, tc.words, name)
 	}
 }
