@@ -15,14 +15,6 @@ import (
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 )
 
-// memberDir is the data dir of a member that was killed.
-func memberDir(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, unpackMembers("../../testdata/harbour", dir, "etcd-1"))
-	return filepath.Join(dir, "etcd-1")
-}
-
 // writingVerbs are all verbs of etcd that write, with what they read: a data
 // dir, and a snapshot.
 func writingVerbs(source, snapshot string) map[string][]string {
@@ -35,15 +27,6 @@ func writingVerbs(source, snapshot string) map[string][]string {
 		"repair file":      {"etcd", "repair", snapshot, "--compact", "--defrag"},
 		"save":             {"etcd", "save", source},
 	}
-}
-
-// saved is a snapshot of a member, whose data dir is given.
-func saved(t *testing.T, source string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "snapshot")
-	r := lifeboat("etcd", "save", source, "--to", path)
-	require.Equal(t, console.ExitDone, r.code, r.stderr)
-	return path
 }
 
 // A SIGKILL at any moment: the target is absent or whole, the source as it

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -17,19 +16,6 @@ import (
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
 	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
-
-const harbourArchive = "../../testdata/harbour/kube-backup.tar.gz"
-
-// self starts the program as a process of its own: the test binary under the
-// name lifeboat, as the scripts do.
-func self(t testing.TB, args ...string) *exec.Cmd {
-	t.Helper()
-	binary, err := os.Executable()
-	require.NoError(t, err)
-	link := filepath.Join(t.TempDir(), "lifeboat")
-	require.NoError(t, os.Symlink(binary, link))
-	return exec.Command(link, args...)
-}
 
 // No network: the tool does its work where there is not even a loopback.
 func TestWorksWithoutNetwork(t *testing.T) {
