@@ -178,8 +178,8 @@ func (v *verification) authority(found *belongings) {
 		v.say(NotChecked("token key", "neither sa.pub nor sa.key is in kubernetes/pki"))
 		return
 	}
-	v.tell("token key", "tokens", found.tokens, "kubernetes/pki/sa.pub has signed %d tokens in the snapshot",
-		"kubernetes/pki/sa.pub has not signed %d of %d tokens in the snapshot (%s is one)", "no long-lived token is in the snapshot")
+	v.tell("token key", "tokens", found.tokens, "kubernetes/pki/sa.pub verifies %d tokens in the snapshot",
+		"kubernetes/pki/sa.pub does not verify %d of %d tokens in the snapshot (%s is one)", "no long-lived token is in the snapshot")
 }
 
 // tally counts what fits and what does not.
