@@ -5,9 +5,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/lifeboat-dr/lifeboat/registry"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/client-go/util/jsonpath"
+
+	"github.com/lifeboat-dr/lifeboat/registry"
 )
 
 // A SortField is the field of kubectl's --sort-by.
