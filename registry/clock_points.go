@@ -29,9 +29,15 @@ const (
 	never  = micros(math.MinInt64) // before all times
 )
 
-func (m micros) time() time.Time         { return time.UnixMicro(int64(m)).UTC() }
-func (m micros) duration() time.Duration { return time.Duration(m) * time.Microsecond }
-func (m micros) abs() micros             { return max(m, -m) }
+func (m micros) time() time.Time { return time.UnixMicro(int64(m)).UTC() }
+func (m micros) abs() micros     { return max(m, -m) }
+
+// duration is at most the 292 years that a Duration holds: a clock may be wrong by
+// more.
+func (m micros) duration() time.Duration {
+	const most = micros(math.MaxInt64 / time.Microsecond)
+	return time.Duration(min(max(m, -most), most)) * time.Microsecond
+}
 
 // creations is the clock of creationTimestamps, whichever API server wrote them.
 const creations = "creation times"

@@ -185,6 +185,36 @@ func TestTwoClocks(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoClock)
 }
 
+// TestClockFarOff: a clock that is wrong by more years than a Duration holds.
+func TestClockFarOff(t *testing.T) {
+	t.Parallel()
+	const years = 7000 * 365 * 24 * 3600 * second
+	for _, names := range [][]string{{"a", "b"}, {"a", "b", "c"}} {
+		off := map[string]time.Duration{}
+		for _, name := range names {
+			off[name] = 0
+		}
+		made := makeUp(rand.New(rand.NewPCG(5, 1)), 600, off)
+		for i, p := range made.points {
+			if names[p.source] == "b" {
+				made.points[i].low += years
+			}
+		}
+		clock, err := newClock(made.points, made.names, []snapshot.Window{{First: 1, Last: 599}})
+		require.NoError(t, err)
+		for rev, at := range made.times[20:580] {
+			m := clock.Time(int64(rev + 20))
+			require.False(t, m.Earliest.After(at) || m.Latest.Before(at), "revision %d: %s, is %s", rev+20, m, at)
+		}
+		if len(names) == 2 {
+			require.Contains(t, clock.Doubt, `the clocks "a" and "b" differ by up to 2562047h47m`)
+			continue
+		}
+		require.True(t, clock.Clocks[1].Wrong())
+		require.Greater(t, clock.Clocks[1].Off, 290*365*24*time.Hour)
+	}
+}
+
 // TestClockSetBack: a clock that is set back says two times of one moment. The
 // bound is as wide as the step around it and narrow elsewhere.
 func TestClockSetBack(t *testing.T) {
