@@ -90,9 +90,10 @@ func (b *Backup) changedSince(ctx context.Context, rev int64) (func(registry.Key
 		if err != nil {
 			return nil, err
 		}
-		if record.Main > rev {
-			changed[string(record.Key)] = true
+		if record.Main <= rev {
+			break // the newest come first
 		}
+		changed[string(record.Key)] = true
 	}
 	return func(k registry.Key) bool { return changed[k.Path] }, nil
 }
