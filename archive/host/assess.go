@@ -224,10 +224,10 @@ func (s *State) which(unfinished, src string) (string, []string) {
 	switch {
 	case unfinished != "":
 		return "a run was cut off", []string{do("resume"), do("undo " + unfinished)}
-	case d.InUse != nil && s.etcdFlags()["force-new-cluster"] != "true":
-		return "etcd is running here", []string{do("quota --double") + "   if it has the alarm NOSPACE", do("etcd off") + "   if this master is to stand still"}
 	case s.etcdFlags()["force-new-cluster"] == "true":
 		return "the flag --force-new-cluster was left in the manifest", []string{do("force-new-cluster --via-flag off") + "   once etcd has served as a cluster of one"}
+	case d.InUse != nil:
+		return "etcd is running here", []string{do("quota --double") + "   if it has the alarm NOSPACE", do("etcd off") + "   if this master is to stand still"}
 	case !d.HasMember && s.dismissed() != "":
 		return "this node was dismissed as a master", []string{do("undo "+s.dismissed()) + "   only if it is to be the master again that it was"}
 	case !d.HasMember:

@@ -159,12 +159,12 @@ func (r *Replay) anchors(ctx context.Context, db *snapshot.DB) ([]anchor, *retai
 			found.add(q)
 		}
 	}
-	for q, err := range db.Records(ctx, 0) {
+	for record, err := range db.Records(ctx, 0) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if !q.Deleted {
-			found.record(q)
+		if !record.Deleted {
+			found.record(record)
 		}
 	}
 	return found.ascending(), found, nil
