@@ -11,16 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 func mount(t *testing.T, options string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Skip("mounting a small file system takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
+	mounttest.Tmpfs(t, dir, 0, options)
 	return dir
 }
 
@@ -157,10 +155,7 @@ func TestDataDirOnAMount(t *testing.T) {
 	t.Parallel()
 	dir := master(t, "")
 	data := filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd")
-	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=300m"); err != nil {
-		t.Skip("mounting takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(data, syscall.MNT_DETACH)) })
+	mounttest.Tmpfs(t, data, 0, "size=300m")
 	unpack(t, "../../testdata/harbour/members.tar.gz", func(name string) string {
 		if rest, ok := strings.CutPrefix(name, "etcd-0/"); ok {
 			return filepath.Join(data, rest)

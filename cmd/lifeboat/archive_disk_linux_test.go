@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 )
 
 // A full disk, at each of the writing commands: said, and nothing left; what
@@ -18,10 +19,7 @@ func TestArchiveDiskFull(t *testing.T) {
 	s := newScene(t)
 	sealed := s.create(t, "a.age", "-r", s.recipient)
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
-		t.Skip("mounting a small file system takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	mounttest.Tmpfs(t, dir, 0, "size=128k")
 	old := filepath.Join(dir, "yesterday.age")
 	require.NoError(t, os.WriteFile(old, []byte("yesterday's archive"), 0o600))
 	out := filepath.Join(dir, "out")
@@ -58,10 +56,7 @@ func TestPlacesAsTheyCome(t *testing.T) {
 	require.NoFileExists(t, link+".out")
 
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_RDONLY, "size=64k"); err != nil {
-		t.Skip("mounting a file system takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	mounttest.Tmpfs(t, dir, syscall.MS_RDONLY, "size=64k")
 	for name, args := range map[string][]string{
 		"create":  {"create", "--snapshot", s.snapshot, "--kubernetes", s.kubernetes, "-r", s.recipient},
 		"unpack":  {"unpack", sealed, "-i", s.identity},

@@ -68,6 +68,7 @@ func packageOrder() []string {
 		"internal/argv",
 		"internal/text",
 		"internal/child",
+		"internal/mounttest",
 		"internal/progress",
 		"internal/whole",
 		"internal/words",

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 )
 
 // writingVerbs are all verbs of etcd that write, with what they read: a data
@@ -105,10 +106,7 @@ func TestEtcdVerbsDiskFull(t *testing.T) {
 		"size=1g,nr_inodes=3": {console.ExitFailed, "no space left on device"},
 	} {
 		dir := t.TempDir()
-		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-			t.Skip("mounting a small file system takes root:", err)
-		}
-		t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+		mounttest.Tmpfs(t, dir, 0, options)
 		old := filepath.Join(dir, "out")
 		for name, args := range writingVerbs(source, snapshot) {
 			toFile := name == "save" || name == "repair file"
@@ -149,10 +147,7 @@ func TestEtcdVerbsDiskFull(t *testing.T) {
 func TestEtcdRestoreOnMountPoint(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1g"); err != nil {
-		t.Skip("mounting takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	mounttest.Tmpfs(t, dir, 0, "size=1g")
 	r := lifeboat("etcd", "restore", harbourArchive, "--to", dir)
 	require.Equal(t, console.ExitDone, r.code, r.stderr)
 	r = lifeboat("etcd", "restore", harbourArchive, "--to", dir)

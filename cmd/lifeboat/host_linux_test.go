@@ -14,6 +14,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
@@ -47,10 +48,7 @@ func errorsIsPermission(err error) bool {
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skip("mounting a small file system takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	mounttest.Tmpfs(t, dir, 0, "size=64k")
 	r := lifeboat("extract", harbourArchive, "-n", "infra-production", "--to", filepath.Join(dir, "out"))
 	require.Equal(t, console.ExitFailed, r.code)
 	require.Contains(t, r.stderr, "no space left on device")

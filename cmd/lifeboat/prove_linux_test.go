@@ -43,8 +43,8 @@ func TestProveReports(t *testing.T) {
 	require.Contains(t, r.stdout, "sealed.tar.gz.age: the backup cannot start\n")
 	require.Contains(t, r.stderr, "the backup cannot start: kube-apiserver is not ready after 1s")
 	require.Contains(t, r.stderr, "/etc/kubernetes/extra/authn.yaml is not in the backup")
-	require.Equal(t, []string{"proof", "sealed.tar.gz.age", "sealed.tar.gz.age.minisig", "sealed.tar.gz.age.proof.json"}, names(t, work))
-	require.Equal(t, []string{"junit.xml", "report.html", "report.json", "report.json.minisig", "report.md"}, names(t, to))
+	require.Equal(t, []string{"proof", "sealed.tar.gz.age", "sealed.tar.gz.age.minisig", "sealed.tar.gz.age.proof.json"}, filesIn(t, work))
+	require.Equal(t, []string{"junit.xml", "report.html", "report.json", "report.json.minisig", "report.md"}, filesIn(t, to))
 
 	verifier, err := crypto.ReadVerifier(s.signer + ".pub")
 	require.NoError(t, err)
@@ -78,16 +78,5 @@ func TestProveInterrupted(t *testing.T) {
 	}
 	cancel()
 	require.Equal(t, console.ExitInterrupted, <-ended, stderr.String())
-	require.Empty(t, names(t, work))
-}
-
-// names are those of what stands in a folder.
-func names(t *testing.T, dir string) (all []string) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	for _, e := range entries {
-		all = append(all, e.Name())
-	}
-	return all
+	require.Empty(t, filesIn(t, work))
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
@@ -108,7 +109,7 @@ func TestDiskFull(t *testing.T) {
 		for inodes, written := 4, 0; written < 2; inodes++ {
 			require.Less(t, inodes, 60)
 			dir := t.TempDir()
-			mountSmall(t, dir, "size=1m,nr_inodes="+strconv.Itoa(inodes))
+			mounttest.Tmpfs(t, dir, 0, "size=1m,nr_inodes="+strconv.Itoa(inodes))
 			if s.prepareIn(dir) != nil {
 				continue // not even room for what stands there before
 			}
@@ -124,7 +125,7 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	mountSmall(t, dir, "size=64k")
+	mounttest.Tmpfs(t, dir, 0, "size=64k")
 	require.ErrorIs(t, WriteFile(filepath.Join(dir, "target"), make([]byte, 1<<20), Options{}), syscall.ENOSPC)
 	require.Len(t, tree(t, dir), 1)
 }

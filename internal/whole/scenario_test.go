@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -83,20 +83,11 @@ func (s scenario) prepare(t testing.TB) (dir string) {
 	target := filepath.Join(dir, "target")
 	if s.mount {
 		require.NoError(t, os.Mkdir(target, 0o700))
-		mountSmall(t, target, "size=1m")
+		mounttest.Tmpfs(t, target, 0, "size=1m")
 		require.NoError(t, os.Mkdir(filepath.Join(target, "lost+found"), 0o700))
 	}
 	require.NoError(t, s.prepareIn(dir))
 	return dir
-}
-
-// mountSmall mounts a file system that is unmounted at the end.
-func mountSmall(t testing.TB, dir, options string) {
-	t.Helper()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
-		t.Skip("mounting takes root:", err)
-	}
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
 }
 
 // prepareIn makes what stands at the target before.
