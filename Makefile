@@ -16,7 +16,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -buildid= -X github.com/lifeboat-dr/lifeboat/cmd/internal/console.linkedVersion=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: report-shot report-shot-tools interop-tools help build build-to build-kubectl-to release release-check demo test short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
+.PHONY: pages host-etcd report-shot report-shot-tools interop-tools help build build-to build-kubectl-to release release-check demo test short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,12 @@ interop: interop-tools report-shot-tools ## nested modules in testdata, against 
 	@set -e; found=; for mod in $$(find testdata -name go.mod -not -path '*/programs/*' | LC_ALL=C sort); do \
 	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 2h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"
+
+pages: report-shot-tools ## drills' reports in a headless Chromium: nothing to scroll sideways, nothing asked for
+	cd testdata/reports && go test -count=1 ./...
+
+host-etcd: interop-tools ## the etcd of this host's packages, killed, saved, restored and rebuilt
+	cd testdata/oldetcd && go test -count=1 -timeout 20m ./...
 
 report-shot-tools:
 	@missing=; command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || missing="chromium-headless-shell fonts-liberation"; \
