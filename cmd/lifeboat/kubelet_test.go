@@ -239,8 +239,11 @@ func holds(ctx context.Context, root, key string, number int64) error {
 		return fmt.Errorf("%d keys", got.Count)
 	}
 	all, err := client.Get(ctx, "/registry/", clientv3.WithPrefix(), clientv3.WithCountOnly())
-	if err != nil || number > 0 && all.Count != number {
-		return fmt.Errorf("%d keys below /registry/ (%v)", all.Count, err)
+	switch {
+	case err != nil:
+		return err
+	case number > 0 && all.Count != number:
+		return fmt.Errorf("%d keys below /registry/", all.Count)
 	}
 	members, err := client.MemberList(ctx)
 	if err == nil && len(members.Members) != 1 {

@@ -8,9 +8,10 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 )
 
 // faulty counts system calls and has some fail: so many from one on.

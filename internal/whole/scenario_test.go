@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 	"github.com/stretchr/testify/require"
+
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 )
 
 // scenario is one way of writing a target. Every fault is tried on each.
