@@ -182,9 +182,19 @@ func (v *View) Flags(component string) (Flags, bool) {
 	return flags, true
 }
 
-// parse understands --a=b, --a b and -a=b. The components take no arguments
-// besides flags, so a word after a flag without = is its value.
+// parse takes the last of each name.
 func (f Flags) parse(words []string) {
+	for _, flag := range flagsIn(words) {
+		f[flag.Name] = flag.Value
+	}
+}
+
+// Flag is one flag of a command line.
+type Flag struct{ Name, Value string }
+
+// flagsIn understands --a=b, --a b and -a=b. The components take no arguments
+// besides flags, so a word after a flag without = is its value.
+func flagsIn(words []string) (all []Flag) {
 	for i := 0; i < len(words); i++ {
 		name, ok := strings.CutPrefix(words[i], "-")
 		if !ok {
@@ -200,8 +210,9 @@ func (f Flags) parse(words []string) {
 		default:
 			value = "true"
 		}
-		f[flagName(name)] = value
+		all = append(all, Flag{flagName(name), value})
 	}
+	return all
 }
 
 // flagName is the form with dashes; Kubernetes and ETCD_ variables know the

@@ -49,19 +49,24 @@ func (v *View) Mentions() []Mention {
 			continue
 		}
 		flags, _ := v.Flags(component)
+		words, _ := c.words()
+		all := flagsIn(words) // each of a flag that is given more than once
 		for name, value := range flags {
-			if !namesFile(name) {
+			all = append(all, Flag{name, value}) // and what stands in variables
+		}
+		for _, f := range all {
+			if !namesFile(f.Name) {
 				continue
 			}
-			for _, inside := range filesOf(name, value) {
-				found = append(found, v.mention(m, c, component, name, inside))
+			for _, inside := range filesOf(f.Name, f.Value) {
+				found = append(found, v.mention(m, c, component, f.Name, inside))
 			}
 		}
 	}
 	slices.SortFunc(found, func(a, b Mention) int {
 		return strings.Compare(a.Manifest+"\x00"+a.Component+"\x00"+a.Flag+"\x00"+a.Path, b.Manifest+"\x00"+b.Component+"\x00"+b.Flag+"\x00"+b.Path)
 	})
-	return found
+	return slices.Compact(found)
 }
 
 func (v *View) mention(m *manifest, c *container, component, flag, inside string) Mention {

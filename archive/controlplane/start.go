@@ -13,6 +13,7 @@ type Start struct {
 	Manifest string   // inside the backup
 	Image    string   // of the container
 	Command  []string // command and args, with the variables that the manifest gives
+	Flags    []Flag   // of the command, in its order: some may be given more than once
 	Env      []string // NAME=value, of what stands in the manifest
 	Mounts   []Mount  // those of the host's files
 
@@ -45,6 +46,7 @@ func (v *View) Start(component string) (Start, bool) {
 		}
 	}
 	s.Command, s.Unset = c.words()
+	s.Flags = flagsIn(s.Command)
 	for _, mount := range c.VolumeMounts {
 		for _, vol := range m.pod.Spec.Volumes {
 			if vol.Name == mount.Name && vol.HostPath != nil {

@@ -39,6 +39,7 @@ spec:
 	require.Equal(t, controlplane.Start{
 		Manifest: "kubernetes/manifests/kube-apiserver.yaml", Image: "registry.k8s.io/kube-apiserver:v1.37.1",
 		Command: []string{"kube-apiserver", "--advertise-address=192.0.2.80", "--etcd-prefix=$(HOST)", "--bind-address=$(POD_IP)"},
+		Flags:   []controlplane.Flag{{Name: "advertise-address", Value: "192.0.2.80"}, {Name: "etcd-prefix", Value: "$(HOST)"}, {Name: "bind-address", Value: "$(POD_IP)"}},
 		Env:     []string{"HOST=192.0.2.80"}, Unset: []string{"POD_IP"},
 		Mounts: []controlplane.Mount{{Inside: "/extra", Host: "/etc/kubernetes/deckhouse/files"}},
 	}, start)
