@@ -84,6 +84,12 @@ func prove(c *cli.Context, env *console.Environment, path string) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.Duration("controllers-for") < 20*time.Second {
+		return console.Usagef("--controllers-for has to be 20s at least: the Leases of the archived controllers run out after 15s")
+	}
+	if c.Bool("record") && c.String("data-dir") != "" {
+		return console.Usagef("--record is of SRC, and --data-dir has another data dir proven")
+	}
 	to := c.String("to")
 	if to != "" {
 		if err := console.RefuseExisting(to); err != nil {
@@ -256,7 +262,11 @@ func printProof(env *console.Environment, r *proof.Report) error {
 	out.Line("%s: %s", console.Printable(r.Source.Path), r.Verdict)
 	var rows [][]string
 	for _, s := range r.Steps {
-		rows = append(rows, []string{"  " + s.Name, s.Took.Round(10 * time.Millisecond).String(), s.Detail})
+		detail := s.Detail
+		if s.Failed {
+			detail = "failed"
+		}
+		rows = append(rows, []string{"  " + s.Name, s.Took.Round(10 * time.Millisecond).String(), detail})
 	}
 	out.Table(rows)
 	rows = nil

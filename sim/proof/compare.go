@@ -30,6 +30,7 @@ type comparer struct {
 
 	restored int64 // revision of the restored data: what is newer, the server has written
 	foreign  bool  // the server is of another version than the types that are linked
+	other    bool  // the server is of another version than the manifest's image
 	all      bool
 	stored   map[schema.GroupResource]map[string]*entry // by namespace/name
 	locked   int
@@ -55,7 +56,6 @@ const (
 	pageSize   = 500
 	sampleSize = 25   // objects of each resource, without All
 	maxSingles = 2000 // objects asked for one by one when their list fails
-	maxPaths   = 5    // of a difference
 )
 
 // gather reads the keys of the backup, and picks the sample: by a hash of seed
@@ -117,10 +117,13 @@ type item struct {
 
 		UID               string  `json:"uid"`
 		DeletionTimestamp *string `json:"deletionTimestamp"`
-		OwnerReferences   []struct {
-			UID string `json:"uid"`
-		} `json:"ownerReferences"`
+		OwnerReferences   []owner `json:"ownerReferences"`
 	} `json:"metadata"`
+}
+
+// owner is whose end is that of an object.
+type owner struct {
+	UID string `json:"uid"`
 }
 
 // resource lists one resource and compares it.
@@ -149,7 +152,7 @@ func (c *comparer) resource(ctx context.Context, s served) error {
 			break
 		}
 	}
-	c.leftOver(s, of, seen)
+	c.leftOver(ctx, s, of, seen)
 	c.report.Resources = append(c.report.Resources, count)
 	delete(c.stored, s.stored)
 	return nil
@@ -235,9 +238,9 @@ func (c *comparer) item(ctx context.Context, s served, raw json.RawMessage, seen
 	}
 	switch {
 	case revision > c.restored && e == nil:
-		c.wrote(s.stored, name, "created")
+		c.wrote(s.stored, name, created)
 	case revision > c.restored:
-		c.wrote(s.stored, name, "changed")
+		c.wrote(s.stored, name, changed)
 	case e == nil:
 		c.report.Unexpected = append(c.report.Unexpected, id)
 	case revision != e.KV.ModRevision:
@@ -282,33 +285,46 @@ func (c *comparer) whole(ctx context.Context, s served, e *entry, raw json.RawMe
 		delete(got, field)
 	}
 	count.Compared++
-	if paths := differing("", want, got, nil); len(paths) > 0 {
-		d := Difference{label(s.stored, e.Key.Namespace+"/"+e.Key.Name), paths}
-		if c.foreign {
-			c.others = append(c.others, d.Object)
-			return nil
+	id := label(s.stored, e.Key.Namespace+"/"+e.Key.Name)
+	paths := differing("", want, got, nil)
+	if len(paths) > 0 && c.foreign {
+		c.others = append(c.others, id)
+		if paths, err = c.contradicted(ctx, s, e, want, got); err != nil {
+			return err
 		}
-		c.report.Differing = append(c.report.Differing, d)
+	}
+	if len(paths) > 0 {
+		c.report.Differing = append(c.report.Differing, Difference{id, paths})
 	}
 	return nil
 }
 
 // leftOver are the stored objects that the server did not show.
-func (c *comparer) leftOver(s served, of map[string]*entry, seen map[string]bool) {
-	for name := range of {
+func (c *comparer) leftOver(ctx context.Context, s served, of map[string]*entry, seen map[string]bool) {
+	for name, e := range of {
 		if seen[name] {
 			continue
 		}
-		if why := whyDeleted(s.stored, name); why != "" {
-			c.report.OwnWrites = append(c.report.OwnWrites, Write{label(s.stored, name), "deleted", why})
+		if why := whyDeleted(s.stored, name); why != "" && c.automatic(ctx, s, e) {
+			c.report.OwnWrites = append(c.report.OwnWrites, Write{label(s.stored, name), deleted, why})
 			continue
 		}
 		c.report.Missing = append(c.report.Missing, label(s.stored, name))
 	}
 }
 
+// automatic tells whether the server may take an object away by itself: of the
+// APIServices only those that it has made (kube-aggregator pkg/controllers/autoregister).
+func (c *comparer) automatic(ctx context.Context, s served, e *entry) bool {
+	if s.stored.Resource != "apiservices" {
+		return true
+	}
+	_, ok := c.registry.Decode(ctx, e.Entry).Labels()["kube-aggregator.kubernetes.io/automanaged"]
+	return ok
+}
+
 func (c *comparer) wrote(gr schema.GroupResource, name, what string) {
-	w := Write{Object: label(gr, name), What: what, Why: whyWritten(gr, name)}
+	w := Write{Object: label(gr, name), What: what, Why: whyWritten(gr, name, what)}
 	if w.Why == "" {
 		w.Why = "not known to be written by an API server"
 	}
@@ -318,48 +334,4 @@ func (c *comparer) wrote(gr schema.GroupResource, name, what string) {
 // label names an object as the rest of the program does.
 func label(gr schema.GroupResource, name string) string {
 	return gr.String() + " " + strings.TrimPrefix(name, "/")
-}
-
-// differing are the paths at which two objects differ, a few of them, sorted.
-func differing(at string, a, b any, found []string) []string {
-	if len(found) >= maxPaths {
-		return found
-	}
-	switch x := a.(type) {
-	case map[string]any:
-		y, ok := b.(map[string]any)
-		if !ok {
-			break
-		}
-		keys := make([]string, 0, len(x))
-		for k := range x {
-			keys = append(keys, k)
-		}
-		for k := range y {
-			if _, both := x[k]; !both {
-				keys = append(keys, k)
-			}
-		}
-		slices.Sort(keys)
-		for _, k := range keys {
-			found = differing(strings.TrimPrefix(at+"."+k, "."), x[k], y[k], found)
-		}
-		return found
-	case []any:
-		y, ok := b.([]any)
-		if !ok || len(x) != len(y) {
-			break
-		}
-		for i := range x {
-			found = differing(at+"["+strconv.Itoa(i)+"]", x[i], y[i], found)
-		}
-		return found
-	default:
-		if _, isMap := b.(map[string]any); !isMap {
-			if _, isList := b.([]any); !isList && a == b {
-				return found
-			}
-		}
-	}
-	return append(found, at)
 }

@@ -49,12 +49,14 @@ func TestControllers(t *testing.T) {
 func TestControllersFind(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ does, check, words string }{
-		"nobody's dependent":       {"generic-garbage-collector a", "deletions", "configmaps infra/a was deleted by generic-garbage-collector, and it has no owner"},
-		"an owner that is there":   {"generic-garbage-collector f", "deletions", "configmaps infra/f was deleted by generic-garbage-collector, and its owner is there"},
-		"nothing of its concern":   {"cronjob-controller a", "deletions", "configmaps infra/a was deleted by cronjob-controller"},
-		"a controller of nobody's": {"ghost a", "deletions", "configmaps infra/a was deleted by ghost"},
-		"one that ends":            {"dies", "kube-controller-manager", "kube-controller-manager ended with"},
-		"one that takes no Lease":  {"idle", "kube-controller-manager", "kube-controller-manager has not taken its Lease"},
+		"nobody's dependent":        {"generic-garbage-collector a", "deletions", "configmaps infra/a was deleted by generic-garbage-collector, and it has no owner"},
+		"an owner that is there":    {"generic-garbage-collector f", "deletions", "configmaps infra/f was deleted by generic-garbage-collector, and its owner is there"},
+		"a Namespace that is there": {"namespace-controller a", "deletions", "configmaps infra/a was deleted by namespace-controller, and its Namespace is there"},
+		"nobody":                    {"unseen a", "deletions", "configmaps infra/a was deleted by somebody who was not seen"},
+		"nothing of its concern":    {"cronjob-controller a", "deletions", "configmaps infra/a was deleted by cronjob-controller"},
+		"a controller of nobody's":  {"ghost a", "deletions", "configmaps infra/a was deleted by ghost"},
+		"one that ends":             {"dies", "kube-controller-manager", "kube-controller-manager ended with"},
+		"one that takes no Lease":   {"idle", "kube-controller-manager", "kube-controller-manager has not taken its Lease"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

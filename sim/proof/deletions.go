@@ -19,11 +19,14 @@ type mayDelete struct {
 	why        string
 }
 
-const garbageCollector = "generic-garbage-collector"
+const (
+	garbageCollector    = "generic-garbage-collector"
+	namespaceController = "namespace-controller"
+)
 
 var mayDeletes = []mayDelete{
 	{garbageCollector, "", "garbage collection: its owner is gone"},
-	{"namespace-controller", "", "its Namespace was being deleted"},
+	{namespaceController, "", "its Namespace was being deleted"},
 	{"ttl-after-finished-controller", "jobs.batch", "TTL: it had finished that long ago"},
 	{"cronjob-controller", "jobs.batch", "the limit of its CronJob's history, or its Replace policy"},
 	{"job-controller", "pods", "a Pod that its Job does not need"},
@@ -72,10 +75,14 @@ func (d *deletions) all() (explained []Write, unexplained []string) {
 			doomed[e.label()] = true
 		}
 	}
-	uids := map[string]bool{} // of what stays
+	stays := staying{uids: map[string]bool{}, namespaces: map[string]bool{}}
 	for id, l := range d.alive {
-		if !doomed[id] && l.item.Metadata.DeletionTimestamp == nil {
-			uids[l.item.Metadata.UID] = true
+		if doomed[id] || l.item.Metadata.DeletionTimestamp != nil {
+			continue
+		}
+		stays.uids[l.item.Metadata.UID] = true
+		if l.resource.stored == namespaces {
+			stays.namespaces[l.item.Metadata.Name] = true
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(doomed)) {
@@ -83,7 +90,7 @@ func (d *deletions) all() (explained []Write, unexplained []string) {
 		if !d.gone[id] {
 			what = "marked for deletion"
 		}
-		who, why := d.explain(id, uids)
+		who, why := d.explain(id, stays)
 		if why == "" {
 			unexplained = append(unexplained, id+" was "+what+" by "+who)
 			continue
@@ -93,32 +100,49 @@ func (d *deletions) all() (explained []Write, unexplained []string) {
 	return explained, unexplained
 }
 
+// staying are the objects that nobody is about to delete.
+type staying struct {
+	uids       map[string]bool
+	namespaces map[string]bool // by name
+}
+
+var namespaces = schema.GroupResource{Resource: "namespaces"}
+
 // explain finds who has deleted an object, and why; why is "" where that is not
 // known, or not true.
-func (d *deletions) explain(id string, staying map[string]bool) (who, why string) {
+func (d *deletions) explain(id string, stays staying) (who, why string) {
 	l := d.alive[id]
 	gr := l.resource.stored
 	e := d.cause(id, l)
-	if e == nil || e.User.Username == "system:apiserver" {
-		name := l.item.Metadata.Namespace + "/" + l.item.Metadata.Name
+	switch name := l.item.Metadata.Namespace + "/" + l.item.Metadata.Name; {
+	case e == nil && gr.Resource != "events": // which etcd takes away, and nobody else without being seen
+		return "somebody who was not seen", ""
+	case e == nil, e.User.Username == "system:apiserver":
 		return controlplane.APIServer, whyDeleted(gr, name)
 	}
 	who = e.author()
-	if who == garbageCollector {
-		if len(l.item.Metadata.OwnerReferences) == 0 {
-			return who + ", and it has no owner", ""
-		}
-		for _, owner := range l.item.Metadata.OwnerReferences {
-			if staying[owner.UID] {
-				return who + ", and its owner is there", ""
-			}
-		}
+	switch owners := l.item.Metadata.OwnerReferences; {
+	case who == garbageCollector && len(owners) == 0:
+		return who + ", and it has no owner", ""
+	case who == garbageCollector && slices.ContainsFunc(owners, func(o owner) bool { return stays.uids[o.UID] }):
+		return who + ", and its owner is there", ""
+	case who == namespaceController && stays.namespaces[l.namespace()]:
+		return who + ", and its Namespace is there", ""
 	}
 	return who, whyDeletedBy(who, gr)
 }
 
+// namespace is the one that an object stands in, or is.
+func (l *living) namespace() string {
+	if l.resource.stored == namespaces {
+		return l.item.Metadata.Name
+	}
+	return l.item.Metadata.Namespace
+}
+
 // cause is the request that has deleted an object: a deletion, of it or of its
-// collection; else the last change, which took a finalizer away.
+// collection; else, of one that was being deleted in the backup already, the last
+// change, which took a finalizer away.
 func (d *deletions) cause(id string, l living) (cause *auditEvent) {
 	collection := label(l.resource.stored, l.item.Metadata.Namespace+"/")
 	for i := range d.events {
@@ -126,7 +150,7 @@ func (d *deletions) cause(id string, l living) (cause *auditEvent) {
 		switch {
 		case e.Verb == "delete" && e.label() == id, e.Verb == "deletecollection" && e.label() == collection:
 			return e
-		case e.label() == id:
+		case e.label() == id && l.item.Metadata.DeletionTimestamp != nil:
 			cause = e
 		}
 	}

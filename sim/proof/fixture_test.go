@@ -3,6 +3,7 @@ package proof_test
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -64,7 +65,11 @@ func (a *authority) issue(t *testing.T, hours int, subject pkix.Name, addresses 
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	for _, address := range addresses {
-		template.IPAddresses = append(template.IPAddresses, net.ParseIP(address))
+		if ip := net.ParseIP(address); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, address)
+		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
 	require.NoError(t, err)
@@ -82,9 +87,11 @@ const object = `{"apiVersion":"v1","kind":%q,"metadata":{"name":%q,"namespace":%
 // keyspace is what the fixture's etcd holds.
 func keyspace() map[string]string {
 	all := map[string]string{
-		"/registry/secrets/infra/s":          fmt.Sprintf(object, "Secret", "s", "infra", "u-s", `,"data":{"password":"aHVudGVyMg=="},"type":"Opaque"`),
-		"/registry/deployments/infra/web":    `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"infra"}}`,
-		"/registry/masterleases/192.0.2.80":  "not an object",
+		"/registry/secrets/infra/s":         fmt.Sprintf(object, "Secret", "s", "infra", "u-s", `,"data":{"password":"aHVudGVyMg=="},"type":"Opaque"`),
+		"/registry/deployments/infra/web":   `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"infra"}}`,
+		"/registry/masterleases/192.0.2.80": "not an object",
+		"/registry/leases/kube-system/kube-controller-manager": `{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"kube-controller-manager","namespace":"kube-system"},` +
+			`"spec":{"renewTime":"2026-01-01T00:00:00.000000Z"}}`,
 		"/registry/configmaps/kube-system/z": fmt.Sprintf(object, "ConfigMap", "z", "kube-system", "u-z", ""),
 	}
 	for _, name := range []string{"infra", "kube-system"} {
@@ -107,34 +114,37 @@ var (
 // snapshot is what a real etcd saves of the keyspace.
 func snapshot(t *testing.T) []byte {
 	t.Helper()
-	snapshotOnce.Do(func() {
-		config := embed.NewConfig()
-		config.Dir = filepath.Join(t.TempDir(), "etcd")
-		any := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
-		config.ListenClientUrls, config.AdvertiseClientUrls, config.ListenPeerUrls, config.AdvertisePeerUrls = any, any, any, any
-		config.Name, config.UnsafeNoFsync = "master-0", true
-		config.InitialCluster = config.InitialClusterFromName(config.Name)
-		config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-		server, err := embed.StartEtcd(config)
-		require.NoError(t, err)
-		defer server.Close()
-		<-server.Server.ReadyNotify()
-		client, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + server.Clients[0].Addr().String()}, Logger: zap.NewNop()})
-		require.NoError(t, err)
-		defer client.Close()
-		all := keyspace()
-		for _, key := range slices.Sorted(maps.Keys(all)) {
-			_, err := client.Put(t.Context(), key, all[key])
-			require.NoError(t, err)
-		}
-		stream, err := client.Snapshot(t.Context())
-		require.NoError(t, err)
-		snapshotData, err = io.ReadAll(stream)
-		require.NoError(t, err)
-		require.NoError(t, stream.Close())
-	})
+	snapshotOnce.Do(func() { snapshotData = snapshotOf(t, keyspace()) })
 	require.NotEmpty(t, snapshotData)
 	return snapshotData
+}
+
+func snapshotOf(t *testing.T, all map[string]string) []byte {
+	t.Helper()
+	config := embed.NewConfig()
+	config.Dir = filepath.Join(t.TempDir(), "etcd")
+	any := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
+	config.ListenClientUrls, config.AdvertiseClientUrls, config.ListenPeerUrls, config.AdvertisePeerUrls = any, any, any, any
+	config.Name, config.UnsafeNoFsync = "master-0", true
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	server, err := embed.StartEtcd(config)
+	require.NoError(t, err)
+	defer server.Close()
+	<-server.Server.ReadyNotify()
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"http://" + server.Clients[0].Addr().String()}, Logger: zap.NewNop()})
+	require.NoError(t, err)
+	defer client.Close()
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		_, err := client.Put(t.Context(), key, all[key])
+		require.NoError(t, err)
+	}
+	stream, err := client.Snapshot(t.Context())
+	require.NoError(t, err)
+	data, err := io.ReadAll(stream)
+	require.NoError(t, err)
+	require.NoError(t, stream.Close())
+	return data
 }
 
 // backup is a backup to be, one field for each thing that can be wrong with it.
@@ -146,6 +156,10 @@ type backup struct {
 	addr   string   // in the serving certificate; "" is archived
 	noKeys bool     // neither CA key nor kubeconfig
 	other  bool     // etcd's client certificate is another cluster's
+	bare   bool     // no object is in etcd
+	named  bool     // etcd is on the archived address alone, and has a name there
+	server string   // the version of kube-apiserver, "" for the manifest's
+	image  string   // its version in the manifest, "" for 1.37.1
 
 	controllers string // what the stand-in for kube-controller-manager does, "none" for no manifests of it and kube-scheduler
 }
@@ -171,11 +185,23 @@ func (b backup) write(t *testing.T) string {
 		"kubernetes/manifests/kube-apiserver.yaml":   []byte(b.apiServerManifest()),
 		"kubernetes/deckhouse/extra-files/audit.yml": []byte("rules: []\n"),
 	}
+	if b.bare {
+		files["etcd-backup.snapshot"] = snapshotOf(t, map[string]string{"/registry/masterleases/192.0.2.80": "not an object"})
+	}
+	if b.named {
+		const both = "https://127.0.0.1:2379,"
+		manifest := files["kubernetes/manifests/etcd.yaml"]
+		require.Contains(t, string(manifest), both)
+		files["kubernetes/manifests/etcd.yaml"] = bytes.Replace(manifest, []byte(both), nil, 1)
+	}
+	if b.server != "" {
+		files["kubernetes/standin.version"] = []byte(b.server)
+	}
 	pair := func(name string, by *authority, hours int, subject pkix.Name, addresses ...string) {
 		files["kubernetes/pki/"+name+".crt"], files["kubernetes/pki/"+name+".key"] = by.issue(t, hours, subject, addresses...)
 	}
 	pair("apiserver", ca, b.hours, pkix.Name{CommonName: "kube-apiserver"}, b.addr)
-	pair("etcd/server", ca, 24, pkix.Name{CommonName: "master-0"}, "127.0.0.1", archived)
+	pair("etcd/server", ca, 24, pkix.Name{CommonName: "master-0"}, "127.0.0.1", archived, etcdName)
 	pair("apiserver-etcd-client", signer, 24, pkix.Name{CommonName: "client"})
 	if !b.noKeys {
 		files["kubernetes/pki/ca.key"] = pemKey(t, ca.key)
@@ -202,6 +228,9 @@ func (b backup) write(t *testing.T) string {
 	require.NoError(t, os.WriteFile(path, out.Bytes(), 0o600))
 	return path
 }
+
+// etcdName is the name of the archived host, which is in etcd's certificate.
+const etcdName = "master-0.example.com"
 
 const etcdManifest = `kind: Pod
 metadata: {name: etcd}
@@ -255,13 +284,13 @@ metadata: {name: kube-apiserver}
 spec:
   containers:
   - name: kube-apiserver
-    image: registry.k8s.io/kube-apiserver:v1.37.1
+    image: registry.k8s.io/kube-apiserver:v` + cmp.Or(b.image, "1.37.1") + `
     env: [{name: ` + faultEnv + `, value: "` + b.fault + `"}]
     command:
     - kube-apiserver
     - --advertise-address=` + archived + `
     - --secure-port=6443
-    - --etcd-servers=https://127.0.0.1:2379
+    - --etcd-servers=https://` + map[bool]string{true: etcdName, false: "127.0.0.1"}[b.named] + `:2379
     - --etcd-cafile=/etc/kubernetes/pki/ca.crt
     - --etcd-certfile=/etc/kubernetes/pki/apiserver-etcd-client.crt
     - --etcd-keyfile=/etc/kubernetes/pki/apiserver-etcd-client.key

@@ -32,7 +32,7 @@ func (r *runner) compare(ctx context.Context) (string, error) {
 		return "", err
 	}
 	c := &comparer{api: a, registry: reg, report: r.report, restored: r.restored, all: r.opts.All, alive: map[string]living{}, unconverted: map[schema.GroupResource]int{}}
-	c.foreign = isForeign(r.version)
+	c.foreign, c.other = isForeign(r.version), r.other
 	if err := c.gather(ctx); err != nil {
 		return "", err
 	}
@@ -136,11 +136,55 @@ func (c *comparer) notServed() {
 	}
 	slices.SortFunc(rest, func(a, b schema.GroupResource) int { return strings.Compare(a.String(), b.String()) })
 	for _, gr := range rest {
-		c.report.NotServed = append(c.report.NotServed, ResourceCount{Resource: gr.String(), Stored: len(c.stored[gr])})
+		c.report.NotServed = append(c.report.NotServed, ResourceCount{Resource: gr.String(), Stored: len(c.stored[gr]), Why: c.whyNotServed(gr)})
 	}
 	for _, r := range c.defs.All() {
 		if custom, ok := c.defs.Custom(r.GroupResource()); ok && custom.Conversion == "Webhook" {
 			c.report.NotProvable = append(c.report.NotProvable, fmt.Sprintf("%s is converted by a webhook, which is not here: %d objects are in another version than the one asked for, and were not read", r, c.unconverted[r.GroupResource()]))
+		}
+	}
+}
+
+// Why stored objects are not served.
+const (
+	byFlags     = "the archived flags do not serve their API"
+	byVersion   = "this kube-apiserver, which is of another version than the manifest's image, does not serve their API"
+	undefined   = "no CustomResourceDefinition in the backup defines them"
+	unexplained = "their CustomResourceDefinition is in the backup, and is not served"
+)
+
+func (c *comparer) whyNotServed(gr schema.GroupResource) string {
+	custom, defined := c.defs.Custom(gr)
+	_, builtin := registry.LookupResource(gr)
+	switch {
+	case defined && slices.ContainsFunc(custom.Versions, func(v registry.CustomVersion) bool { return v.Served }):
+		return unexplained
+	case !defined && !builtin && strings.Contains(gr.Group, "."):
+		return undefined
+	case c.other:
+		return byVersion
+	}
+	return byFlags
+}
+
+// judgeNotServed says what is stored and not offered, by the reason.
+func (r *runner) judgeNotServed() {
+	const name = "stored but not served"
+	for _, why := range []string{unexplained, byVersion, byFlags, undefined} {
+		var of []string
+		objects := 0
+		for _, n := range r.report.NotServed {
+			if n.Why == why {
+				of = append(of, fmt.Sprintf("%s (%d)", n.Resource, n.Stored))
+				objects += n.Stored
+			}
+		}
+		switch {
+		case objects == 0:
+		case why == unexplained || why == byVersion:
+			r.say(lifeboat.Mismatch(name, "%d objects: %s: %s", objects, why, few(of)))
+		default:
+			r.say(lifeboat.Note(name, "%d objects: %s: %s", objects, why, few(of)))
 		}
 	}
 }
@@ -156,11 +200,15 @@ func (r *runner) judge(c *comparer, total int, elsewhere *registry.PrefixError) 
 	case total > 0 && same == 0 && elsewhere != nil:
 		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, as an empty cluster: none of %d objects is there. They stand under %q, and the manifest's --etcd-prefix is another", total, elsewhere.Keyspace.Best()))
 		return
-	case total > 0 && same == 0:
+	case total > 0 && same == 0 && len(r.report.Unreadable) == 0:
 		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, as an empty cluster: none of %d objects is there", total))
 		return
+	case total > 0 && same == 0:
+		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, and can read none of %d objects: %s", total, few(r.report.Unreadable)))
+		return
 	case total == 0:
-		r.say(lifeboat.NotChecked("objects", "the backup holds none"))
+		r.say(lifeboat.Bad("objects", "kube-apiserver is ready, as an empty cluster: the backup holds no object"))
+		return
 	default:
 		rest := ""
 		if same < total {
@@ -172,15 +220,7 @@ func (r *runner) judge(c *comparer, total int, elsewhere *registry.PrefixError) 
 	r.list("unreadable objects", "%d objects cannot be read by the server: %s", r.report.Unreadable)
 	r.list("unexpected objects", "%d objects are served that are not in the backup, and that the server has not written: %s", r.report.Unexpected)
 	r.whole(c, compared)
-	var unserved []string
-	objects := 0
-	for _, n := range r.report.NotServed {
-		unserved = append(unserved, fmt.Sprintf("%s (%d)", n.Resource, n.Stored))
-		objects += n.Stored
-	}
-	if objects > 0 {
-		r.say(lifeboat.Note("stored but not served", "%d objects are of APIs that the archived flags do not serve: %s", objects, few(unserved)))
-	}
+	r.judgeNotServed()
 	r.ownWrites()
 }
 
@@ -191,11 +231,11 @@ func (r *runner) whole(c *comparer, compared int) {
 		differ = append(differ, d.Object+" ("+strings.Join(d.Paths, ", ")+")")
 	}
 	r.list(name, "%d objects differ from what the backup holds: %s", differ)
-	if len(differ) == 0 && compared > 0 && len(c.others) == 0 {
-		r.say(lifeboat.Good(name, int64(compared), "objects", "%d objects were compared field by field, and are the same (seed %d)", compared, r.report.Seed))
+	if alike := compared - len(c.others); len(differ) == 0 && alike > 0 {
+		r.say(lifeboat.Good(name, int64(alike), "objects", "%d objects were compared field by field, and are the same (seed %d)", alike, r.report.Seed))
 	}
 	if len(c.others) > 0 {
-		r.say(lifeboat.Note(name, "%d of %d objects have fields that %s shows in another way than Kubernetes %s, which is linked: %s", len(c.others), compared, r.version, spec.Version(), few(c.others)))
+		r.say(lifeboat.Note(name, "%d of %d objects have fields that %s alone has, or Kubernetes %s alone, which is linked: %s", len(c.others), compared, r.version, spec.Version(), few(c.others)))
 	}
 	for _, n := range c.unconverted {
 		r.say(lifeboat.NotChecked(name, "%d objects are not provable here: a webhook converts them", n))
@@ -214,7 +254,7 @@ func (r *runner) ownWrites() {
 		}
 	}
 	if len(of) > 0 {
-		r.say(lifeboat.Note("the server's own writes", "since its start %d objects were created, %d changed and %d deleted; each is named in the report", of["created"], of["changed"], of["deleted"]))
+		r.say(lifeboat.Note("the server's own writes", "since its start %d objects were created, %d changed and %d deleted; each is named in the report", of[created], of[changed], of[deleted]))
 	}
 	if strange > 0 {
 		r.say(lifeboat.Mismatch("the server's own writes", "%d of them are none that an API server is known to make", strange))

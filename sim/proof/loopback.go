@@ -22,39 +22,75 @@ func (l *layout) toLoopback() error {
 		return err
 	}
 	for _, c := range []*component{&l.server, &l.etcd} {
-		c.flags = maps.Clone(c.flags)
-		for _, m := range l.control.Mentions() {
-			if m.Component == c.name {
-				c.flags[m.Flag] = strings.ReplaceAll(c.flags[m.Flag], m.Path, l.onHost(m.Host))
-			}
-		}
+		l.moveFiles(c)
 	}
-	etcd, server := l.etcd.flags, l.server.flags
+	etcd, server := &l.etcd, &l.server
 	client, peer := "https://127.0.0.1:"+ports[0], "https://127.0.0.1:"+ports[1]
-	if etcd["cert-file"] == "" {
+	if etcd.flags["cert-file"] == "" {
 		return &lifeboat.Error{Class: lifeboat.Failed, Err: fmt.Errorf("etcd's manifest has no certificate: without a sandbox its data would be open to every user of this host")}
 	}
-	etcd["listen-client-urls"], etcd["advertise-client-urls"] = client, client
-	etcd["listen-peer-urls"], etcd["initial-advertise-peer-urls"] = peer, peer
-	etcd["data-dir"] = l.onHost(l.dataDir)
-	server["etcd-servers"], server["bind-address"], server["secure-port"] = client, "127.0.0.1", ports[2]
+	etcd.set("listen-client-urls", client)
+	etcd.set("advertise-client-urls", client)
+	etcd.set("listen-peer-urls", peer)
+	etcd.set("initial-advertise-peer-urls", peer)
+	etcd.set("data-dir", l.onHost(l.dataDir))
+	server.set("etcd-servers", client)
+	server.set("bind-address", "127.0.0.1")
+	server.set("secure-port", ports[2])
 	for _, flag := range []string{"audit-log-path", "cert-dir", "log-file"} {
-		if server[flag] != "" {
-			server[flag] = l.onHost(path.Join("/written", flag))
+		if server.flags[flag] != "" {
+			server.set(flag, l.onHost(path.Join("/written", flag)))
 		}
 	}
-	delete(etcd, "listen-metrics-urls")
-	delete(etcd, "wal-dir") // the restored log stands in the data dir
-	l.server.Command = append([]string{controlplane.APIServer}, words(server)...)
-	l.etcd.Command = append([]string{controlplane.Etcd}, words(etcd)...)
+	delete(etcd.flags, "listen-metrics-urls")
+	delete(etcd.flags, "wal-dir") // the restored log stands in the data dir
+	server.Command, etcd.Command = server.command(), etcd.command()
 	return nil
 }
 
-func words(flags controlplane.Flags) (all []string) {
-	for _, name := range slices.Sorted(maps.Keys(flags)) {
-		all = append(all, "--"+name+"="+flags[name])
+// moveFiles has the flags name the files where they stand on this host.
+func (l *layout) moveFiles(c *component) {
+	moved := map[string][]string{} // by flag: the path in the container, the one on this host
+	mentions := l.control.Mentions()
+	slices.SortStableFunc(mentions, func(a, b controlplane.Mention) int { return len(b.Path) - len(a.Path) }) // none within another
+	for _, m := range mentions {
+		if m.Component == c.name {
+			moved[m.Flag] = append(moved[m.Flag], m.Path, l.onHost(m.Host))
+		}
 	}
-	return all
+	c.flags, c.Flags = maps.Clone(c.flags), slices.Clone(c.Flags)
+	for name, pairs := range moved {
+		c.flags[name] = strings.NewReplacer(pairs...).Replace(c.flags[name])
+	}
+	for i, f := range c.Flags {
+		c.Flags[i].Value = strings.NewReplacer(moved[f.Name]...).Replace(f.Value)
+	}
+}
+
+// set gives a flag one value.
+func (c *component) set(name, value string) {
+	c.flags[name] = value
+	c.Flags = slices.DeleteFunc(c.Flags, func(f controlplane.Flag) bool { return f.Name == name })
+}
+
+// command is the command line by the flags: those that are given more than once
+// stay so.
+func (c *component) command() []string {
+	words, given := []string{c.name}, map[string]int{}
+	for _, f := range c.Flags {
+		given[f.Name]++
+	}
+	for _, f := range c.Flags {
+		if given[f.Name] > 1 {
+			words = append(words, "--"+f.Name+"="+f.Value)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.flags)) {
+		if given[name] <= 1 {
+			words = append(words, "--"+name+"="+c.flags[name])
+		}
+	}
+	return words
 }
 
 // freePorts are ports on which nobody listened a moment ago.

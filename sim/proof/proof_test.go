@@ -79,11 +79,12 @@ func TestProven(t *testing.T) {
 		{Resource: "namespaces", Stored: 2, Served: 2, Same: 2, Compared: 2},
 		{Resource: "secrets", Stored: 1, Served: 1, Same: 1, Compared: 1},
 	}, r.Resources)
-	require.Equal(t, []proof.ResourceCount{{Resource: "deployments.apps", Stored: 1}}, r.NotServed)
+	const byFlags = "the archived flags do not serve their API"
+	require.Equal(t, []proof.ResourceCount{{Resource: "deployments.apps", Stored: 1, Why: byFlags}, {Resource: "leases.coordination.k8s.io", Stored: 1, Why: byFlags}}, r.NotServed)
 	require.Equal(t, []proof.Write{{Object: "configmaps kube-system/extension-apiserver-authentication", What: "created", Why: "how aggregated servers know their callers"}}, r.OwnWrites)
 	for _, c := range r.Checks {
 		if c.Name == "objects" {
-			require.Equal(t, "11 of 12 stored objects are served under their names and at their revisions; what became of the others stands below", c.Detail)
+			require.Equal(t, "11 of 13 stored objects are served under their names and at their revisions; what became of the others stands below", c.Detail)
 		}
 		if c.Name == "the server's own writes" {
 			require.Equal(t, "since its start 1 objects were created, 0 changed and 0 deleted; each is named in the report", c.Detail)
@@ -105,9 +106,11 @@ func TestProven(t *testing.T) {
 // Where a host allows no namespaces the proof is a weaker one, and says so.
 func TestProvenOnLoopback(t *testing.T) {
 	t.Parallel()
-	r, err := prove(t, backup{}, func(o *proof.Options) { o.Ways = []sandbox.Way{sandbox.Loopback} })
+	issuers := []string{"--service-account-issuer=https://new.example", "--service-account-issuer=https://old.example"}
+	r, err := prove(t, backup{flags: issuers}, func(o *proof.Options) { o.Ways = []sandbox.Way{sandbox.Loopback} })
 	require.NoError(t, err)
 	require.Equal(t, proof.Proven, r.Verdict, r.Reason)
+	require.Subset(t, r.Programs[1].Command, issuers)
 	require.Equal(t, string(sandbox.Loopback), r.Way)
 	require.Contains(t, r.Programs[1].Command, "--advertise-address="+archived)
 }
@@ -152,13 +155,14 @@ func TestCannotStart(t *testing.T) {
 		"a file that nobody packed":    {backup{drop: "kubernetes/deckhouse/extra-files/audit.yml"}, "kube-apiserver", []string{`kube-apiserver ended with "exit status 1"`, "/extra/audit.yml is not in the backup"}},
 		"etcd's certificate":           {backup{drop: "kubernetes/pki/etcd/server.crt"}, "etcd", []string{"/etc/kubernetes/pki/etcd/server.crt is not in the backup"}},
 		"a flag that is gone":          {backup{flags: []string{"--gone=1"}}, "kube-apiserver", []string{"does not know --gone"}},
-		"another prefix":               {backup{flags: []string{"--etcd-prefix=/elsewhere"}}, "objects", []string{"as an empty cluster: none of 12 objects", `"/registry"`}},
+		"another prefix":               {backup{flags: []string{"--etcd-prefix=/elsewhere"}}, "objects", []string{"as an empty cluster: none of 13 objects", `"/registry"`}},
 		"an expired certificate":       {backup{hours: -1}, "serving certificate", []string{"none of its clients would trust it", "expired"}},
 		"another host's certificate":   {backup{addr: "192.0.2.81"}, "serving certificate", []string{"192.0.2.81"}},
 		"objects that nobody can read": {backup{fault: "never"}, "kube-apiserver", []string{"kube-apiserver is not ready after 2s: informer-sync", "values are encrypted with a key"}},
 		"a server that says nothing":   {backup{fault: "silent"}, "kube-apiserver", []string{"kube-apiserver is not ready after 2s", "its log is empty"}},
 		"a server that dies":           {backup{fault: "dies"}, "kube-apiserver", []string{`kube-apiserver ended with "exit status 2"`, "on purpose"}},
 		"another cluster's client":     {backup{other: true}, "kube-apiserver", nil},
+		"no objects":                   {backup{bare: true}, "objects", []string{"as an empty cluster: the backup holds no object"}},
 	} {
 		r, err := prove(t, tc.backup, func(o *proof.Options) {
 			if tc.backup.fault == "never" || tc.backup.fault == "silent" {
@@ -233,6 +237,54 @@ func TestCouldNotTry(t *testing.T) {
 	require.ErrorContains(t, err, "nobody in the backup may ask")
 	_, err = prove(t, backup{}, func(o *proof.Options) { o.APIServer.Path = "/bin/false" })
 	require.ErrorContains(t, err, `"/bin/false" --version`)
+	_, err = prove(t, backup{}, func(o *proof.Options) { o.APIServer.Path = "/bin/true" })
+	require.ErrorContains(t, err, `"/bin/true" is not kube-apiserver`)
+	script := filepath.Join(t.TempDir(), "kube-apiserver")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nexec kube-apiserver\n"), 0o755))
+	_, err = prove(t, backup{}, func(o *proof.Options) { o.APIServer.Path = script })
+	require.ErrorContains(t, err, "it is a script")
+
+	// Nor is what the backup has no part in.
+	for fault, words := range map[string]string{
+		"full":   "this host has no room",
+		"killed": "was killed, as the kernel does when memory is short",
+		"kms":    "the KMS that holds the key does not answer",
+	} {
+		_, err = prove(t, backup{fault: fault}, func(o *proof.Options) { o.Timeout = 3 * time.Second })
+		require.ErrorContains(t, err, "not provable here: ", fault)
+		require.ErrorContains(t, err, words)
+	}
+}
+
+// A server of another version than the manifest's image proves less. What it
+// does not know is no proof that the backup is no good.
+func TestOtherVersion(t *testing.T) {
+	t.Parallel()
+	r, err := prove(t, backup{server: "1.34.10", image: "1.34.1"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, proof.ProvenBut, r.Verdict)
+	require.Contains(t, r.Reason, "2 objects: this kube-apiserver, which is of another version than the manifest's image, does not serve their API")
+	require.Contains(t, r.Weaker, `kube-apiserver is "Kubernetes v1.34.10", and the manifest's image is "registry.k8s.io/kube-apiserver:v1.34.1"`)
+	_, err = prove(t, backup{server: "1.34.10", flags: []string{"--gone=1"}}, nil)
+	require.ErrorContains(t, err, `kube-apiserver is "Kubernetes v1.34.10", and the manifest's image is "registry.k8s.io/kube-apiserver:v1.37.1": this version does not know --gone`)
+
+	// One that is older than the linked types, and what the cluster ran.
+	r, err = prove(t, backup{server: "1.34.1", image: "1.34.1"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, proof.Proven, r.Verdict, r.Reason)
+	r, err = prove(t, backup{server: "1.34.1", image: "1.34.1", fault: "changed"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []proof.Difference{{Object: "configmaps infra/c", Paths: []string{"data.key"}}}, r.Differing)
+	require.Equal(t, proof.ProvenBut, r.Verdict)
+}
+
+// Whose address a name in the flags was is not told anywhere: it leads to all of
+// them.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	r, err := prove(t, backup{named: true}, nil)
+	require.NoError(t, err)
+	require.Equal(t, proof.Proven, r.Verdict, r.Reason)
 }
 
 // Whenever a proof is killed, nothing of it runs on; the host is as it was.

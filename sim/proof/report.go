@@ -70,6 +70,7 @@ type ProgramUsed struct {
 	SHA256  string   `json:"sha256,omitempty"`
 	Version string   `json:"version,omitempty"`
 	Image   string   `json:"image,omitempty"` // that the manifest names
+	Other   bool     `json:"other,omitempty"` // of another version than that image
 	Command []string `json:"command,omitempty"`
 }
 
@@ -86,8 +87,9 @@ type ResourceCount struct {
 	Resource string `json:"resource"` // "deployments.apps"
 	Stored   int    `json:"stored"`
 	Served   int    `json:"served"`
-	Same     int    `json:"same"`     // of the stored ones: served under their name at their revision
-	Compared int    `json:"compared"` // of those, in whole
+	Same     int    `json:"same"`          // of the stored ones: served under their name at their revision
+	Compared int    `json:"compared"`      // of those, in whole
+	Why      string `json:"why,omitempty"` // they are not served
 }
 
 // Difference is an object whose content differs, by the paths of its fields.

@@ -45,7 +45,7 @@ func found() *proof.Report {
 		},
 		Resources: []proof.ResourceCount{{Resource: "configmaps", Stored: 9, Served: 9, Same: 8, Compared: 8}, {Resource: "pods"}},
 		Missing:   []string{"configmaps infra/<b>c</b>"}, Differing: []proof.Difference{{Object: "secrets infra/s", Paths: []string{"data.password", "type"}}},
-		NotServed:   []proof.ResourceCount{{Resource: "leasecandidates.coordination.k8s.io", Stored: 2}},
+		NotServed:   []proof.ResourceCount{{Resource: "leasecandidates.coordination.k8s.io", Stored: 2, Why: "the archived flags do not serve their API"}},
 		NotProvable: []string{"metrics.k8s.io/v1beta1 is served by another server"},
 		OwnWrites:   []proof.Write{{Object: "leases.coordination.k8s.io kube-system/apiserver-x", What: "changed", Why: "the API server's own identity"}},
 	}

@@ -101,7 +101,7 @@ func (r *Report) lists() (all []list) {
 		differ = append(differ, d.Object+": "+strings.Join(d.Paths, ", "))
 	}
 	for _, n := range r.NotServed {
-		unserved = append(unserved, fmt.Sprintf("%s: %d", n.Resource, n.Stored))
+		unserved = append(unserved, fmt.Sprintf("%s: %d: %s", n.Resource, n.Stored, n.Why))
 	}
 	for _, w := range r.OwnWrites {
 		writes = append(writes, fmt.Sprintf("%s %s: %s", w.Object, w.What, w.Why))

@@ -2,6 +2,7 @@ package proof
 
 import (
 	"debug/elf"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -62,10 +63,13 @@ func (l *layout) furnish(c component) error {
 			return err
 		}
 	}
-	_, names := l.addresses()
+	// Whose address a name was is not known: whoever dials it tries them all.
+	ips, names := l.addresses()
 	hosts := "127.0.0.1 localhost\n::1 localhost\n"
 	if len(names) > 0 {
-		hosts += "127.0.0.1 " + strings.Join(names, " ") + "\n"
+		for _, ip := range append([]netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, ips...) {
+			hosts += ip.String() + " " + strings.Join(names, " ") + "\n"
+		}
 	}
 	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o700); err != nil {
 		return err

@@ -9,11 +9,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
+	"github.com/lifeboat-dr/lifeboat/sim/proof/programs"
 	"github.com/lifeboat-dr/lifeboat/sim/proof/sandbox"
 )
 
@@ -102,6 +105,7 @@ type runner struct {
 	server   *sandbox.Process
 	restored int64 // revision of the restored data
 	version  string
+	other    bool // the API server is of another version than the manifest's image
 
 	found *catalog          // what the server offers
 	alive map[string]living // what of the backup it serves
@@ -115,6 +119,7 @@ func (r *runner) run(ctx context.Context) (err error) {
 		return err
 	}
 	r.planControllers()
+	r.manifests()
 	if err := r.source(ctx); err != nil {
 		return err
 	}
@@ -164,6 +169,24 @@ func (r *runner) say(c ...lifeboat.Check) { r.report.Checks = append(r.report.Ch
 func (r *runner) weaker(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(r.report.Weaker, text) {
 		r.report.Weaker = append(r.report.Weaker, text)
+	}
+}
+
+// manifests says what kubelet would make of them, and the sandbox does not: it
+// would run a second manifest of a component, too, and bring in what is mounted
+// and no more.
+func (r *runner) manifests() {
+	for _, c := range r.layout.all() {
+		for _, name := range r.layout.control.Manifests(c.name) {
+			if name != c.Manifest {
+				r.weaker("%s runs %s, too, as kubelet would; what ran is %s", name, c.name, c.Manifest)
+			}
+		}
+	}
+	for _, m := range r.layout.control.Mentions() {
+		if m.Place == controlplane.InBackup && !m.Mounted && slices.ContainsFunc(r.layout.all(), func(c *component) bool { return c.name == m.Component }) {
+			r.weaker("no mount of %s brings %s into its container, and here it is there (--%s)", m.Manifest, m.Path, m.Flag)
+		}
 	}
 }
 
@@ -263,7 +286,7 @@ func (r *runner) look(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if c == &r.layout.server {
-			r.version = program.Version
+			r.version, r.other = program.Version, program.Other
 		}
 		r.report.Programs = append(r.report.Programs, program)
 		versions = append(versions, program.Version)
@@ -280,7 +303,7 @@ func (r *runner) used(ctx context.Context, c component) (ProgramUsed, error) {
 	}
 	process, err := r.sandbox.Run(sandbox.Program{Name: c.name + "-version", Root: c.name, Path: r.pathOf(c), Args: []string{"--version"}})
 	if err != nil {
-		return p, fmt.Errorf("running %q: %w", c.binary.Path, err)
+		return p, fmt.Errorf("running %q: %w", c.binary.Path, errors.Join(err, programs.Unfit(c.binary.Path)))
 	}
 	select {
 	case <-process.Done():
@@ -298,7 +321,11 @@ func (r *runner) used(ctx context.Context, c component) (ProgramUsed, error) {
 		return p, fmt.Errorf("%q --version: %s: %q", c.binary.Path, process.State(), clip(first))
 	}
 	p.Version = clip(first)
-	if tag := tagOf(c.Image); tag != "" && !strings.Contains(p.Version, strings.TrimPrefix(tag, "v")) {
+	if says := map[bool]string{true: "etcd Version: ", false: "Kubernetes v"}[c.name == controlplane.Etcd]; !strings.HasPrefix(first, says) {
+		return p, fmt.Errorf("%q is not %s: its --version says %q", c.binary.Path, c.name, p.Version)
+	}
+	same, other := compareVersion(p.Version, c.Image)
+	if p.Other = other; !same {
 		r.weaker("%s is %q, and the manifest's image is %q", c.name, p.Version, c.Image)
 	}
 	return p, nil
@@ -320,13 +347,17 @@ func (r *runner) program(c component) sandbox.Program {
 	return sandbox.Program{Name: c.name, Root: c.name, Path: r.pathOf(c), Args: c.Command[1:], Env: append(environment(), c.Env...)}
 }
 
-// tagOf is the version in an image's tag: "3.7.0" of etcd:3.7.0-0.
-func tagOf(image string) string {
+// release is the version in what a program says and in an image's tag: 3.7.0 of
+// etcd:3.7.0-0, 1.34.0-rc.1 of v1.34.0-rc.1, 1.34.1 of v1.34.1-rke2r1.
+var release = regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+(?:-(?:alpha|beta|rc)\.[0-9]+)?`)
+
+// compareVersion holds what a program says against an image: whether it is known
+// to be of its version, and whether it is known to be of another. An image may be
+// named by its digest alone, and a program built from source says 0.0.0.
+func compareVersion(version, image string) (same, other bool) {
 	image, _, _ = strings.Cut(image, "@")
-	_, tag, ok := strings.Cut(filepath.Base(image), ":")
-	if !ok {
-		return ""
-	}
-	tag, _, _ = strings.Cut(tag, "-")
-	return tag
+	_, tag, _ := strings.Cut(filepath.Base(image), ":")
+	have, want := release.FindString(version), release.FindString(tag)
+	known := have != "" && want != "" && !strings.HasPrefix(have, "0.0.0")
+	return known && have == want, known && have != want
 }

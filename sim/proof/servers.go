@@ -81,10 +81,11 @@ func (r *runner) startServer(ctx context.Context) (string, error) {
 	program := r.program(r.layout.server)
 	r.report.Programs[1].Command = append([]string{program.Path}, program.Args...)
 	took, who, err := r.serve(ctx, program)
-	if err == nil {
-		r.say(lifeboat.Good("kube-apiserver", 1, "servers", "it is ready, after %s", took))
+	if err != nil {
+		return "", err
 	}
-	return fmt.Sprintf("ready after %s, asked as %s", took, who), err
+	r.say(lifeboat.Good("kube-apiserver", 1, "servers", "it is ready, after %s", took))
+	return fmt.Sprintf("ready after %s, asked as %s", took, who), nil
 }
 
 // serve starts the API server and waits until it says that it is ready.
@@ -135,6 +136,9 @@ func (r *runner) neverReady(last error, body []byte) error {
 			failing = append(failing, name)
 		}
 	}
+	if err := r.fault(controlplane.APIServer, r.server); err != nil {
+		return err
+	}
 	words := r.words(r.server)
 	if len(failing) > 0 {
 		return r.fail("kube-apiserver", "kube-apiserver is not ready after %s: %s; %s", r.opts.Timeout, strings.Join(failing, ", "), words)
@@ -144,7 +148,48 @@ func (r *runner) neverReady(last error, body []byte) error {
 
 // ended says why a server is gone.
 func (r *runner) ended(name string, p *sandbox.Process) error {
-	return r.fail(name, "%s ended with %q: %s", name, p.State(), r.words(p))
+	words := r.words(p)
+	switch p.State() {
+	case killed:
+		return r.cannotTry("%s was killed, as the kernel does when memory is short; %s", name, words)
+	case sandbox.StateLost:
+		return r.cannotTry("%s has %s", name, p.State())
+	}
+	if err := r.fault(name, p); err != nil {
+		return err
+	}
+	return r.fail(name, "%s ended with %q: %s", name, p.State(), words)
+}
+
+// killed is the state of a process that SIGKILL has ended. The proof kills none
+// before it is done with it.
+const killed = "signal: killed"
+
+// fault is an error where a server's log says what is no fault of the backup, or
+// need not be one: another version of the program may know what this one does
+// not.
+func (r *runner) fault(name string, p *sandbox.Process) error {
+	log, err := tailOf(p.Log())
+	if err != nil {
+		return err
+	}
+	cause := Diagnose(log)
+	if cause.Meaning == noRoom || cause.Meaning == noKMS {
+		return r.cannotTry("%s: %s", name, r.words(p))
+	}
+	if cause.ofVersion {
+		for _, program := range r.report.Programs {
+			if program.Name == name && program.Other {
+				return r.cannotTry("%s is %q, and the manifest's image is %q: %s", name, program.Version, program.Image, r.words(p))
+			}
+		}
+	}
+	return nil
+}
+
+// cannotTry ends the proof without a verdict.
+func (r *runner) cannotTry(format string, args ...any) error {
+	return &lifeboat.Error{Class: lifeboat.Failed, Err: fmt.Errorf("not provable here: "+format, args...)}
 }
 
 // words are what a server's log says, and what that means.

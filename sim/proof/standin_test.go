@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -31,7 +32,11 @@ const faultEnv = "STANDIN_FAULT"
 func standIn() {
 	flags := flagsOf(os.Args[1:])
 	if _, ok := flags["version"]; ok {
-		fmt.Println("Kubernetes v1.37.1")
+		version, err := os.ReadFile("/etc/kubernetes/standin.version")
+		if err != nil {
+			version = []byte("1.37.1")
+		}
+		fmt.Printf("Kubernetes v%s\n", version)
 		os.Exit(0)
 	}
 	if err := newStandIn(flags).serve(); err != nil {
@@ -77,8 +82,13 @@ func (s *standInServer) serve() error {
 			}
 		}
 	}
-	if s.fault == "silent" {
+	switch s.fault {
+	case "silent":
 		time.Sleep(time.Minute)
+	case "full":
+		return errors.New("mkdir /var/run/kubernetes/x: no space left on device")
+	case "killed":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	info := transport.TLSInfo{CertFile: s.flags["etcd-certfile"], KeyFile: s.flags["etcd-keyfile"], TrustedCAFile: s.flags["etcd-cafile"]}
 	config, err := info.ClientConfig()
@@ -125,6 +135,11 @@ func (s *standInServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch path := r.URL.Path; {
 	case path == "/readyz":
+		if s.fault == "kms" {
+			fmt.Println(`W1128 22:00:00.000000       1 logging.go:55] [core] grpc: addrConn.createTransport failed to connect to {Addr: "/var/run/kms/vault.sock"}. Err: connection error: desc = "transport: Error while dialing: dial unix /var/run/kms/vault.sock: connect: no such file or directory"`)
+			http.Error(w, "[+]ping ok\n[-]kms-providers failed: reason withheld\nreadyz check failed", http.StatusInternalServerError)
+			return
+		}
 		if s.fault == "never" {
 			fmt.Println(`E1128 22:00:00.000000       1 reflector.go:204] "Failed to watch" err="failed to list *core.Secret: unable to transform key \"/registry/secrets/infra/s\": identity transformer tried to read encrypted data"`)
 			http.Error(w, "[+]ping ok\n[-]informer-sync failed: reason withheld\nreadyz check failed", http.StatusInternalServerError)
@@ -183,7 +198,9 @@ func (s *standInServer) change(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"message":"etcd does not answer"}`, http.StatusInternalServerError)
 		return
 	}
-	s.audit(r, resource, below)
+	if !strings.HasSuffix(r.UserAgent(), "/unseen") {
+		s.audit(r, resource, below)
+	}
 	w.WriteHeader(http.StatusCreated)
 	fmt.Fprint(w, "{}")
 }

@@ -46,6 +46,9 @@ const depth = 2
 // replaces what an earlier one had.
 func search(r io.Reader, name, to string, at int) (found bool, err error) {
 	plain, err := unpacked(r)
+	if plain == nil && err == nil && at == 0 {
+		err = errors.New("it is no tar")
+	}
 	if plain == nil || err != nil {
 		return false, err
 	}

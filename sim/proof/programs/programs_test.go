@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -121,4 +122,29 @@ func TestRunning(t *testing.T) {
 	copied, err := os.ReadFile(p.Path)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, copied))
+}
+
+// A program that cannot be run is told with the reason.
+func TestUnfit(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, programs.Unfit(self))
+	image, err := os.ReadFile(self)
+	require.NoError(t, err)
+	other := bytes.Clone(image)
+	other[18], other[19] = 0xb7, 0 // e_machine: arm64
+	if runtime.GOARCH == "arm64" {
+		other[18] = 0x3e // amd64
+	}
+	dir := t.TempDir()
+	require.ErrorContains(t, programs.Unfit(dir), "it is no file")
+	require.ErrorContains(t, programs.Unfit(filepath.Join(dir, "absent")), "no such file")
+	for words, data := range map[string][]byte{
+		"it is empty": {}, "it is a script": []byte("#!/bin/sh\n"), "it is no program of Linux": []byte("hello"), "it is a program for": other,
+	} {
+		path := filepath.Join(t.TempDir(), "kube-apiserver")
+		require.NoError(t, os.WriteFile(path, data, 0o755))
+		require.ErrorContains(t, programs.Unfit(path), words)
+	}
 }

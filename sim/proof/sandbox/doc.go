@@ -76,6 +76,10 @@ type Mount struct {
 	ReadOnly bool
 }
 
+// StateLost is the Process.State of a program whose sandbox has ended, and it with
+// that.
+const StateLost = "ended with the sandbox"
+
 // SelfPath is this program's own binary in every Root.
 const SelfPath = "/lifeboat"
 

@@ -201,7 +201,7 @@ func (s *Sandbox) listen() {
 		delete(s.waiting, id)
 	}
 	for _, p := range s.processes {
-		p.end("ended with the sandbox", -1)
+		p.end(StateLost, -1)
 	}
 }
 
