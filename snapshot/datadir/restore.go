@@ -283,18 +283,27 @@ func (p *RestorePlan) buildMember(ctx context.Context, b *memberBuild, file *os.
 	if err := p.writeMember(ctx, b, file); err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
 	synced := later(func() (struct{}, error) { return struct{}{}, syncFile(b.dir().Database()) })
-	defer synced() //nolint:errcheck // waited for above, unless there is another error
+	defer synced() //nolint:errcheck // waited for below, unless there is another error
+	booted := later(func() (etcdproc.Trial, error) {
+		if !p.BootCheck {
+			return etcdproc.Trial{}, nil
+		}
+		return etcdproc.Try(ctx, b.Data, b.walBuilt(), b.Part)
+	})
+	defer booted() //nolint:errcheck // as above; the copy that it has is removed before the dir is
+	defer stop()
 	hash, err := p.verify(ctx, b)
 	if err != nil {
 		return fmt.Errorf("checking the result: %w", err)
 	}
 	result.Hash = hash
+	trial, err := booted()
+	if err != nil {
+		return err
+	}
 	if p.BootCheck {
-		trial, err := etcdproc.Try(ctx, b.Data, b.walBuilt(), b.Part)
-		if err != nil {
-			return err
-		}
 		if trial.Hash != hash.Hash || trial.Revision != hash.HashRevision || trial.Keys != p.Keys {
 			return fmt.Errorf("etcd reads the result otherwise: revision %d, HashKV %d, %d keys; want %d, %d, %d",
 				trial.Revision, trial.Hash, trial.Keys, hash.HashRevision, hash.Hash, p.Keys)
