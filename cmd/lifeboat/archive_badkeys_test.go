@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+	"filippo.io/age"
+	"filippo.io/age/armor"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lifeboat-dr/lifeboat/cmd/internal/console"
@@ -24,14 +27,16 @@ func TestKeysAsTheyCome(t *testing.T) {
 	require.NoError(t, err)
 	phrase := filepath.Join(s.dir, "phrase")
 	require.NoError(t, os.WriteFile(phrase, []byte("correct horse\n"), 0o600))
-	lock, err := crypto.NewPassphrase([]byte("correct horse"))
+	lock, err := age.NewScryptRecipient("correct horse")
 	require.NoError(t, err)
+	lock.SetWorkFactor(10) // as a small board's age chose it; 18 takes a second and 256 MB for each of nine
 	var locked bytes.Buffer
-	w, err := crypto.NewWriter(&locked, true, lock)
+	armored := armor.NewWriter(&locked)
+	w, err := age.Encrypt(armored, lock)
 	require.NoError(t, err)
 	_, err = w.Write(key)
 	require.NoError(t, err)
-	require.NoError(t, w.Close())
+	require.NoError(t, errors.Join(w.Close(), armored.Close()))
 	_, pq, err := crypto.GenerateIdentity(true, time.Unix(0, 0), nil)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {

@@ -25,7 +25,7 @@ func ServeCommand(env *console.Environment) *cli.Command {
 			"lifeboat serve kube-backup.tar.gz --at '20:40' -- kubectl get cm -n infra\n" +
 			"lifeboat serve kube-backup.tar.gz --older nightly.snapshot -- k9s --readonly\n" +
 			"lifeboat serve kube-backup.tar.gz --kubeconfig dead.kubeconfig",
-		ArgsUsage: "SRC [-- COMMAND [ARGS...]]",
+		ArgsUsage: argv.CommandAfterSource,
 		Flags: append(append(console.SourceFlags(), servingFlags()...),
 			&cli.StringFlag{Name: "kubeconfig", Usage: "write the kubeconfig to a new `FILE`, which is removed at the end"},
 		),

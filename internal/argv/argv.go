@@ -97,14 +97,22 @@ func (p *parser) read() {
 	}
 }
 
-// VerbatimAfterSource is the ArgsUsage of a command that hands what follows SRC
-// on as it was typed: flags there are another program's.
-const VerbatimAfterSource = "SRC ARGS..."
+// The ArgsUsage of commands that hand words on as they were typed: flags among
+// them are another program's. The one takes what follows SRC, the other the
+// arguments of the program that is named after SRC.
+const (
+	VerbatimAfterSource = "SRC ARGS..."
+	CommandAfterSource  = "SRC [-- COMMAND [ARGS...]]"
+)
 
-// verbatim takes the rest of the arguments as words, where SRC has just been
-// read in such a command.
+// verbatim takes the rest of the arguments as words, where the last of such a
+// command's own has just been read.
 func (p *parser) verbatim() {
-	if len(p.path) > 0 && p.path[len(p.path)-1].ArgsUsage == VerbatimAfterSource && len(p.words) == 1 {
+	if len(p.path) == 0 {
+		return
+	}
+	own := map[string]int{VerbatimAfterSource: 1, CommandAfterSource: 2}[p.path[len(p.path)-1].ArgsUsage]
+	if own > 0 && len(p.words) == own {
 		p.words = append(p.words, p.rest...)
 		p.rest = nil
 	}

@@ -21,6 +21,7 @@ func app() *cli.App {
 		},
 		{Name: "etcd", Subcommands: []*cli.Command{{Name: "rebuild", Flags: []cli.Flag{few{&cli.StringFlag{Name: "output"}}}}, {Name: "secret", Hidden: true}}},
 		{Name: "kubectl", ArgsUsage: argv.VerbatimAfterSource, Flags: []cli.Flag{&cli.StringFlag{Name: "rev"}}},
+		{Name: "serve", ArgsUsage: argv.CommandAfterSource, Flags: []cli.Flag{&cli.StringFlag{Name: "rev"}}},
 	}}
 }
 
@@ -46,6 +47,14 @@ func TestVerbatim(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"kubectl", "--rev=7", "--", "b.tar.gz", "get", "pods", "--rev", "8", "-A", "--help"}, line.Call)
 	require.False(t, line.Help)
+
+	for _, separator := range [][]string{{"--"}, nil} {
+		typed := slices.Concat([]string{"serve", "b.tar.gz", "--rev", "7"}, separator, []string{"kubectl", "get", "pods", "-A", "--rev", "8", "--help"})
+		line, err = argv.Permute(app(), typed)
+		require.NoError(t, err)
+		require.Equal(t, []string{"serve", "--rev=7", "--", "b.tar.gz", "kubectl", "get", "pods", "-A", "--rev", "8", "--help"}, line.Call)
+		require.False(t, line.Help)
+	}
 }
 
 // A word that is no command comes back with what stands around it.
@@ -64,7 +73,7 @@ func TestComplete(t *testing.T) {
 	t.Parallel()
 	values := func(flag string, args []string) []string { return append([]string{flag}, args...) }
 	for _, tc := range []struct{ words, want []string }{
-		{[]string{""}, []string{"restore", "etcd", "kubectl"}},
+		{[]string{""}, []string{"restore", "etcd", "kubectl", "serve"}},
 		{[]string{"re"}, []string{"restore"}},
 		{[]string{"etcd", ""}, []string{"rebuild"}},
 		{[]string{"restore", "--d"}, []string{"--dry-run"}},
