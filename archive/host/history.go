@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // ErrNothingToDo says that a run is over.
@@ -28,10 +27,12 @@ type Entry struct {
 	Problem string `json:"problem,omitempty"` // why it cannot be read
 }
 
-// History lists the runs of the journal, the oldest first.
+// History lists the runs of the journal, the oldest first; none where there is
+// no journal. A journal that is no folder is an error: what was done cannot be
+// told then.
 func History(root *Root) ([]Entry, error) {
 	entries, err := root.readDir(journalDir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return []Entry{}, nil
 	}
 	if err != nil {
