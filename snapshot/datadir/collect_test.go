@@ -68,7 +68,7 @@ func harm(t testing.TB, r *rand.Rand, dir string) string {
 // doubts.
 func TestEvidenceDecidesAsDirsDo(t *testing.T) {
 	t.Parallel()
-	runs := 6
+	runs := 3
 	if soak > 1 {
 		runs = 10 * soak // 200 in `make soak`
 	}
