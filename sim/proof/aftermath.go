@@ -15,7 +15,7 @@ import (
 func (w *watch) each(ctx context.Context, s served, do func(item)) error {
 	next := ""
 	for {
-		p, err := w.api.page(ctx, s, next, metadataOnly)
+		p, err := w.api.page(ctx, s, pageSize, next, metadataOnly)
 		if err != nil {
 			return err
 		}

@@ -30,6 +30,7 @@ type api struct {
 	clients []identity
 	current int
 
+	blind  bool // no CA is in the backup by which the serving certificate could be judged
 	mu     sync.Mutex
 	serves error // what is wrong with the serving certificate, as its clients see it
 }
@@ -50,6 +51,8 @@ func newAPI(s *sandbox.Sandbox, control *controlplane.View, address, name string
 	roots := x509.NewCertPool()
 	if ca, err := control.ReadFile(controlplane.FolderPKI + "/ca.crt"); err == nil {
 		roots.AppendCertsFromPEM(ca)
+	} else {
+		a.blind = true
 	}
 	add := func(where string, cert tls.Certificate) {
 		a.clients = append(a.clients, identity{where, &http.Client{Transport: &http.Transport{

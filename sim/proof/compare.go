@@ -54,8 +54,10 @@ type entry struct {
 
 const (
 	pageSize   = 500
-	sampleSize = 25   // objects of each resource, without All
-	maxSingles = 2000 // objects asked for one by one when their list fails
+	pageBytes  = 32 << 20 // of a page, as far as the stored objects tell
+	jsonGrowth = 4        // of an object on its way from etcd to JSON, at most
+	sampleSize = 25       // objects of each resource, without All
+	maxSingles = 2000     // objects asked for one by one when their list fails
 )
 
 // gather reads the keys of the backup, and picks the sample: by a hash of seed
@@ -102,9 +104,19 @@ type page struct {
 	Items []json.RawMessage `json:"items"`
 }
 
+// pageOf is how many objects of a resource one answer may hold: a Secret has up
+// to a megabyte.
+func pageOf(of map[string]*entry) int {
+	largest := 1
+	for _, e := range of {
+		largest = max(largest, jsonGrowth*len(e.KV.Value))
+	}
+	return max(1, min(pageSize, pageBytes/largest))
+}
+
 // page asks for one page of a list.
-func (a *api) page(ctx context.Context, s served, next, accept string) (p page, err error) {
-	err = a.json(ctx, s.path+"?limit="+strconv.Itoa(pageSize)+"&continue="+url.QueryEscape(next), accept, &p)
+func (a *api) page(ctx context.Context, s served, limit int, next, accept string) (p page, err error) {
+	err = a.json(ctx, s.path+"?limit="+strconv.Itoa(limit)+"&continue="+url.QueryEscape(next), accept, &p)
 	return p, err
 }
 
@@ -131,9 +143,9 @@ func (c *comparer) resource(ctx context.Context, s served) error {
 	of := c.stored[s.stored]
 	count := ResourceCount{Resource: s.stored.String(), Stored: len(of)}
 	seen := map[string]bool{}
-	next := ""
+	next, limit := "", pageOf(of)
 	for {
-		p, err := c.api.page(ctx, s, next, jsonType)
+		p, err := c.api.page(ctx, s, limit, next, jsonType)
 		if status := (*statusError)(nil); errors.As(err, &status) {
 			if err := c.singles(ctx, s, of, seen, &count, status); err != nil {
 				return err

@@ -22,6 +22,9 @@ func TestDiagnose(t *testing.T) {
 		{`W1128 22:00:00.000000 1 logging.go:55] [core] Err: "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time"`, "W1128", "has expired"},
 		{`E1128 22:00:00.000000 1 reflector.go:204] "Failed to watch" err="failed to list *core.Secret: unable to transform key \"/registry/secrets/x\": identity transformer tried to read encrypted data"`, "E1128", "does not have"},
 		{`fatal open /etc/kubernetes/pki/etcd/server.crt: no such file or directory`, "fatal", "/etc/kubernetes/pki/etcd/server.crt is not in the backup"},
+		{"Error: unknown flag: --insecure-port\n" + `W1128 22:00:01.000000 1 logging.go:55] [core] Err: "connection refused"`, "Error: unknown", "does not know --insecure-port"},
+		{`W1128 22:00:00.000000 1 logging.go:55] [core] Err: connection error: desc = "transport: Error while dialing: dial unix /var/run/kms/vault.sock: connect: no such file or directory"`, "W1128", "the KMS that holds the key"},
+		{`E1128 22:00:00.000000 1 run.go:72] "command failed" err="write /var/log/audit.log: no space left on device"`, "E1128", "this host has no room"},
 		{"E1128 22:00:00.000000 1 a.go:1] context\nsomething else\n", "E1128", ""},
 	} {
 		cause := proof.Diagnose([]byte(tc.log))

@@ -41,11 +41,11 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t *testing.T, hours int) *authority {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(time.Duration(hours) * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -149,17 +149,19 @@ func snapshotOf(t *testing.T, all map[string]string) []byte {
 
 // backup is a backup to be, one field for each thing that can be wrong with it.
 type backup struct {
-	fault  string   // of the stand-in
-	flags  []string // more of kube-apiserver
-	drop   string   // a file that nobody packed
-	hours  int      // how long the serving certificate holds; 0 is a day
-	addr   string   // in the serving certificate; "" is archived
-	noKeys bool     // neither CA key nor kubeconfig
-	other  bool     // etcd's client certificate is another cluster's
-	bare   bool     // no object is in etcd
-	named  bool     // etcd is on the archived address alone, and has a name there
-	server string   // the version of kube-apiserver, "" for the manifest's
-	image  string   // its version in the manifest, "" for 1.37.1
+	fault   string   // of the stand-in
+	flags   []string // more of kube-apiserver
+	drop    string   // a file that nobody packed
+	hours   int      // how long the serving certificate holds; 0 is a day
+	caHours int      // likewise, the authority
+	addr    string   // in the serving certificate; "" is archived
+	noKeys  bool     // neither CA key nor kubeconfig
+	other   bool     // etcd's client certificate is another cluster's
+	bare    bool     // no object is in etcd
+	named   bool     // etcd is on the archived address alone, and has a name there
+	server  string   // the version of kube-apiserver, "" for the manifest's
+	renamed bool     // the CA stands in root.crt
+	image   string   // its version in the manifest, "" for 1.37.1
 
 	controllers string // what the stand-in for kube-controller-manager does, "none" for no manifests of it and kube-scheduler
 }
@@ -167,7 +169,7 @@ type backup struct {
 // write makes the archive, and returns its path.
 func (b backup) write(t *testing.T) string {
 	t.Helper()
-	ca, stranger := newAuthority(t), newAuthority(t)
+	ca, stranger := newAuthority(t, cmp.Or(b.caHours, 24)), newAuthority(t, 24)
 	if b.hours == 0 {
 		b.hours = 24
 	}
@@ -215,6 +217,15 @@ func (b backup) write(t *testing.T) string {
 		files["kubernetes/manifests/"+name+".yaml"] = []byte(fmt.Sprintf(controllerManifest, name, controllerFault, b.controllers))
 	}
 	delete(files, b.drop)
+	if b.renamed {
+		for name, data := range files {
+			if strings.HasPrefix(name, "kubernetes/manifests/") {
+				files[name] = bytes.ReplaceAll(data, []byte("pki/ca.crt"), []byte("pki/root.crt"))
+			}
+		}
+		files["kubernetes/pki/root.crt"] = files["kubernetes/pki/ca.crt"]
+		delete(files, "kubernetes/pki/ca.crt")
+	}
 
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)

@@ -63,12 +63,21 @@ func (r *runner) compare(ctx context.Context) (string, error) {
 	for _, gv := range found.stale {
 		r.report.NotProvable = append(r.report.NotProvable, gv+" is served by another server of the cluster, which is not here")
 	}
-	if err := a.servingError(); err != nil {
-		r.say(lifeboat.Bad("serving certificate", "kube-apiserver answers, and none of its clients would trust it: %v", err))
-	} else {
-		r.say(lifeboat.Good("serving certificate", 1, "certificates", "it is the archived CA's, and names the address"))
-	}
+	r.judgeServing(a)
 	return fmt.Sprintf("%d stored objects, %d resources", total, len(found.found)), nil
+}
+
+// judgeServing says whether clients would trust the server.
+func (r *runner) judgeServing(a *api) {
+	const name = "serving certificate"
+	switch err := a.servingError(); {
+	case a.blind:
+		r.say(lifeboat.NotChecked(name, "kubernetes/pki/ca.crt is not in the backup"))
+	case err != nil:
+		r.say(lifeboat.Bad(name, "kube-apiserver answers, and none of its clients would trust it: %v", err))
+	default:
+		r.say(lifeboat.Good(name, 1, "certificates", "it is the archived CA's, and names the address"))
+	}
 }
 
 // answered is an error on the way to the server: one that has died is told from

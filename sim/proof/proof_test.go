@@ -93,6 +93,13 @@ func TestProven(t *testing.T) {
 	require.Equal(t, []string{"metrics.k8s.io/v1beta1 is served by another server of the cluster, which is not here"}, r.NotProvable)
 	require.Equal(t, "Kubernetes v1.37.1", r.Programs[1].Version)
 	require.Contains(t, r.Programs[1].Command, "--advertise-address="+archived)
+	require.Equal(t, []string{
+		"no mount of kubernetes/manifests/kube-apiserver.yaml brings /etc/kubernetes/pki/ca.crt into its container, and here it is there (--client-ca-file)",
+		"etcd is the one that is linked into lifeboat (v3.7.3), not the one of the manifest's image registry.k8s.io/etcd:3.7.3-0",
+		"flags of etcd's manifest that the linked etcd is started without: --listen-metrics-urls",
+	}, slices.DeleteFunc(r.Weaker, func(text string) bool {
+		return strings.HasPrefix(text, "no mount") && !strings.Contains(text, "--client-ca-file")
+	}))
 	require.Len(t, r.Source.SHA256, 64)
 	require.Positive(t, r.Recovery())
 	for _, s := range r.Steps {
@@ -126,6 +133,8 @@ func TestProvenBut(t *testing.T) {
 	}{
 		"missing":    {"missing objects", "1 stored objects are not served: configmaps infra/c", func(r *proof.Report) any { return r.Missing }, []string{"configmaps infra/c"}},
 		"changed":    {"whole objects", "configmaps infra/c (data.key)", func(r *proof.Report) any { return r.Differing }, []proof.Difference{{Object: "configmaps infra/c", Paths: []string{"data.key"}}}},
+		"older":      {"whole objects", "configmaps infra/c (metadata.resourceVersion)", func(r *proof.Report) any { return r.Resources[0].Same }, 7},
+		"extra":      {"unexpected objects", "1 objects are served that are not in the backup", func(r *proof.Report) any { return r.Unexpected }, []string{"namespaces ghost"}},
 		"unreadable": {"unreadable objects", "unable to transform key", func(r *proof.Report) any { return r.Resources[0].Same }, 7},
 		"strange":    {"the server's own writes", "1 of them are none", func(r *proof.Report) any { return len(r.OwnWrites) }, 2},
 	} {
@@ -181,6 +190,25 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
+// memberOf restores the data dir of master-0, and opens it with the manifests of
+// the archive.
+func memberOf(t *testing.T, src *lifeboat.Backup, cluster string) (dir string, member *lifeboat.Backup) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "etcd")
+	plan, err := datadir.PlanRestore(t.Context(), src.DB(), src.File(), datadir.RestoreOptions{
+		InitialCluster: cluster, NoBootCheck: true,
+		Members: []datadir.NewMember{{Name: "master-0", PeerURLs: []string{"https://192.0.2.80:2380"}, Target: datadir.Target{Path: dir}}},
+	})
+	require.NoError(t, err)
+	_, err = plan.Run(t.Context())
+	require.NoError(t, err)
+	member, err = lifeboat.Open(t.Context(), dir, lifeboat.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, member.Close()) })
+	member.Adopt(src)
+	return dir, member
+}
+
 // A data dir is proven as it stands, with the manifests of an archive; it is not
 // changed.
 func TestDataDir(t *testing.T) {
@@ -189,18 +217,7 @@ func TestDataDir(t *testing.T) {
 	src, err := lifeboat.Open(t.Context(), source, lifeboat.Options{})
 	require.NoError(t, err)
 	defer src.Close()
-	dir := filepath.Join(t.TempDir(), "etcd")
-	plan, err := datadir.PlanRestore(t.Context(), src.DB(), src.File(), datadir.RestoreOptions{
-		InitialCluster: "master-0=https://192.0.2.80:2380", NoBootCheck: true,
-		Members: []datadir.NewMember{{Name: "master-0", PeerURLs: []string{"https://192.0.2.80:2380"}, Target: datadir.Target{Path: dir}}},
-	})
-	require.NoError(t, err)
-	_, err = plan.Run(t.Context())
-	require.NoError(t, err)
-	member, err := lifeboat.Open(t.Context(), dir, lifeboat.Options{})
-	require.NoError(t, err)
-	defer member.Close()
-	member.Adopt(src)
+	dir, member := memberOf(t, src, "master-0=https://192.0.2.80:2380")
 	db, err := os.ReadFile(filepath.Join(dir, "member", "snap", "db"))
 	require.NoError(t, err)
 	r, err := proof.Run(t.Context(), member, proof.Options{Dir: t.TempDir(), DataDir: dir, APIServer: proof.Binary{Path: standInPath(t)}})
@@ -213,6 +230,11 @@ func TestDataDir(t *testing.T) {
 	after, err := os.ReadFile(filepath.Join(dir, "member", "snap", "db"))
 	require.NoError(t, err)
 	require.Equal(t, db, after)
+
+	// One of two members would wait for the other until the time is over.
+	dir, member = memberOf(t, src, "master-0=https://192.0.2.80:2380,master-1=https://192.0.2.81:2380")
+	_, err = proof.Run(t.Context(), member, proof.Options{Dir: t.TempDir(), DataDir: dir, APIServer: proof.Binary{Path: standInPath(t)}})
+	require.ErrorContains(t, err, "is of a cluster of 2 members, and one alone does not serve")
 }
 
 // What has expired is signed anew where the archive's own CA can, and the proof
@@ -226,6 +248,8 @@ func TestReissueExpired(t *testing.T) {
 	require.Contains(t, r.Weaker, "expired, and signed anew for the sandbox: kubernetes/kube-controller-manager.conf, kubernetes/kube-scheduler.conf, kubernetes/pki/apiserver.crt")
 	_, err = prove(t, backup{hours: -1, noKeys: true}, renew)
 	require.ErrorContains(t, err, "the key of its authority is not in the backup")
+	_, err = prove(t, backup{hours: -1, caHours: -1}, renew)
+	require.ErrorContains(t, err, "its authority has expired, too")
 }
 
 // What this host or the backup does not have is no verdict.
@@ -276,6 +300,16 @@ func TestOtherVersion(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []proof.Difference{{Object: "configmaps infra/c", Paths: []string{"data.key"}}}, r.Differing)
 	require.Equal(t, proof.ProvenBut, r.Verdict)
+}
+
+// Without the CA nobody can say whether clients would trust the server.
+func TestWithoutCA(t *testing.T) {
+	t.Parallel()
+	r, err := prove(t, backup{renamed: true, addr: "192.0.2.81"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, proof.ProvenBut, r.Verdict)
+	require.Equal(t, "there is no kubernetes/pki/ca.crt", r.Reason)
+	require.Equal(t, lifeboat.StateNotChecked, states(r)["serving certificate"])
 }
 
 // Whose address a name in the flags was is not told anywhere: it leads to all of

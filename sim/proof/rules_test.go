@@ -2,6 +2,7 @@ package proof
 
 import (
 	"encoding/json"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,6 +10,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/lifeboat-dr/lifeboat/registry"
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 func TestCompareVersion(t *testing.T) {
@@ -65,6 +67,22 @@ func TestContradicting(t *testing.T) {
 		require.NoError(t, utiljson.Unmarshal([]byte(tc.stored), &stored))
 		require.Equal(t, tc.paths, contradicting("", want, got, stored, nil), "%+v", tc)
 	}
+}
+
+// A page of large objects has few of them.
+func TestPageOf(t *testing.T) {
+	t.Parallel()
+	of := func(sizes ...int) map[string]*entry {
+		all := map[string]*entry{}
+		for i, size := range sizes {
+			all[strconv.Itoa(i)] = &entry{Entry: registry.Entry{KV: snapshot.KeyValue{Value: make([]byte, size)}}}
+		}
+		return all
+	}
+	require.Equal(t, 500, pageOf(nil))
+	require.Equal(t, 500, pageOf(of(0, 1000)))
+	require.Equal(t, 8, pageOf(of(10, 1<<20)))
+	require.Equal(t, 1, pageOf(of(1<<30)))
 }
 
 // The server is known to change what it would not make.
@@ -140,4 +158,20 @@ func TestCauseOfDeletion(t *testing.T) {
 		require.Equal(t, explained, len(known) == 1 && len(unknown) == 0, text)
 		require.Equal(t, 1, len(known)+len(unknown))
 	}
+}
+
+// Of the APIServices the server takes away those that it has made.
+func TestAutomatic(t *testing.T) {
+	t.Parallel()
+	c := &comparer{registry: registry.New(nil, registry.Options{Prefix: "/registry"})}
+	automatic := func(resource, key, labels string) bool {
+		value := `{"apiVersion":"apiregistration.k8s.io/v1","kind":"APIService","metadata":{"name":"v1.example.com","labels":{` + labels + `}}}`
+		parsed, err := registry.ParseKey("/registry", key)
+		require.NoError(t, err)
+		e := &entry{Entry: registry.Entry{Key: parsed, KV: snapshot.KeyValue{Key: []byte(key), Value: []byte(value)}}}
+		return c.automatic(t.Context(), served{stored: schema.GroupResource{Group: "apiregistration.k8s.io", Resource: resource}}, e)
+	}
+	const key = "/registry/apiregistration.k8s.io/apiservices/v1.example.com"
+	require.True(t, automatic("apiservices", key, `"kube-aggregator.kubernetes.io/automanaged":"true"`))
+	require.False(t, automatic("apiservices", key, `"app":"metrics"`))
 }

@@ -222,6 +222,9 @@ func (r *runner) restore(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if r.opts.DataDir != "" {
+		if err := r.alone(); err != nil {
+			return "", err
+		}
 		r.restored = r.b.DB().Revision()
 		return fmt.Sprintf("a copy of %s, revision %d", r.opts.DataDir, r.restored), r.layout.copyDir(r.opts.DataDir)
 	}
@@ -231,6 +234,16 @@ func (r *runner) restore(ctx context.Context) (string, error) {
 	}
 	r.restored = result.NewRevision
 	return fmt.Sprintf("%d keys, revision %d, raised to %d", result.Keys, result.Revision, result.NewRevision), nil
+}
+
+// alone refuses a data dir whose member needs others to serve: nobody is in the
+// sandbox but itself.
+func (r *runner) alone() error {
+	if at := r.b.Evidence(); at != nil && at.Voters > 1 {
+		return &lifeboat.Error{Class: lifeboat.Failed, Err: fmt.Errorf("%q is of a cluster of %d members, and one alone does not serve", r.opts.DataDir, at.Voters),
+			Hint: "prove the archive itself, or what etcd restore and etcd rebuild make: a data dir of one member"}
+	}
+	return nil
 }
 
 // isolate makes the sandbox, and takes a weaker one where the host allows no

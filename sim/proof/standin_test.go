@@ -261,6 +261,9 @@ func (s *standInServer) objects(w http.ResponseWriter, r *http.Request) {
 		}
 		items = append(items, s.object(kv.Value, kv.ModRevision, name))
 	}
+	if s.fault == "extra" && resource == "namespaces" && !single {
+		items = append(items, map[string]any{"metadata": map[string]any{"name": "ghost", "resourceVersion": "2"}})
+	}
 	var answer any
 	switch from, _ := strconv.Atoi(r.URL.Query().Get("continue")); {
 	case single && len(items) == 0:
@@ -287,6 +290,9 @@ func (s *standInServer) object(value []byte, revision int64, name string) map[st
 	}
 	metadata, _ := object["metadata"].(map[string]any)
 	metadata["resourceVersion"] = strconv.FormatInt(revision, 10)
+	if name == "infra/c" && s.fault == "older" {
+		metadata["resourceVersion"] = strconv.FormatInt(revision-1, 10)
+	}
 	if name == "infra/c" && s.fault == "changed" {
 		object["data"] = map[string]any{"key": "another value, which must not be shown"}
 	}
