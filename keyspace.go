@@ -21,7 +21,8 @@ func (b *Backup) unlock() (*registry.Keyring, error) {
 
 // checkKeyspace makes sure that there is something to find under a prefix: an
 // empty answer to the wrong question looks like an empty cluster. It costs one
-// key where all is well. An empty keyspace is told once, and no error.
+// key where all is well. An empty keyspace, and one in which everything is
+// deleted, are told once, and no error: the history may be what is wanted.
 func (b *Backup) checkKeyspace(ctx context.Context, prefix string) error {
 	if prefix == "" {
 		prefix = registry.DefaultPrefix
@@ -33,6 +34,10 @@ func (b *Backup) checkKeyspace(ctx context.Context, prefix string) error {
 	space, err := registry.New(b.db, registry.Options{Prefix: prefix}).Keyspace(ctx)
 	if err != nil {
 		return err
+	}
+	if space.Wiped() {
+		b.opts.Observer.warn("%s", space.Check())
+		return nil
 	}
 	if space.Keys == 0 {
 		b.opts.Observer.warn("the keyspace is empty: there is no key at all")

@@ -3,8 +3,11 @@ package registry
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
 
 // Keyspace is how the keys of a database stand to the prefix under which
@@ -13,6 +16,12 @@ type Keyspace struct {
 	Prefix string `json:"prefix"` // the one that is looked under
 	Keys   int64  `json:"keys"`   // all live keys
 	Under  int64  `json:"under"`  // of them, those of objects under Prefix
+
+	// Deleted are the objects under Prefix that the history still holds, and
+	// LastDeleted is the revision that the last of them went at. They are looked
+	// for only where nothing stands under Prefix.
+	Deleted     int64 `json:"deleted,omitempty"`
+	LastDeleted int64 `json:"lastDeleted,omitempty"`
 
 	// Elsewhere are the prefixes of all other keys, those with the most objects
 	// first.
@@ -38,7 +47,38 @@ func (r *Registry) Keyspace(ctx context.Context) (*Keyspace, error) {
 		}
 		t.add(string(kv.Key), kv.Value)
 	}
-	return t.done(), nil
+	space := t.done()
+	if space.Under == 0 {
+		if err := r.countDeleted(ctx, space); err != nil {
+			return nil, err
+		}
+	}
+	return space, nil
+}
+
+// countDeleted looks for what stood under the prefix once. An engine without a
+// history has nothing to tell.
+func (r *Registry) countDeleted(ctx context.Context, space *Keyspace) error {
+	h, ok := r.reader.(snapshot.History)
+	if !ok {
+		return nil
+	}
+	seen := map[string]bool{}
+	for record, err := range h.Changes(ctx, r.matcher(nil)) {
+		if err != nil {
+			return err
+		}
+		if r.opts.Revision != 0 && record.Main > r.opts.Revision {
+			continue
+		}
+		if record.Deleted {
+			space.LastDeleted = max(space.LastDeleted, record.Main)
+		} else {
+			seen[string(record.Key)] = true
+		}
+	}
+	space.Deleted = int64(len(seen))
+	return nil
 }
 
 // prefixTally collects a Keyspace.
@@ -60,6 +100,9 @@ func (t *prefixTally) add(key string, value []byte) {
 		return
 	}
 	form := FormOf(value)
+	if foreign(key) {
+		form = Opaque // JSON of their own
+	}
 	prefix := prefixOf(key, form != Opaque)
 	n := t.counts[prefix]
 	if n == nil {
@@ -125,6 +168,17 @@ func ownerOf(prefix string) string {
 	return ""
 }
 
+// foreign says whether a key belongs to a program that keeps data of its own
+// beside kube-apiserver's.
+func foreign(key string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(key, "/"), "/")
+	switch first {
+	case "cilium", "calico", "coreos.com", "bootstrap":
+		return true
+	}
+	return false
+}
+
 // checkPrefix is the Check of a keyspace in which nothing was found.
 func (r *Registry) checkPrefix(ctx context.Context) error {
 	space, err := r.Keyspace(ctx)
@@ -155,6 +209,16 @@ func (k *Keyspace) Check() error {
 	return &PrefixError{Keyspace: *k}
 }
 
+// Wiped says whether objects stood under the prefix, all of them were deleted,
+// and none stands anywhere else: the prefix is right, and the history has them.
+func (k *Keyspace) Wiped() bool { return k.Under == 0 && k.Deleted > 0 && k.Best() == "" }
+
+// wiped says whether an error is that of a keyspace whose objects are deleted.
+func wiped(err error) bool {
+	var prefix *PrefixError
+	return errors.As(err, &prefix) && prefix.Keyspace.Wiped()
+}
+
 // counted is a number with its word: 1 key, 2 keys.
 func counted(n int64, word string) string {
 	if n != 1 {
@@ -168,6 +232,10 @@ type PrefixError struct{ Keyspace Keyspace }
 
 func (e *PrefixError) Error() string {
 	k := e.Keyspace
+	if k.Wiped() {
+		return fmt.Sprintf("every object under %q is deleted, the last one at revision %d; the history still holds %d of them: "+
+			"extract --deleted brings them back, --rev reads an older revision", k.Prefix, k.LastDeleted, k.Deleted)
+	}
 	if k.Keys == 0 {
 		return "the database holds no key at all: it is that of a cluster that never started, or an empty one"
 	}

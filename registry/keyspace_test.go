@@ -91,6 +91,71 @@ func TestKeyspaceNamesWhereObjectsStand(t *testing.T) {
 	}
 }
 
+// pastOf is a keyspace in which each key of gone was deleted at its revision.
+type pastOf struct {
+	keysOf
+	gone map[string]int64
+}
+
+func (p pastOf) Windows() []snapshot.Window { return []snapshot.Window{{First: 1, Last: 99}} }
+
+func (p pastOf) Changes(_ context.Context, match func([]byte) bool) iter.Seq2[snapshot.Record, error] {
+	return func(yield func(snapshot.Record, error) bool) {
+		for key, rev := range p.gone {
+			put := snapshot.Record{KeyValue: snapshot.KeyValue{Key: []byte(key), Value: []byte("k8s\x00...")}, Main: rev - 1}
+			deleted := snapshot.Record{KeyValue: snapshot.KeyValue{Key: []byte(key)}, Main: rev, Deleted: true}
+			if match([]byte(key)) && (!yield(deleted, nil) || !yield(put, nil)) {
+				return
+			}
+		}
+	}
+}
+
+// A cluster whose every object was deleted is neither one that never started nor
+// one with another prefix.
+func TestKeyspaceWithoutLiveObjects(t *testing.T) {
+	t.Parallel()
+	gone := map[string]int64{"/registry/pods/shop/web": 7, "/registry/configmaps/shop/settings": 9}
+	const want = `every object under "/registry" is deleted, the last one at revision 9; the history still holds 2 of them: ` +
+		`extract --deleted brings them back, --rev reads an older revision`
+	for name, c := range map[string]struct {
+		left  keysOf
+		wiped bool
+	}{
+		"nothing is left":               {wiped: true},
+		"other programs' keys are left": {left: keysOf{"cilium/state/id": "1", "/calico/resources/v3/projectcalico.org/networkpolicies/shop/p": `{"kind":"NetworkPolicy"}`}, wiped: true},
+		"API servers' leases are left":  {left: keysOf{"/registry/masterleases/10.0.0.1": "k8s\x00..."}, wiped: true},
+		"objects under another prefix":  {left: keysOf{"/kubernetes.io/pods/shop/web": "k8s\x00..."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reg := registry.New(pastOf{c.left, gone}, registry.Options{})
+			space, err := reg.Keyspace(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.wiped, space.Wiped())
+			require.EqualValues(t, 2, space.Deleted)
+			_, err = reg.List(t.Context(), registry.Query{Words: "pods", Names: []string{}})
+			if !c.wiped {
+				require.ErrorContains(t, err, `give --etcd-prefix "/kubernetes.io"`)
+				return
+			}
+			require.NoError(t, err, "what a word means")
+			_, err = reg.List(t.Context(), registry.Query{Words: "pods"})
+			require.EqualError(t, err, want)
+			_, err = reg.Select(t.Context(), registry.Selection{All: true})
+			require.EqualError(t, err, want)
+		})
+	}
+}
+
+// Calico keeps JSON with kind and apiVersion beside Kubernetes' objects.
+func TestKeyspaceOfOtherProgramsHasNoObjects(t *testing.T) {
+	t.Parallel()
+	_, err := registry.New(keysOf{"/calico/resources/v3/projectcalico.org/networkpolicies/shop/p": `{"kind":"NetworkPolicy"}`}, registry.Options{}).
+		List(t.Context(), registry.Query{Words: "pods"})
+	require.EqualError(t, err, `no Kubernetes object stands under "/registry"; the database holds 1 key under "/calico" (Calico)`)
+}
+
 // What is encrypted at rest counts wherever it stands.
 func TestSurveyFindsCiphertextUnderOtherPrefixes(t *testing.T) {
 	t.Parallel()
