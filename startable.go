@@ -23,11 +23,23 @@ func (v *verification) startable(found *belongings) {
 	if found.elsewhere != nil {
 		v.say(Mismatch("etcd prefix", "kube-apiserver would start as an empty cluster: %v", found.elsewhere))
 	}
+	v.manifests(control)
 	v.mentions(control.Mentions())
 	v.knownFlags(control.CommandLines())
 	v.addresses(control)
 	v.encryptionFlag(control, found)
 	v.tokenKeys(control)
+}
+
+// manifests: kubelet starts nothing from a component's manifest that is cut or
+// empty.
+func (v *verification) manifests(control *controlplane.View) {
+	for _, component := range []string{controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler, controlplane.Etcd} {
+		name := controlplane.FolderManifests + "/" + component + ".yaml"
+		if _, runs := control.Flags(component); !runs && slices.Contains(control.Files(), name) {
+			v.say(Mismatch("static Pods", "%q holds no Pod that runs %s: it would not start", name, component))
+		}
+	}
 }
 
 // tokenKeys: a server that does not accept its own tokens starts, and locks every
@@ -78,11 +90,15 @@ const namedFiles = 5
 // mentions holds the files that flags name against those that are there.
 func (v *verification) mentions(all []controlplane.Mention) {
 	const name = "files of flags"
-	var packed, elsewhere, unmounted []string
+	var packed, apart, elsewhere, unmounted []string
 	for _, m := range all {
 		switch {
 		case m.Place == controlplane.Missing:
 			v.say(Mismatch(name, "%q names %q with --%s, and it is not in the backup: %s would not start", m.Manifest, m.Host, m.Flag, m.Component))
+		case m.Place == controlplane.Blank && m.KeptApart():
+			apart = append(apart, m.Host)
+		case m.Place == controlplane.Blank:
+			v.say(Mismatch(name, "%q names %q with --%s, and it is empty in the backup: %s would not start", m.Manifest, m.Host, m.Flag, m.Component))
 		case m.Place == controlplane.Elsewhere:
 			elsewhere = append(elsewhere, m.Host)
 		default:
@@ -95,6 +111,9 @@ func (v *verification) mentions(all []controlplane.Mention) {
 	if len(elsewhere) > 0 {
 		v.say(Note(name, "outside of /etc/kubernetes, so in no backup of it: %s", someOf(elsewhere)))
 	}
+	if len(apart) > 0 {
+		v.say(Note(name, "empty in the backup, and to be put in before kube-controller-manager starts: %s", someOf(apart)))
+	}
 	if len(unmounted) > 0 {
 		v.say(Note(name, "no mount of the static Pod brings this into its container: %s", someOf(unmounted)))
 	}
@@ -102,7 +121,7 @@ func (v *verification) mentions(all []controlplane.Mention) {
 		v.say(NotChecked(name, "no manifest in kubernetes/manifests has a flag that names a file"))
 		return
 	}
-	if len(packed)+len(elsewhere) == len(all) {
+	if len(packed)+len(apart)+len(elsewhere) == len(all) {
 		v.say(Good(name, int64(len(packed)), "files", "%d files that the manifests name are in the backup", len(packed)))
 	}
 }

@@ -16,7 +16,10 @@ const (
 	Etcd              = "etcd"
 )
 
-const manifestDir = "kubernetes/manifests"
+// FolderManifests is where kubelet finds its static Pods, inside of a backup.
+const FolderManifests = "kubernetes/manifests"
+
+const manifestDir = FolderManifests
 
 // pod is what a View needs of a static Pod, and no more: k8s.io/api would
 // refuse the whole manifest for one malformed quantity.

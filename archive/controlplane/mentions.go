@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"bytes"
 	"path"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type Place string
 const (
 	InBackup  Place = "in the backup"
 	Missing   Place = "missing"   // its folder is what a backup holds, and it is not there
+	Blank     Place = "empty"     // it is there, and nothing is in it
 	Elsewhere Place = "elsewhere" // on the host outside of /etc/kubernetes, or in the image
 )
 
@@ -79,12 +81,23 @@ func (v *View) mention(m *manifest, c *container, component, flag, inside string
 		found.Host = path.Clean(inside)
 	}
 	if name, ok := backupPath(found.Host); ok {
-		found.Place = Missing
-		if v.files[name] != nil || len(v.list(name)) > 0 {
+		file := v.files[name]
+		switch {
+		case file != nil && len(bytes.TrimSpace(file.data)) == 0:
+			found.Place = Blank
+		case file != nil || len(v.list(name)) > 0:
 			found.Place = InBackup
+		default:
+			found.Place = Missing
 		}
 	}
 	return found
+}
+
+// KeptApart reports whether the file is one that is taken out of backups for
+// good reason, the key of the CA: it goes back in before its component starts.
+func (m Mention) KeptApart() bool {
+	return m.Component == ControllerManager && strings.HasPrefix(m.Flag, "cluster-signing-") && strings.HasSuffix(m.Flag, "key-file")
 }
 
 // namesFile reports whether a flag's value is a file that the component reads.

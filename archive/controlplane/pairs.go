@@ -40,6 +40,7 @@ func (v *View) CheckPKI(now time.Time) []Finding {
 			c.kubeconfig(name)
 		}
 	}
+	c.kubeconfigs()
 	c.serviceAccount()
 	return c.findings
 }
@@ -157,6 +158,9 @@ func (c *pkiCheck) kubeconfig(name string) {
 	for _, u := range config.Users {
 		certs := certificatesIn(u.User.Certificate)
 		if len(certs) == 0 {
+			if len(u.User.Certificate) > 0 {
+				c.say(name, false, false, "holds a client certificate that cannot be read")
+			}
 			continue
 		}
 		if len(u.User.Key) > 0 {

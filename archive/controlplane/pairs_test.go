@@ -1,12 +1,14 @@
 package controlplane_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,11 @@ func faults(findings []controlplane.Finding) (bad, notes []string) {
 	return bad, notes
 }
 
+// blanked is a kubeconfig in which a field holds other bytes.
+func blanked(data []byte, field string) []byte {
+	return regexp.MustCompile(field+": .*").ReplaceAll(data, []byte(field+": AAAA"))
+}
+
 // A real PKI has no fault; each way of mixing one up is found.
 func TestCheckPKI(t *testing.T) {
 	t.Parallel()
@@ -58,19 +65,30 @@ func TestCheckPKI(t *testing.T) {
 		require.NoError(t, err)
 		return data
 	}
+	conf := func(name string) []byte {
+		data, err := view.ReadFile("kubernetes/" + name)
+		require.NoError(t, err)
+		return data
+	}
 	for name, c := range map[string]struct {
 		change    map[string][]byte
 		at        time.Time
 		bad, note string
 	}{
-		"key of another":      {map[string][]byte{"kubernetes/pki/apiserver.key": read("ca.key")}, now, "kubernetes/pki/apiserver.crt: its private key belongs to another certificate", ""},
-		"key that is no key":  {map[string][]byte{"kubernetes/pki/apiserver.key": []byte("x")}, now, "its private key cannot be read", ""},
-		"no certificate":      {map[string][]byte{"kubernetes/pki/apiserver.crt": []byte("x")}, now, "kubernetes/pki/apiserver.crt: holds no certificate", ""},
-		"external CA":         {map[string][]byte{"kubernetes/pki/ca.key": nil}, now, "", "kubernetes/pki/ca.crt: there is no private key beside it"},
-		"CA not there":        {map[string][]byte{"kubernetes/pki/etcd/ca.crt": nil, "kubernetes/pki/etcd/ca.key": nil}, now, "", "is not in the backup"},
-		"leaves have expired": {nil, now.AddDate(2, 0, 0), "", "renew it after the restore"},
-		"CAs have expired":    {nil, now.AddDate(11, 0, 0), "kubernetes/pki/ca.crt: this CA ended", ""},
-		"sa.pub of another":   {map[string][]byte{"kubernetes/pki/sa.key": read("ca.key")}, now, "kubernetes/pki/sa.key: is not the key whose public half sa.pub is", ""},
+		"key of another":                    {map[string][]byte{"kubernetes/pki/apiserver.key": read("ca.key")}, now, "kubernetes/pki/apiserver.crt: its private key belongs to another certificate", ""},
+		"key that is no key":                {map[string][]byte{"kubernetes/pki/apiserver.key": []byte("x")}, now, "its private key cannot be read", ""},
+		"no certificate":                    {map[string][]byte{"kubernetes/pki/apiserver.crt": []byte("x")}, now, "kubernetes/pki/apiserver.crt: holds no certificate", ""},
+		"external CA":                       {map[string][]byte{"kubernetes/pki/ca.key": nil}, now, "", "kubernetes/pki/ca.crt: there is no private key beside it"},
+		"CA not there":                      {map[string][]byte{"kubernetes/pki/etcd/ca.crt": nil, "kubernetes/pki/etcd/ca.key": nil}, now, "", "is not in the backup"},
+		"a client certificate that is none": {map[string][]byte{"kubernetes/scheduler.conf": blanked(conf("scheduler.conf"), "client-certificate-data")}, now, "kubernetes/scheduler.conf: holds a client certificate that cannot be read", ""},
+		"a kubeconfig without its CA":       {map[string][]byte{"kubernetes/scheduler.conf": blanked(conf("scheduler.conf"), "certificate-authority-data")}, now, "kubernetes/scheduler.conf: holds a CA that cannot be read: kube-scheduler would not reach its API server", ""},
+		"a kubeconfig that was cut":         {map[string][]byte{"kubernetes/scheduler.conf": bytes.Split(conf("scheduler.conf"), []byte("users:"))[0]}, now, "kubernetes/scheduler.conf: lacks the credentials of its current context", ""},
+		"a kubeconfig without a server":     {map[string][]byte{"kubernetes/scheduler.conf": bytes.ReplaceAll(conf("scheduler.conf"), []byte("server:"), []byte("serves:"))}, now, "kubernetes/scheduler.conf: names no server", ""},
+		"a kubeconfig of nothing":           {map[string][]byte{"kubernetes/scheduler.conf": []byte("kind: Config\n")}, now, "kubernetes/scheduler.conf: has no current context", ""},
+		"a kubeconfig that is none":         {map[string][]byte{"kubernetes/scheduler.conf": []byte("\t{")}, now, "kubernetes/scheduler.conf: is no kubeconfig in YAML or JSON", ""},
+		"leaves have expired":               {nil, now.AddDate(2, 0, 0), "", "renew it after the restore"},
+		"CAs have expired":                  {nil, now.AddDate(11, 0, 0), "kubernetes/pki/ca.crt: this CA ended", ""},
+		"sa.pub of another":                 {map[string][]byte{"kubernetes/pki/sa.key": read("ca.key")}, now, "kubernetes/pki/sa.key: is not the key whose public half sa.pub is", ""},
 	} {
 		bad, notes := faults(rebuilt(t, view, c.change).CheckPKI(c.at))
 		if c.bad != "" {

@@ -144,6 +144,10 @@ func TestMixedUp(t *testing.T) {
 		"another member":             {map[string][]byte{"manifests/etcd.yaml": bytes.ReplaceAll(read("manifests/etcd.yaml"), []byte("--name=master-0"), []byte("--name=dock-0"))}, []string{`etcd member +MISMATCH +"dock-0" of the manifest is not in the snapshot's member list`}, console.ExitIncomplete, console.ExitDone},
 		"another token key":          {map[string][]byte{"pki/sa.key": nil, "pki/sa.pub": publicPEM(t)}, []string{`token key +MISMATCH`}, console.ExitIncomplete, console.ExitIncomplete},
 		"no CA":                      {map[string][]byte{"pki/ca.crt": nil}, []string{`there is no kubernetes/pki/ca.crt`}, console.ExitIncomplete, console.ExitIncomplete},
+		"an empty kubeconfig":        {map[string][]byte{"scheduler.conf": {}}, []string{`files of flags +MISMATCH .* names "/etc/kubernetes/scheduler.conf" with --kubeconfig, and it is empty in the backup: kube-scheduler would not start`}, console.ExitIncomplete, console.ExitIncomplete},
+		"an empty key":               {map[string][]byte{"pki/apiserver.key": {}}, []string{`files of flags +MISMATCH .* and it is empty in the backup: kube-apiserver would not start`}, console.ExitIncomplete, console.ExitIncomplete},
+		"an empty manifest":          {map[string][]byte{"manifests/kube-apiserver.yaml": []byte("\n")}, []string{`static Pods +MISMATCH +"kubernetes/manifests/kube-apiserver.yaml" holds no Pod that runs kube-apiserver: it would not start`}, console.ExitIncomplete, console.ExitIncomplete},
+		"a kubeconfig that was cut":  {map[string][]byte{"scheduler.conf": bytes.Split(read("scheduler.conf"), []byte("users:"))[0]}, []string{`certificates +MISMATCH +"kubernetes/scheduler.conf": lacks the credentials of its current context`}, console.ExitIncomplete, console.ExitDone},
 		"the CA's key kept apart":    {map[string][]byte{"pki/ca.key": {}}, []string{`certificates +note +"kubernetes/pki/ca.crt": there is no private key beside it`}, console.ExitDone, console.ExitDone},
 	} {
 		t.Run(name, func(t *testing.T) {
