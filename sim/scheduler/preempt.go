@@ -29,14 +29,20 @@ const pinnedName = "PinnedDefaultPreemption"
 // pinnedPreemption is DefaultPreemption without its two dice: where the search
 // starts (getOffsetRand) and which of several equal candidates comes first out
 // of a map (pickOneNodeForPreemption). Both become "in the order of the nodes".
+//
+// It also leaves out nodes on which nothing could be preempted, see victims.go.
 type pinnedPreemption struct {
 	*defaultpreemption.DefaultPreemption
 	chooser *preemption.Evaluator // picks by the plugin's own rules
+	groups  bool                  // Pods may be preempted by groups, whose priority is their own
+
+	potential int // nodes of the search that is on, with those that were left out
 }
 
-// GetOffsetAndNumCandidates starts at the first node; the number is the plugin's.
-func (p *pinnedPreemption) GetOffsetAndNumCandidates(nodes int32) (int32, int32) {
-	_, wanted := p.DefaultPreemption.GetOffsetAndNumCandidates(nodes)
+// GetOffsetAndNumCandidates starts at the first node; the number is the plugin's,
+// for all nodes that it would have looked at.
+func (p *pinnedPreemption) GetOffsetAndNumCandidates(int32) (int32, int32) {
+	_, wanted := p.DefaultPreemption.GetOffsetAndNumCandidates(int32(p.potential))
 	return 0, wanted
 }
 
@@ -112,7 +118,9 @@ func (l *victimLog) factory(args *config.DefaultPreemptionArgs) frameworkruntime
 		if err != nil {
 			return nil, err
 		}
-		pinned := &pinnedPreemption{plugin, preemption.NewEvaluator(names.DefaultPreemption, handle, plugin, plugin.Executor)}
+		pinned := &pinnedPreemption{
+			DefaultPreemption: plugin, chooser: preemption.NewEvaluator(names.DefaultPreemption, handle, plugin, plugin.Executor), groups: gates.EnableGenericWorkload,
+		}
 		plugin.Evaluator.Interface = pinned
 		plugin.Executor.PreemptPod = func(_ context.Context, c preemption.Candidate, _ preemption.ExecutorPreemptor, victim *corev1.Pod, _ string) (bool, error) {
 			l.Lock()
