@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf16"
 )
@@ -121,3 +122,9 @@ func holdsKey(path string) bool {
 	}
 	return false
 }
+
+// typedKey is a private key of age as text, in either case.
+var typedKey = regexp.MustCompile(`(?i)(AGE-SECRET-KEY-(?:PQ-)?|AGE-PLUGIN-[-A-Z0-9]*?-)1[A-Z0-9]{6,}`)
+
+// WithoutKeys is a text in which private keys of age have lost what is secret.
+func WithoutKeys(text string) string { return typedKey.ReplaceAllString(text, "${1}1…") }

@@ -3,6 +3,7 @@ package crypto_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -127,4 +128,18 @@ func TestKeyFileOfAnEditor(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Len(t, file.Identities, 1)
 	}
+}
+
+// Wherever a private key was typed, no message repeats it.
+func TestWithoutKeys(t *testing.T) {
+	t.Parallel()
+	id, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	quantum, err := age.GenerateHybridIdentity()
+	require.NoError(t, err)
+	for key, start := range map[string]string{id.String(): "AGE-SECRET-KEY-1", quantum.String(): "AGE-SECRET-KEY-PQ-1", strings.ToLower(id.String()): "age-secret-key-1"} {
+		text := fmt.Sprintf("opening %q: no such file or directory; unknown command %q", key, key)
+		require.Equal(t, fmt.Sprintf("opening %q: no such file or directory; unknown command %q", start+"…", start+"…"), crypto.WithoutKeys(text))
+	}
+	require.Equal(t, "AGE-SECRET-KEY-1... is what it begins with", crypto.WithoutKeys("AGE-SECRET-KEY-1... is what it begins with"))
 }

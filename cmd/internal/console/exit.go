@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/lifeboat-dr/lifeboat"
+	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/internal/manual"
 )
 
@@ -209,7 +210,7 @@ func report(env *Environment, err error) ExitCode {
 	case err == nil, errors.Is(err, errSpoken), errors.Is(err, syscall.EPIPE): // who reads no longer wants no message either
 	case env.Format == FormatJSON:
 		var doc errorDocument
-		doc.Error.Code, doc.Error.Message, doc.Error.Hint = code, err.Error(), HintOf(err)
+		doc.Error.Code, doc.Error.Message, doc.Error.Hint = code, crypto.WithoutKeys(err.Error()), crypto.WithoutKeys(HintOf(err))
 		env.sayJSON(doc)
 	default:
 		message := err.Error()
@@ -225,8 +226,10 @@ func report(env *Environment, err error) ExitCode {
 }
 
 // say prints one message on stderr, as text or as a line of JSON. Names that
-// came out of a file cannot steer the terminal.
+// came out of a file cannot steer the terminal, and a private key that was typed in
+// the place of something else is not shown.
 func (e *Environment) say(kind, message string) {
+	message = crypto.WithoutKeys(message)
 	if e.Format == FormatJSON {
 		e.sayJSON(map[string]map[string]string{kind: {"message": message}})
 		return
