@@ -34,10 +34,14 @@ func (o *opener) checkPackedLog() error {
 	if dir == "member" {
 		dir = ""
 	}
+	unpack := "tar xf %s -C dir"
+	if o.zip != nil {
+		unpack = "unzip -q %s -d dir"
+	}
 	return &Error{
 		Class: Refused,
 		Err:   fmt.Errorf("it holds a member's data dir: the write-ahead log in %q goes on from the database %q, and is not read from an archive", o.logName, o.dbName),
-		Hint: fmt.Sprintf("mkdir dir && tar xf %s -C dir, and give dir/%s; --accept-loss reads the database alone, without what was acknowledged last",
+		Hint: fmt.Sprintf("mkdir dir && "+unpack+", and give dir/%s; --accept-loss reads the database alone, without what was acknowledged last",
 			printablePath(o.src.path), dir),
 	}
 }

@@ -104,6 +104,8 @@ func hintFormat(err error) error {
 		switch {
 		case not.Format == archive.Delta:
 			return withHint(err, "give the Full-* snapshot that it follows: lifeboat reads that; what came after it only etcdbrctl restore applies")
+		case not.Format == archive.SQLite:
+			return withHint(err, "k3s keeps its state in SQLite where it runs without etcd, and lifeboat reads etcd's: k3s server --cluster-init moves it to etcd")
 		case not.Format == archive.Bolt:
 			return withHint(err, "it is a snapshot and no archive: lifeboat inspect, get, extract and etcd read it as it is")
 		case command != "":

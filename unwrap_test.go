@@ -76,11 +76,13 @@ func TestOtherFormats(t *testing.T) {
 	for head, says := range map[string]string{
 		"\xfd7zXZ\x00": "xz -dc", "BZh91AY": "bzip2 -dc", "\x04\x22\x4d\x18": "lz4 -dc", "7z\xbc\xaf\x27\x1c": "7z x", `[{"etcdEvent":{}}]`: "Full-*",
 		"-----BEGIN PGP MESSAGE-----\n": "gpg --decrypt", "\x8c\x0d\x04\x09\x03\x02": "gpg --decrypt", "Salted__": "openssl enc -d",
+		"\x1f\x9d\x90": "gzip -dc", "\x89LZO\x00\r\n\x1a\n": "lzop -dc", "070701": "bsdtar", "SQLite format 3\x00": "k3s keeps its state in SQLite",
 	} {
 		path := filepath.Join(t.TempDir(), "anything")
 		require.NoError(t, os.WriteFile(path, append([]byte(head), bytes.Repeat([]byte(" "), 4096)...), 0o600))
 		_, err := lifeboat.Open(t.Context(), path, lifeboat.Options{})
 		require.ErrorIs(t, err, archive.ErrNotArchive)
+		require.ErrorIs(t, err, archive.ErrOtherFormat, "another format is no damage: %q", head)
 		e := (*lifeboat.Error)(nil)
 		require.ErrorAs(t, err, &e)
 		require.Contains(t, e.Hint, says)

@@ -33,6 +33,10 @@ const (
 	PGP     Format = "OpenPGP"
 	OpenSSL Format = "openssl enc"
 	Zlib    Format = "zlib"
+	OldZ    Format = "compress" // .Z
+	Lzop    Format = "lzop"
+	Cpio    Format = "cpio"
+	SQLite  Format = "SQLite"                  // what k3s keeps its state in without etcd
 	Delta   Format = "Gardener delta snapshot" // the events of some revisions
 	Apple   Format = "AppleDouble"             // what macOS keeps beside a file, as ._NAME
 	Text    Format = "text"
@@ -64,6 +68,12 @@ var magics = []struct {
 	{"Salted__", OpenSSL},
 	{"U2FsdGVkX1", OpenSSL}, // the same in base64
 	{"\x00\x05\x16\x07", Apple},
+	{"\x1f\x9d", OldZ},
+	{"\x89LZO\x00\r\n\x1a\n", Lzop},
+	{"070701", Cpio},
+	{"070702", Cpio},
+	{"070707", Cpio},
+	{"SQLite format 3\x00", SQLite},
 	{`[{"etcdEvent":`, Delta}, // gardener/etcd-backup-restore pkg/snapshot/snapshotter
 }
 
@@ -199,7 +209,7 @@ func isPGP(head []byte) bool {
 // standard output, "" where there is none to name.
 func (f Format) Unwrap() string {
 	switch f {
-	case Gzip:
+	case Gzip, OldZ:
 		return "gzip -dc FILE"
 	case Zstd:
 		return "zstd -dc FILE"
@@ -211,6 +221,10 @@ func (f Format) Unwrap() string {
 		return "lz4 -dc FILE"
 	case Lzip:
 		return "lzip -dc FILE"
+	case Lzop:
+		return "lzop -dc FILE"
+	case Cpio:
+		return "bsdtar -cf - @FILE"
 	case Zip:
 		return "unzip -p FILE"
 	case Seven:
@@ -250,7 +264,9 @@ func (f Format) article() string {
 		return "a Gardener delta snapshot: the events after a Full-* snapshot"
 	case OpenSSL, PGP, Apple:
 		return "an " + string(f) + " file"
-	case Tar, Gzip, Zstd, Bzip2, Xz, Zip, Lz4, Lzip, Seven, Rar, Zlib:
+	case SQLite:
+		return "a SQLite database"
+	case Tar, Gzip, Zstd, Bzip2, Xz, Zip, Lz4, Lzip, Seven, Rar, Zlib, OldZ, Lzop, Cpio:
 		return "a " + string(f) + " file"
 	}
 	return string(f)

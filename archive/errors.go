@@ -92,7 +92,7 @@ func (e *NotArchiveError) Error() string {
 }
 
 func (e *NotArchiveError) Is(target error) bool {
-	return target == ErrNotArchive || target == ErrOtherFormat && (e.Format.Unwrap() != "" || e.Format == Bolt || e.Format == Delta)
+	return target == ErrNotArchive || target == ErrOtherFormat && (e.Format.Unwrap() != "" || e.Format == Bolt || e.Format == Delta || e.Format == SQLite)
 }
 
 // SnapshotError says that an archive does not hold exactly one snapshot.
