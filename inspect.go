@@ -11,6 +11,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/archive/controlplane"
 	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
 // Inspection is what a backup is and holds.
@@ -47,6 +48,8 @@ type SourceFacts struct {
 
 	WALEntries uint64 `json:"walEntries,omitempty"` // beyond the database
 	WALDamage  string `json:"walDamage,omitempty"`
+
+	Evidence *datadir.Evidence `json:"evidence,omitempty"` // of a data dir's acknowledged writes
 }
 
 // FileFacts are what the kubernetes/ half of an archive holds.
@@ -63,7 +66,7 @@ type FileFacts struct {
 func (b *Backup) Inspect(ctx context.Context) (*Inspection, error) {
 	found := &Inspection{Source: SourceFacts{
 		Path: b.path, Kind: b.kind, Size: b.size, Modified: b.modTime, Layers: b.layers, Facts: b.facts,
-		WALEntries: b.tail.Entries, WALDamage: b.tail.Damage,
+		WALEntries: b.tail.Entries, WALDamage: b.tail.Damage, Evidence: b.Evidence(),
 	}}
 	phase := b.opts.Observer.start("inspecting "+b.path, 0)
 	defer phase.Done()

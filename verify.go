@@ -61,6 +61,7 @@ func (b *Backup) verify(ctx context.Context) (*verification, *examined, error) {
 		return nil, nil, err
 	}
 	v.records(found.Examination)
+	v.acknowledged()
 	v.hash(found.hash)
 	v.pki(time.Now())
 	v.belongs(found.belongings)
@@ -108,6 +109,19 @@ func (v *verification) examine(ctx context.Context) (*examined, error) {
 		}
 	}
 	return e, first
+}
+
+// acknowledged says whether the dirs at hand prove that a data dir has every
+// write that a client was told of.
+func (v *verification) acknowledged() {
+	const name = "acknowledged writes"
+	switch e := v.b.Evidence(); {
+	case e == nil: // a snapshot is one moment, and says of none that came after it
+	case e.Complete():
+		v.say(Good(name, int64(e.Held), "voters", "%s", e))
+	default:
+		v.say(NotChecked(name, "%s", e))
+	}
 }
 
 // names tells entries that could not be taken in.
