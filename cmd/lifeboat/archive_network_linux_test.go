@@ -25,7 +25,7 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 	team := filepath.Join(s.dir, "team")
 	require.NoError(t, os.WriteFile(team, []byte(s.recipient+"\n"), 0o600))
 	program := filepath.Join(s.dir, "program") // the tests' own binary links what asks the kernel about the network
-	output, err = exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	output, err = exec.Command("go", "build", "-ldflags=-s -w", "-o", program, ".").CombinedOutput()
 	require.NoError(t, err, string(output))
 	folder := filepath.Join(s.dir, "place")
 	require.NoError(t, os.Mkdir(folder, 0o700))
