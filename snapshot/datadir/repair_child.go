@@ -1,7 +1,7 @@
 package datadir
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"time"
 
@@ -81,101 +81,17 @@ func disarm(path string) error {
 	})
 }
 
-// defragBytes is how much a transaction writes: what it writes is in memory.
-const defragBytes = 32 << 20
-
-// defragment copies all buckets in order into full pages. etcd's own
-// defragmentation leaves a tenth of each page free, for random writes that
-// bucket "key" never sees.
+// defragment copies all buckets in order into full pages of an empty file.
 func defragment(to, from string) error {
 	src, err := bolt.Open(from, 0, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	info, err := os.Stat(from)
+	out, err := os.OpenFile(to, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	dst, err := bolt.Open(to, 0o600, &bolt.Options{
-		Timeout: time.Second, NoSync: true, NoFreelistSync: true, FreelistType: bolt.FreelistMapType, PageSize: src.Info().PageSize,
-		InitialMmapSize: int(info.Size()), // each growth would copy what the transaction holds
-	})
-	if err != nil {
-		return err
-	}
-	d := defragmenter{dst: dst}
-	err = src.View(func(tx *bolt.Tx) error { return tx.ForEach(d.bucket) })
-	if err == nil {
-		err = d.commit()
-	}
-	size := int64(0)
-	if err == nil {
-		err = dst.View(func(tx *bolt.Tx) error {
-			size = tx.Size()
-			return nil
-		})
-	}
-	if closeErr := dst.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	// bbolt grows its file by 16 MiB at a time.
-	return os.Truncate(to, size)
-}
-
-type defragmenter struct {
-	dst     *bolt.DB
-	tx      *bolt.Tx
-	name    []byte
-	current *bolt.Bucket
-	written int
-}
-
-func (d *defragmenter) bucket(name []byte, b *bolt.Bucket) error {
-	d.name = name
-	if err := d.begin(); err != nil {
-		return err
-	}
-	return b.ForEach(func(key, value []byte) error {
-		if value == nil {
-			return fmt.Errorf("bucket %q in bucket %q", key, name)
-		}
-		if d.written > defragBytes {
-			if err := d.commit(); err != nil {
-				return err
-			}
-			if err := d.begin(); err != nil {
-				return err
-			}
-		}
-		d.written += len(key) + len(value)
-		return d.current.Put(key, value)
-	})
-}
-
-// begin opens the current bucket in the transaction, which it starts if there
-// is none.
-func (d *defragmenter) begin() (err error) {
-	if d.tx == nil {
-		if d.tx, err = d.dst.Begin(true); err != nil {
-			return err
-		}
-	}
-	if d.current, err = d.tx.CreateBucketIfNotExists(d.name); err != nil {
-		return err
-	}
-	d.current.FillPercent = 1
-	return nil
-}
-
-func (d *defragmenter) commit() error {
-	if d.tx == nil {
-		return nil
-	}
-	err := d.tx.Commit()
-	d.tx, d.written = nil, 0
-	return err
+	err = src.View(func(tx *bolt.Tx) error { return rewrite(out, tx) })
+	return errors.Join(err, out.Close())
 }
