@@ -47,7 +47,7 @@ func TestRewrite(t *testing.T) {
 				require.NoError(t, b.SetSequence(uint64(n)))
 				for k := range keys {
 					key := fmt.Appendf(nil, "%08d%s", k*7919%100003, bytes.Repeat([]byte{'w'}, wide))
-					require.NoError(t, b.Put(key, bytes.Repeat([]byte{byte(k)}, r.IntN(length + 1))))
+					require.NoError(t, b.Put(key, bytes.Repeat([]byte{byte(k)}, r.IntN(length+1))))
 				}
 				return nil
 			}))
