@@ -298,10 +298,11 @@ func hold(args []string) error {
 	return nil
 }
 
-// Whenever the caller is killed, no process, mount or address of it is left.
+// Whenever the caller is killed, no process, mount or address of it is left; a
+// first process that hears nothing more ends, too.
 func TestKilled(t *testing.T) {
 	for _, way := range append(waysHere(t), sandbox.Loopback) {
-		for i, step := range []string{"begun", "stands", "runs"} {
+		for i, step := range []string{"begun", "stands", "runs", "runs"} {
 			before, dir := sandboxtest.Host(t), t.TempDir()
 			word := fmt.Sprintf("killed-%d-%d-%d", os.Getpid(), i, time.Now().UnixNano())
 			cmd := exec.Command("/proc/self/exe", dir, string(way), word)
@@ -319,6 +320,9 @@ func TestKilled(t *testing.T) {
 			if step == "begun" {
 				time.Sleep(time.Duration(i) * 20 * time.Millisecond)
 			}
+			if i == 3 {
+				stopChildren(t, cmd.Process.Pid)
+			}
 			require.NoError(t, cmd.Process.Kill())
 			_ = cmd.Wait()
 			sandboxtest.WaitFor(t, "the end of all processes", func() bool { return processesWith(word) == 0 && inDir(dir) == 0 })
@@ -326,6 +330,29 @@ func TestKilled(t *testing.T) {
 			require.NoError(t, os.RemoveAll(dir))
 		}
 	}
+}
+
+// stopChildren stops the first process of a caller's sandbox. A failed test ends
+// it.
+func stopChildren(t *testing.T, parent int) {
+	t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
+	require.NoError(t, err)
+	stopped := 0
+	for _, list := range lists {
+		data, err := os.ReadFile(list)
+		require.NoError(t, err)
+		for _, word := range strings.Fields(string(data)) {
+			pid, err := strconv.Atoi(word)
+			require.NoError(t, err)
+			child, err := os.FindProcess(pid)
+			require.NoError(t, err)
+			require.NoError(t, child.Signal(syscall.SIGSTOP))
+			t.Cleanup(func() { _ = child.Kill() })
+			stopped++
+		}
+	}
+	require.Equal(t, 1, stopped)
 }
 
 // inDir counts the first processes of sandboxes whose root or folder is dir.
