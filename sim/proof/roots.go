@@ -65,16 +65,16 @@ func (l *layout) furnish(c component) error {
 	}
 	// Whose address a name was is not known: whoever dials it tries them all.
 	ips, names := l.addresses()
-	hosts := "127.0.0.1 localhost\n::1 localhost\n"
+	hosts := []string{"127.0.0.1 localhost", "::1 localhost"}
 	if len(names) > 0 {
 		for _, ip := range append([]netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, ips...) {
-			hosts += ip.String() + " " + strings.Join(names, " ") + "\n"
+			hosts = append(hosts, ip.String()+" "+strings.Join(names, " "))
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(root, "etc", "hosts"), []byte(hosts), 0o600)
+	return os.WriteFile(filepath.Join(root, "etc", "hosts"), []byte(strings.Join(hosts, "\n")+"\n"), 0o600)
 }
 
 // libraries are the host's, for a program that is not static.
