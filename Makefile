@@ -89,6 +89,7 @@ bench: bin/kube-apiserver ## whole commands beside the floor and the peers, then
 # LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
 soak: interop-tools ## random tests 20 times as long, race, cross builds, interop, mutants; needs a C compiler
 	LIFEBOAT_SOAK=20 go test -timeout 3h ./...
+	set -e; for etcd in oldetcd etcd35 etcd36; do (cd testdata/$$etcd && LIFEBOAT_SOAK=20 go test -count=1 -run /rounds -timeout 2h ./...); done
 	$(MAKE) race cross interop mutate release-check
 
 mutate: ## break the code in small ways, one at a time: tests have to notice

@@ -9,7 +9,8 @@
 // The modules etcd35 and etcd36 do this with the etcd that they compile in;
 // here it is the host's, which is 3.4 where it is Debian 12's. They are modules
 // of their own because a module has one version of etcd. Run them with `make
-// interop`; LIFEBOAT names another binary than this checkout's.
+// interop`; LIFEBOAT names another binary than this checkout's. With LIFEBOAT_SOAK
+// clusters whose members come and go are killed again and again, see rounds.
 package oldetcd
 
 import "testing"
@@ -22,4 +23,5 @@ func Run(t *testing.T, server Server) {
 	t.Run("three", b.three)
 	t.Run("short", b.short)
 	t.Run("learner", b.learner)
+	t.Run("rounds", b.rounds)
 }
