@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"syscall"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -55,12 +56,21 @@ func Open(ctx context.Context, path string) (*DB, error) {
 // more: a memfd, an unlinked file. It takes f over: Close closes it, and so
 // does OpenFile itself when it fails.
 func OpenFile(ctx context.Context, f *os.File) (*DB, error) {
-	name := f.Name()
+	name := "the database"
+	if info, err := f.Stat(); err == nil && hasName(info) {
+		name = fmt.Sprintf("database %q", f.Name())
+	}
 	db, err := openFile(ctx, f)
 	if err != nil {
-		return nil, fmt.Errorf("opening database %q: %w", name, err)
+		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
 	return db, nil
+}
+
+// hasName tells a file that stands in a folder from a spool.
+func hasName(info os.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || stat.Nlink > 0
 }
 
 func openFile(ctx context.Context, f *os.File) (*DB, error) {

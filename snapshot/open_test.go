@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -401,4 +402,19 @@ func TestMembersAndAlarms(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, info.AuthEnabled)
 	require.EqualValues(t, 8, info.Leases)
+}
+
+// A database out of an archive stands in a file without a name: an error does not
+// name one.
+func TestErrorsOfASpool(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(generate(t, 600))
+	require.NoError(t, err)
+	for _, where := range []snapshot.Where{snapshot.Memory, snapshot.Disk} {
+		f, _, err := snapshot.Spool{Where: where, Dir: t.TempDir()}.Take(t.Context(), bytes.NewReader(data[:len(data)/2]))
+		require.NoError(t, err)
+		_, err = snapshot.OpenFile(t.Context(), f)
+		require.ErrorIs(t, err, snapshot.ErrDamaged)
+		require.Regexp(t, "^opening the database: page", err.Error())
+	}
 }
