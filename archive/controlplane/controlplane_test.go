@@ -176,10 +176,12 @@ func TestFindingTheEncryptionConfig(t *testing.T) {
 			require.ElementsMatch(t, c.others, found.Others)
 		})
 	}
-	found, err := view(t, nil).EncryptionConfig()
-	require.NoError(t, err)
-	require.Nil(t, found)
-	_, err = view(t, map[string]string{manifest: apiserver(t, "x", "", "", "--encryption-provider-config=/../../../k.yaml")}).EncryptionConfig()
+	for _, files := range []map[string]string{nil, {"kubernetes/manifests/encryption.yaml": config}} { // kubelet's folder is no place for it
+		found, err := view(t, files).EncryptionConfig()
+		require.NoError(t, err)
+		require.Nil(t, found)
+	}
+	_, err := view(t, map[string]string{manifest: apiserver(t, "x", "", "", "--encryption-provider-config=/../../../k.yaml")}).EncryptionConfig()
 	require.ErrorIs(t, err, controlplane.ErrNoEncryptionConfig)
 	require.ErrorContains(t, err, `"/../../../k.yaml"`)
 }

@@ -185,6 +185,72 @@ func TestEditKeepsForeignForms(t *testing.T) {
 	}
 }
 
+// A value is what the manifest says afterwards, or the edit is refused: a value
+// that would end in a comment, or leave its quotes.
+func TestEditValuesThatNeedQuotes(t *testing.T) {
+	t.Parallel()
+	const pod = "kind: Pod\nspec:\n  containers:\n  - name: etcd\n    command:\n    - etcd\n    - %s\n"
+	for _, value := range []string{"a #b", "a: b", `a"b\c`, "a'b", "a\tb", "é"} {
+		for _, word := range []string{`--name=m0`, `"--name=m0"`, `'--name=m0'`} {
+			text := fmt.Sprintf(pod, word)
+			e, err := controlplane.Edit([]byte(text), controlplane.Etcd)
+			require.NoError(t, err)
+			if err := e.Set("name", value); err != nil {
+				require.ErrorIs(t, err, controlplane.ErrShape)
+				require.Equal(t, text, string(e.Data))
+				continue
+			}
+			require.Equal(t, []string{value}, e.Given("name"), "%s in place of %s", value, word)
+		}
+	}
+	e, err := controlplane.Edit(fmt.Appendf(nil, pod, `"--name=m0"`), controlplane.Etcd)
+	require.NoError(t, err)
+	require.NoError(t, e.Set("name", `a"b\c`))
+}
+
+// A volume that an init container mounts as well stays.
+func TestUnmountLeavesWhatOthersMount(t *testing.T) {
+	t.Parallel()
+	text := `kind: Pod
+spec:
+  initContainers:
+  - name: prepare
+    volumeMounts:
+    - name: logs
+      mountPath: /logs
+  containers:
+  - name: kube-apiserver
+    command: [kube-apiserver, --v=1, --audit-policy-file=/policy/p.yaml]
+    volumeMounts:
+    - name: logs
+      mountPath: /var/log/audit
+    - name: policy
+      mountPath: /policy
+    - name: spare
+      mountPath: /spare
+    - name: pki
+      mountPath: /pki
+  volumes:
+  - name: logs
+    hostPath:
+      path: /var/log/audit
+  - name: policy
+    hostPath:
+      path: /policy
+  - name: spare
+    hostPath:
+      path: /spare
+  - name: pki
+    hostPath:
+      path: /pki
+`
+	e, err := controlplane.Edit([]byte(text), controlplane.APIServer)
+	require.NoError(t, err)
+	gone, err := e.Unmount([]string{"/var/log/audit/a.log", "/policy/p.yaml", "/spare/x"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"spare"}, gone, "logs are an init container's too, and a flag names the policy")
+}
+
 // A flag that stands elsewhere is seen, and not taken for one that is not there.
 func TestEditSeesAliases(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,23 @@ func TestLinkedPKI(t *testing.T) {
 	}
 	_, err := linked(t, archive.Link{Name: "kubernetes/pki", Target: "/srv/ssl"}).ReadFile("kubernetes/pki/ca.crt")
 	require.Error(t, err)
+	require.Equal(t, linked(t).Files(), linked(t, archive.Link{Name: "kubernetes/here", Target: "."}).Files(), "a folder within itself has nothing more")
+}
+
+// A file of the archive is never another one's, whatever a link says.
+func TestLinksHideNoFile(t *testing.T) {
+	t.Parallel()
+	b := controlplane.New()
+	for name, text := range map[string]string{"kubernetes/pki/ca.crt": "own", "kubernetes/ssl/ca.crt": "other", "kubernetes/ssl/sa.pub": "more"} {
+		require.NoError(t, b.Add(name, strings.NewReader(text)))
+	}
+	b.AddLink(archive.Link{Name: "kubernetes/pki", Target: "ssl"})
+	v := b.View()
+	for name, want := range map[string]string{"kubernetes/pki/ca.crt": "own", "kubernetes/pki/sa.pub": "more"} {
+		data, err := v.ReadFile(name)
+		require.NoError(t, err)
+		require.Equal(t, want, string(data))
+	}
 }
 
 // Links in circles, and links that multiply, end.

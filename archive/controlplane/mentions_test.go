@@ -52,7 +52,9 @@ func TestMentions(t *testing.T) {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--etcd-servers=https://127.0.0.1:2379",
 		"--egress-selector-config-file", "/etc/kubernetes/konnectivity/egress.yaml",
-	}, "kubernetes/pki/ca.crt", "kubernetes/pki/sa.pub", "kubernetes/pki/sni.crt", "kubernetes/deckhouse/extra-files/authn.yaml")
+		"--log-file=/etc/kubernetes/kube-apiserver.log",
+		"--audit-webhook-config-file=/certs/audit",
+	}, "kubernetes/pki/audit/webhook.yaml", "kubernetes/pki/ca.crt", "kubernetes/pki/sa.pub", "kubernetes/pki/sni.crt", "kubernetes/deckhouse/extra-files/authn.yaml")
 
 	got := map[string]controlplane.Place{}
 	for _, m := range view.Mentions() {
@@ -61,6 +63,7 @@ func TestMentions(t *testing.T) {
 		got[m.Flag+" "+m.Host] = m.Place
 	}
 	require.Equal(t, map[string]controlplane.Place{
+		"audit-webhook-config-file /etc/kubernetes/pki/audit":                                controlplane.InBackup,
 		"client-ca-file /etc/kubernetes/pki/ca.crt":                                          controlplane.InBackup,
 		"authentication-config /etc/kubernetes/deckhouse/extra-files/authn.yaml":             controlplane.InBackup,
 		"admission-control-config-file /etc/kubernetes/deckhouse/extra-files/admission.yaml": controlplane.Missing,
@@ -114,4 +117,14 @@ func TestUnanswered(t *testing.T) {
 	require.Equal(t, []controlplane.Unanswered{{
 		Component: controlplane.APIServer, Flag: "advertise-address", Address: "10.0.0.7", File: "kubernetes/pki/apiserver.crt",
 	}}, wrong)
+
+	// Where no certificate is shown, and where a server listens on every address,
+	// nobody compares names.
+	etcd, err := whole.ReadFile("kubernetes/manifests/etcd.yaml")
+	require.NoError(t, err)
+	other := strings.Replace(string(etcd), "--listen-client-urls=", "--listen-client-urls=http://10.9.9.9:2379,https://0.0.0.0:2379,https://[::]:2379,", 1)
+	require.NotEqual(t, string(etcd), other)
+	wrong, looked := rebuilt(t, whole, map[string][]byte{"kubernetes/manifests/etcd.yaml": []byte(other)}).Unanswered()
+	require.Empty(t, wrong)
+	require.Equal(t, 5, looked)
 }

@@ -6,9 +6,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"math/big"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +103,73 @@ func TestCheckPKI(t *testing.T) {
 	require.NotNil(t, view.ServiceAccountKey())
 	require.True(t, controlplane.SharesCertificate(append(read("etcd/ca.crt"), read("ca.crt")...), read("ca.crt")), "a bundle under rotation")
 	require.False(t, controlplane.SharesCertificate(read("etcd/ca.crt"), read("ca.crt")))
+	require.True(t, controlplane.SharesCertificate(read("ca.crt"), append(read("etcd/ca.crt"), read("ca.crt")...)))
 	require.False(t, controlplane.SharesCertificate(nil, nil))
+}
+
+// Each certificate counts to its own second, one in a kubeconfig fits its key, and
+// an empty file is no key.
+func TestCheckPKISingly(t *testing.T) {
+	t.Parallel()
+	view := harbour(t)
+	certs, problems := view.Certificates()
+	require.Empty(t, problems)
+	end := time.Time{}
+	for _, c := range certs {
+		if !c.IsCA && (end.IsZero() || c.NotAfter.Before(end)) {
+			end = c.NotAfter
+		}
+	}
+	_, notes := faults(view.CheckPKI(end.Add(-time.Second)))
+	require.Empty(t, notes)
+	_, notes = faults(view.CheckPKI(end.Add(time.Second)))
+	require.NotEmpty(t, notes)
+
+	now := end.AddDate(0, -1, 0)
+	bad, notes := faults(rebuilt(t, view, map[string][]byte{"kubernetes/pki/apiserver.key": []byte("\n")}).CheckPKI(now))
+	require.Empty(t, bad)
+	require.Equal(t, []string{"kubernetes/pki/apiserver.crt: there is no private key beside it: kept elsewhere, or lost"}, notes)
+
+	config, err := view.ReadFile("kubernetes/admin.conf")
+	require.NoError(t, err)
+	key, err := view.ReadFile("kubernetes/pki/ca.key")
+	require.NoError(t, err)
+	mixed := regexp.MustCompile(`client-key-data: \S+`).ReplaceAllLiteral(config, []byte("client-key-data: "+base64.StdEncoding.EncodeToString(key)))
+	require.NotEqual(t, string(config), string(mixed))
+	bad, _ = faults(rebuilt(t, view, map[string][]byte{"kubernetes/admin.conf": mixed}).CheckPKI(now))
+	require.Equal(t, []string{"kubernetes/admin.conf: its private key belongs to another certificate"}, bad)
+}
+
+// Who may do everything is asked first; each component looks for the API server
+// where its own kubeconfig says; a CA is none without its own key.
+func TestClientsServersAndAuthority(t *testing.T) {
+	t.Parallel()
+	view := harbour(t)
+	var masters []bool
+	for _, c := range view.Clients() {
+		masters = append(masters, c.Master())
+	}
+	require.Greater(t, len(masters), 3)
+	require.True(t, masters[0])
+	first := slices.Index(masters, false)
+	require.Positive(t, first)
+	require.NotContains(t, masters[first:], true)
+
+	config, err := view.ReadFile("kubernetes/scheduler.conf")
+	require.NoError(t, err)
+	moved := regexp.MustCompile(`server: \S+`).ReplaceAllLiteral(config, []byte("server: https://192.0.2.99:6443"))
+	other := rebuilt(t, view, map[string][]byte{"kubernetes/scheduler.conf": moved})
+	require.Equal(t, []string{"https://192.0.2.99:6443"}, other.Servers(controlplane.Scheduler))
+	require.Len(t, other.Servers(controlplane.ControllerManager), 1)
+	require.NotContains(t, other.Servers(controlplane.ControllerManager), "https://192.0.2.99:6443")
+
+	authority, err := view.Authority()
+	require.NoError(t, err)
+	require.True(t, authority.Leaf.IsCA)
+	key, err := view.ReadFile("kubernetes/pki/front-proxy-ca.key")
+	require.NoError(t, err)
+	_, err = rebuilt(t, view, map[string][]byte{"kubernetes/pki/ca.key": key}).Authority()
+	require.Error(t, err)
 }
 
 // A CA of the same name and another key is another CA: of another cluster, or of

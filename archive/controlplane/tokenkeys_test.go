@@ -28,6 +28,7 @@ func TestTokenKeys(t *testing.T) {
 		{`"--service-account-key-file=/etc/kubernetes/pki/sa.pub"`, 1, true, true},
 		{`"--service-account-key-file", "/etc/kubernetes/pki/other.pub"`, 1, true, false},
 		{`"--service-account-key-file=/etc/kubernetes/pki/other.pub", "--service-account-key-file=/etc/kubernetes/pki/sa.pub"`, 2, true, true},
+		{`"--service-account-key-file=/etc/kubernetes/pki/sa.pub", "--service-account-key-file=/etc/kubernetes/pki/other.pub"`, 2, true, true},
 		{`"--service_account_key_file=/etc/kubernetes/pki/sa.key"`, 1, true, true},
 		{`"--service-account-key-file=/etc/kubernetes/pki/absent.pub"`, 0, false, false},
 		{`"--v=1"`, 0, false, false},
