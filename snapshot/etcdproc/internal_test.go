@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/server/v3/lease/leasepb"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
@@ -130,4 +132,51 @@ func TestWirePieces(t *testing.T) {
 		require.Equal(t, message{Revision: 7, First: -1}, <-w.messages)
 		require.Equal(t, "booting", w.phase)
 	}
+}
+
+// A boot changes neither leases nor versions: none runs out in it, those that the
+// log revoked stay revoked, and the rest is as it was before.
+func TestStretchedLeasesArePutBack(t *testing.T) {
+	t.Parallel()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "db"), 0o600, nil)
+	require.NoError(t, err)
+	defer db.Close()
+	lease := func(id int64) []byte {
+		value, err := proto.Marshal(&leasepb.Lease{ID: id, TTL: 60, RemainingTTL: 3})
+		require.NoError(t, err)
+		return value
+	}
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		for _, name := range []string{"lease", "meta", "cluster"} {
+			if _, err := tx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		leases := tx.Bucket([]byte("lease"))
+		require.NoError(t, leases.Put([]byte("kept"), lease(1)))
+		require.NoError(t, leases.Put([]byte("revoked"), lease(2)))
+		was, err := stretchLeases(tx)
+		require.NoError(t, err)
+		require.Len(t, was, 2)
+		var long leasepb.Lease
+		require.NoError(t, proto.Unmarshal(leases.Get([]byte("kept")), &long))
+		require.EqualValues(t, 1, long.ID)
+		require.Greater(t, long.TTL, int64(30*365*24*3600-1e8))
+		require.Zero(t, long.RemainingTTL, "it would run out with what is left of it")
+
+		require.NoError(t, leases.Delete([]byte("revoked"))) // by the log
+		require.NoError(t, leases.Put([]byte("granted"), lease(3)))
+		require.NoError(t, putBackLeases(tx, was))
+		require.Equal(t, lease(1), leases.Get([]byte("kept")))
+		require.Nil(t, leases.Get([]byte("revoked")))
+		require.Equal(t, lease(3), leases.Get([]byte("granted")))
+
+		meta, cluster := tx.Bucket([]byte("meta")), tx.Bucket([]byte("cluster"))
+		require.NoError(t, meta.Put([]byte("storageVersion"), []byte("3.7.0")))
+		require.NoError(t, cluster.Put([]byte("clusterVersion"), []byte("3.7.0")))
+		require.NoError(t, putBackVersions(tx, Versions{Cluster: "3.5.0"}))
+		require.Nil(t, meta.Get([]byte("storageVersion")), "etcd 3.5 refuses a database that has one")
+		require.Equal(t, "3.5.0", string(cluster.Get([]byte("clusterVersion"))))
+		return nil
+	}))
 }

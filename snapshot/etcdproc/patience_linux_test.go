@@ -1,6 +1,7 @@
 package etcdproc_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -17,6 +18,12 @@ func patienceTasks() []etcdproc.Task {
 			for began := time.Now(); time.Since(began) < time.Hour; {
 			}
 			return nil, nil
+		}},
+		{Name: "trickle", Do: func(*etcdproc.Call) (any, error) {
+			for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(100 * time.Millisecond) {
+				os.Stderr.WriteString(".") //nolint:errcheck // that it is written counts
+			}
+			return true, nil
 		}},
 		{Name: "work", Do: func(*etcdproc.Call) (any, error) {
 			sum := 0
@@ -35,6 +42,7 @@ func TestPatienceCountsProgress(t *testing.T) {
 	var answer bool
 	require.NoError(t, etcdproc.Patience{Idle: 2 * time.Second, CPU: time.Hour}.Do(t.Context(), "work", struct{}{}, &answer))
 	require.True(t, answer)
+	require.NoError(t, etcdproc.Patience{Idle: time.Second}.Do(t.Context(), "trickle", struct{}{}, &answer), "it writes, and computes nothing")
 	err := etcdproc.Patience{Idle: time.Second}.Do(t.Context(), "sleep", struct{}{}, &answer)
 	require.EqualError(t, err, "it has done nothing for 1s")
 	err = etcdproc.Patience{CPU: time.Second}.Do(t.Context(), "spin", struct{}{}, &answer)

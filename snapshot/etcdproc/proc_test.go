@@ -276,6 +276,7 @@ func TestCompacted(t *testing.T) {
 		require.ErrorIs(t, err, snapshot.ErrCompacted, done)
 		require.EqualError(t, err, readError(t, db, 999).Error(), done)
 		require.Equal(t, direct(t, file, 1000), read(t, p, 1000, nil), done)
+		require.ErrorContains(t, readError(t, p, -1), "revision -1 is negative", "etcd would take it for the newest")
 		require.Equal(t, direct(t, file, harbourRevision), read(t, p, 0, nil), done)
 	}
 }
