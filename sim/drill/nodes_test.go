@@ -80,6 +80,8 @@ func TestWorstLossDecides(t *testing.T) {
 		run := onTable(t, losses(), "  - {do: {lose-node: each}, expect: [{"+expect+"}]}\n").Run
 		require.Equal(t, sim.Check{Expected: run.Steps[0].Checks[0].Expected, Met: want.met, Observed: want.observed}, run.Steps[0].Checks[0], expect)
 		require.Equal(t, want.met, run.Verdict == sim.Met, expect)
+		turned := onTable(t, table{losses()[1], losses()[0]}, "  - {do: {lose-node: each}, expect: [{"+expect+"}]}\n").Run
+		require.Equal(t, run.Steps[0].Checks, turned.Steps[0].Checks, "whichever is lost first")
 	}
 }
 
@@ -114,6 +116,7 @@ func TestNodeDrillThatJudgesNothing(t *testing.T) {
 	require.Equal(t, sim.Aborted, report.Verdict)
 	require.Equal(t, `step "one": no such node`, report.Run.Reason)
 	require.Len(t, report.Run.Steps, 1, "what comes after it was not done")
+	require.Equal(t, "no such node", report.Run.Steps[0].Done[0].Error)
 
 	report = onTable(t, losses(), "  - {do: {lose-node: each}}\n")
 	require.Equal(t, sim.Aborted, report.Verdict)
