@@ -257,3 +257,25 @@ func TestTextThatIsNotUTF8IsAProblem(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, m.Object.KV.Value, data, "its bytes are kept")
 }
+
+// Who writes the endpoints of a Service is told by the Service, also where that was
+// not asked for; an object that the new API server does not serve is missing.
+func TestWhatStandsBesideCounts(t *testing.T) {
+	t.Parallel()
+	const endpoints = "apiVersion: v1\nkind: Endpoints\nmetadata: {name: web, namespace: shop}\nsubsets: [{addresses: [{ip: 192.0.2.7}]}]\n"
+	const service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {selector: {app: web}}\n"
+	for beside, want := range map[string]string{
+		service: "endpoints-found: its controller finds the endpoints anew",
+		strings.Replace(service, "selector: {app: web}", "ports: [{port: 80}]", 1): "",
+	} {
+		plan, err := registry.Clean(objectsOfYAML(t, []byte(endpoints)), registry.CleanOptions{Beside: objectsOfYAML(t, []byte(beside))})
+		require.NoError(t, err)
+		require.Equal(t, want, reasonOf(plan, "endpoints shop/web"))
+	}
+	objects := objectsOfYAML(t, []byte(service))
+	objects[0].Problems = []registry.Problem{{Code: registry.NotServed, Detail: "v1 is served by nobody"}}
+	plan := cleaned(t, objects)
+	require.Empty(t, plan.Manifests)
+	require.Equal(t, "unserved: v1 is served by nobody", reasonOf(plan, "services shop/web"))
+	require.False(t, plan.Complete())
+}

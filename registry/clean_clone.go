@@ -96,6 +96,7 @@ func dropAddresses(e *edit) {
 	if ip := stringAt(e.content, "spec", "clusterIP"); ip != "" && ip != "None" {
 		e.drop("spec", "clusterIP")
 		e.drop("spec", "clusterIPs")
+		e.notes = slices.DeleteFunc(e.notes, func(note string) bool { return note == keptAddress })
 	}
 	if stringAt(e.content, "spec", "loadBalancerIP") != "" {
 		e.drop("spec", "loadBalancerIP")

@@ -7,9 +7,6 @@ import (
 	"strings"
 )
 
-// namespaceLabel is what the API server puts on every Namespace.
-const namespaceLabel = "kubernetes.io/metadata.name"
-
 // follow turns the references of a built-in kind to the clone's namespace. In
 // custom resources nobody knows what a field means; they are listed.
 func (c Clone) follow(e *edit) {

@@ -3,6 +3,7 @@ package registry
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,6 +44,9 @@ func TestRawProfileKeepsUnreadableBytes(t *testing.T) {
 		require.Equal(t, entries[m.Object.Key.Path], data)
 		require.Equal(t, ".raw", filepath.Ext(m.File))
 	}
+	var stream strings.Builder
+	require.NoError(t, WriteStream(&stream, plan))
+	require.Empty(t, stream.String(), "a stream takes no raw bytes")
 	plan, err = Clean(objects, CleanOptions{})
 	require.NoError(t, err)
 	require.Len(t, plan.Missing(), 3)

@@ -36,7 +36,6 @@ func decode(o *Object) {
 		err = errors.New("the value is neither protobuf, JSON nor CBOR")
 	}
 	if err != nil {
-		o.content, o.Typed = nil, nil
 		o.Problems = append(o.Problems, Problem{Undecodable, err.Error()})
 		return
 	}
@@ -79,8 +78,11 @@ func decodeProtobuf(o *Object) error {
 	if err != nil {
 		return fmt.Errorf("decoding %s: %w", o.GVK.Kind, err)
 	}
+	if err := checkLossless(o, p, unknown.Raw); err != nil {
+		return err
+	}
 	o.Typed, o.Namespace, o.Name = typed, accessor.GetNamespace(), accessor.GetName()
-	return checkLossless(o, p, unknown.Raw)
+	return nil
 }
 
 // decodeUnknownKind keeps the metadata of a kind that the linked API does not

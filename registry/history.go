@@ -100,7 +100,7 @@ func (r *Registry) History(ctx context.Context, clock *Clock, want func(Key) boo
 	for _, name := range slices.Sorted(maps.Keys(byKey)) {
 		records := byKey[name]
 		slices.Reverse(records)
-		t.add(records, h.Windows())
+		t.add(records)
 	}
 	slices.SortStableFunc(t.steps, newestFirst)
 	return t, nil
@@ -115,7 +115,7 @@ func (r *Registry) matcher(want func(Key) bool) func([]byte) bool {
 }
 
 // add says what each record of one key, the oldest first, did to it.
-func (t *Timeline) add(records []snapshot.Record, windows []snapshot.Window) {
+func (t *Timeline) add(records []snapshot.Record) {
 	var before *snapshot.Record
 	wasDeleted := false
 	for i, r := range records {
@@ -135,20 +135,12 @@ func (t *Timeline) add(records []snapshot.Record, windows []snapshot.Window) {
 			s.event, s.before = Updated, before
 			s.gap = before.CreateRevision != r.CreateRevision || before.Version+1 != r.Version
 		}
-		if s.event == Created && i == 0 && !complete(windows, r.Main) {
-			s.gap = false // what created it is known, whatever was there before
-		}
 		t.steps = append(t.steps, s)
 		before, wasDeleted = &records[i], r.Deleted
 		if r.Deleted {
 			before = nil
 		}
 	}
-}
-
-// complete reports whether every change of a revision is held.
-func complete(windows []snapshot.Window, rev int64) bool {
-	return slices.ContainsFunc(windows, func(w snapshot.Window) bool { return w.First < rev && rev <= w.Last })
 }
 
 // Len counts the steps.

@@ -16,6 +16,7 @@ func TestParseKey(t *testing.T) {
 		"/registry/pods/infra/web-0":                       {Plural: "pods", Namespace: "infra", Name: "web-0"},
 		"/registry/deployments/infra/web":                  {Group: "apps", Plural: "deployments", Namespace: "infra", Name: "web"},
 		"/registry/minions/node-1":                         {Plural: "nodes", Name: "node-1"},
+		"/registry/podsecuritypolicy/restricted":           {Group: "policy", Plural: "podsecuritypolicies", Name: "restricted"},
 		"/registry/controllers/infra/rc":                   {Plural: "replicationcontrollers", Namespace: "infra", Name: "rc"},
 		"/registry/services/specs/infra/web":               {Plural: "services", Namespace: "infra", Name: "web"},
 		"/registry/services/endpoints/infra/web":           {Plural: "endpoints", Namespace: "infra", Name: "web"},

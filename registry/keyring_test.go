@@ -3,6 +3,8 @@ package registry
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/server/options/encryptionconfig"
 	"k8s.io/apiserver/pkg/storage/value"
+	aestransformer "k8s.io/apiserver/pkg/storage/value/encrypt/aes"
 	kmstypes "k8s.io/apiserver/pkg/storage/value/encrypt/envelope/kmsv2/v2"
 	"pgregory.net/rapid"
 )
@@ -202,4 +205,62 @@ func FuzzEnvelope(f *testing.F) {
 			t.Fatal("lost in silence")
 		}
 	})
+}
+
+// Of the keys that are wrong one in 256 gives a padding that is right: what comes
+// out is looked at, whatever it begins with.
+func TestWrongKeyWithARightPadding(t *testing.T) {
+	t.Parallel()
+	stored := encrypt(t, config("aescbc", "k", key(32, 'a')), storedSecret(t))
+	_, sealed, ok := parseLock(stored)
+	require.True(t, ok)
+	for n, met := 0, 0; met < 3; n++ {
+		wrong := sha256.Sum256(fmt.Append(nil, n))
+		block, err := aes.NewCipher(wrong[:])
+		require.NoError(t, err)
+		if _, _, err := aestransformer.NewCBCTransformer(block).TransformFromStorage(t.Context(), bodies(sealed, "k")[0], value.DefaultContext(secretPath)); err != nil {
+			continue
+		}
+		met++
+		ring, err := ParseEncryptionConfig([]byte(config("aescbc", "k", base64.StdEncoding.EncodeToString(wrong[:]))))
+		require.NoError(t, err)
+		_, err = ring.Open(t.Context(), secretPath, stored)
+		require.ErrorContains(t, err, "wrong key")
+	}
+	for text, want := range map[string]bool{
+		string(storedSecret(t)): true, `{"kind":"Ship"}`: true, "\xd9\xd9\xf7\xa0": true,
+		"{\x00\x07garbage": false, `{"kind":"Sh`: false, "\xd9\xd9\xf7garbage": false, "k8s\x00garbage": false, "k8s\x00": false,
+		"k8s:enc:aescbc:v1:k:": false, "garbage": false, "": false,
+	} {
+		require.Equal(t, want, plausible([]byte(text)), "%q", text)
+	}
+}
+
+// Keys of all resources count, and two that have a name or a secret in common are
+// two keys: key1 is what every documentation calls its key.
+func TestKeysAreToldByNameProviderAndSecret(t *testing.T) {
+	t.Parallel()
+	plain := storedSecret(t)
+	configs := []string{
+		config("aescbc", "key1", key(32, 'a')), config("aescbc", "key1", key(32, 'b')), config("aesgcm", "key1", key(32, 'b')),
+		strings.Replace(config("secretbox", "key1", key(32, 'c')), "resources: [secrets]", "resources: [configmaps]", 1),
+	}
+	joined := configs[0]
+	for _, c := range configs[1:] {
+		_, more, _ := strings.Cut(c, "resources:\n")
+		joined += more
+	}
+	ring, err := ParseEncryptionConfig([]byte(joined))
+	require.NoError(t, err)
+	require.Equal(t, len(configs), ring.Len())
+	require.NoError(t, ring.Add([]byte(joined)))
+	require.Equal(t, len(configs), ring.Len(), "each once")
+	for _, c := range configs {
+		got, err := ring.Open(t.Context(), secretPath, encrypt(t, strings.Replace(c, "[configmaps]", "[secrets]", 1), plain))
+		require.NoError(t, err, c)
+		require.Equal(t, plain, got)
+	}
+	long, err := ParseEncryptionConfig([]byte(config("secretbox", "long", key(33, 'a'))))
+	require.NoError(t, err)
+	require.Equal(t, []string{`secretbox key "long": secret has 33 bytes, want 32`}, long.Problems)
 }

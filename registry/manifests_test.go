@@ -59,6 +59,23 @@ func TestReadManifests(t *testing.T) {
 	}
 }
 
+// A folder that extract wrote is read whole, with what is to be applied; other files
+// are passed over.
+func TestReadManifestDir(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i, name := range []string{"a.yaml", "b.yml", "c.json", "d.apply", "README.md", "e.raw"} {
+		text := fmt.Sprintf(`{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c%d", "namespace": "shop"}}`, i)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	m, err := ReadManifestDir(dir, DefaultPrefix, NewResources(nil))
+	require.NoError(t, err)
+	require.Equal(t, 4, m.Len())
+	m, err = ReadManifestDir(filepath.Join(dir, "e.raw"), DefaultPrefix, NewResources(nil))
+	require.NoError(t, err)
+	require.Equal(t, 1, m.Len(), "one file that is named is read, whatever it is called")
+}
+
 // What is wrong is named with its place, and never quoted.
 func TestReadManifestsRefuses(t *testing.T) {
 	t.Parallel()

@@ -34,7 +34,8 @@ type Object struct {
 	Problems []Problem
 
 	content  map[string]any
-	released bool // Content decodes Raw anew
+	released bool      // Content decodes Raw anew
+	noticed  []Problem // that decoding Raw anew does not find
 }
 
 // Problem is something about one object that the operator has to know.
@@ -105,7 +106,13 @@ func (o *Object) decoded() *Object {
 	d := &Object{Key: o.Key, KV: o.KV, Raw: o.Raw, Namespace: o.Key.Namespace, Name: o.Key.Name}
 	decode(d)
 	checkIdentity(d)
+	d.Problems = append(d.Problems, o.noticed...)
 	return d
+}
+
+// notice adds a Problem that shows only beside other objects.
+func (o *Object) notice(p Problem) {
+	o.Problems, o.noticed = append(o.Problems, p), append(o.noticed, p)
 }
 
 // String names the object as kubectl does, with its namespace:

@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -116,4 +117,35 @@ func TestDigestsAreKeyedByTheObject(t *testing.T) {
 	require.NotEqual(t, digests("u1", "7"), digests("u1", "8"))
 	require.NotEqual(t, digests("u1", "7"), digests("u2", "7"))
 	require.Empty(t, digests("", "7"))
+}
+
+// Every object is counted once, as what it is.
+func TestReportCountsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	objects := objectsOfYAML(t, []byte(mixedObjects))
+	objects[2].Problems = []registry.Problem{{Code: registry.UnknownFields, Detail: "fields 9"}}
+	locked := &registry.Object{
+		Key:  registry.Key{Path: "/registry/secrets/shop/pw", Plural: "secrets", Namespace: "shop", Name: "pw"},
+		Form: registry.Encrypted, Namespace: "shop", Name: "pw", Problems: []registry.Problem{{Code: registry.Locked, Detail: "wrong key"}},
+	}
+	report := registry.NewReport(cleaned(t, append(objects, locked)), registry.ReportSource{})
+	require.Equal(t, registry.ReportSummary{Objects: 7, Written: 3, LeftOut: 2, Missing: 2, Fields: 4, WithProblems: 1}, report.Summary)
+}
+
+// A note about many is one line, which says about how many.
+func TestSummaryCountsTheOthers(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{
+		3: "secrets shop/s0, secrets shop/s1, secrets shop/s2: ", 4: "secrets shop/s0, secrets shop/s1, secrets shop/s2 and 1 more: ",
+		6: "secrets shop/s0, secrets shop/s1, secrets shop/s2 and 3 more: ",
+	} {
+		var text []string
+		for i := range n {
+			text = append(text, fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: s%d, namespace: shop, finalizers: [example.com/x]}\n", i))
+		}
+		lines := cleaned(t, objectsOfYAML(t, []byte(strings.Join(text, "---\n")))).Summary()
+		require.Equal(t, registry.SummaryLine{
+			Severity: registry.Warning, Text: want + `finalizer "example.com/x" was dropped; its controller has to add it anew`,
+		}, lines[len(lines)-1])
+	}
 }

@@ -107,7 +107,7 @@ func builtinTable() []Resource {
 // more. Their values keep metadata and raw bytes.
 func removedTable() []Resource {
 	return []Resource{
-		clusterWide("policy", "v1beta1", "podsecuritypolicies", "PodSecurityPolicy").short("psp"),
+		clusterWide("policy", "v1beta1", "podsecuritypolicies", "PodSecurityPolicy").short("psp").at("podsecuritypolicy"),
 		namespaced("settings.k8s.io", "v1alpha1", "podpresets", "PodPreset"),
 		clusterWide("auditregistration.k8s.io", "v1alpha1", "auditsinks", "AuditSink"),
 		clusterWide("extensions", "v1beta1", "thirdpartyresources", "ThirdPartyResource"),

@@ -135,7 +135,7 @@ func clusterRules() []Rule {
 // hasOwnMetadata tells whether somebody gave a Namespace labels or annotations.
 func hasOwnMetadata(stored map[string]any) bool {
 	for key := range mapAt(stored, "metadata", "labels") {
-		if key != namespaceNameLabel {
+		if key != namespaceLabel {
 			return true
 		}
 	}

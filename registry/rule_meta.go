@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-const namespaceNameLabel = "kubernetes.io/metadata.name"
+// namespaceLabel is what the API server puts on every Namespace.
+const namespaceLabel = "kubernetes.io/metadata.name"
 
 // metadataRules clean what every kind has. They come last: the others read it.
 func metadataRules() []Rule {
@@ -83,7 +84,7 @@ func metadataRules() []Rule {
 			ID: "namespace-name-label", Kinds: kinds("Namespace"),
 			Why:    "the API server sets it to the name",
 			Source: "kubernetes pkg/apis/core/v1/defaults.go, SetDefaults_Namespace",
-			apply:  func(e *edit) { e.drop("metadata", "labels", namespaceNameLabel) },
+			apply:  func(e *edit) { e.drop("metadata", "labels", namespaceLabel) },
 		},
 		{
 			ID: "status", Why: "strategies of built-in kinds wipe it; custom resources lose it where their definition has the status subresource, and keep it elsewhere: there it is a user's data",

@@ -138,13 +138,15 @@ func (e *edit) keepsClusterIP() bool {
 	}, "spec", "clusterIP")
 }
 
+const keptAddress = "keeps the cluster IP that a user gave it; a cluster with other Service networks refuses it"
+
 func dropClusterIP(e *edit) {
 	ip := stringAt(e.stored, "spec", "clusterIP")
 	switch {
 	case ip == "None" || ip == "" && len(listAt(e.stored, "spec", "clusterIPs")) == 0:
 	case e.keepsClusterIP():
 		if !e.isManifest() {
-			e.note("keeps the cluster IP that a user gave it; a cluster with other Service networks refuses it")
+			e.note(keptAddress)
 		}
 	default:
 		if !e.hasEvidence() {

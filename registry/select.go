@@ -129,7 +129,7 @@ func (s *selector) choose(candidates []*Object) (*Selected, error) {
 		case IsDefinition(o.Key) && o.Raw != nil:
 			custom, err := ParseDefinition(o)
 			if err != nil {
-				o.Problems = append(o.Problems, Problem{Undecodable, err.Error()})
+				o.notice(Problem{Undecodable, err.Error()})
 				continue
 			}
 			customs = append(customs, custom)
