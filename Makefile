@@ -111,7 +111,8 @@ interop-tools:
 	  apt-get update -qq && apt-get install -y -qq $$missing || echo "Not installed. Without them the tests that need them are left out."; \
 	fi
 
-interop: interop-tools report-shot-tools ## nested modules in testdata, against age, minisign, strace, tmux, zstd, etcd (Debian's), etcd 3.5 and 3.6, Kubernetes' own programs, kubectl 1.28, Helm 3 and 4 and k9s (built)
+interop: interop-tools report-shot-tools ## nested modules in testdata, against age, minisign, strace, tmux, zstd, etcd (Debian's), etcd 3.5 and 3.6, Kubernetes' own programs (1.37 and 1.34), kubectl 1.28, Helm 3 and 4 and k9s (built)
+	@[ -n "$$LIFEBOAT_KUBE_1_34" ] || echo "testdata/oracle builds Kubernetes twice, 1.37 and 1.34: a quarter of an hour each from cold. LIFEBOAT_KUBE_1_34 names a 1.34 that is built."
 	@set -e; found=; for mod in $$(find testdata -name go.mod -not -path '*/programs/*' | LC_ALL=C sort); do \
 	  found=yes; echo "testing $$(dirname $$mod)"; (cd $$(dirname $$mod) && go test -count=1 -timeout 2h ./...); \
 	done; [ -n "$$found" ] || echo "no nested modules in testdata yet"

@@ -45,6 +45,7 @@ type cluster struct {
 	client     kubernetes.Interface
 	kubeconfig string // of a cluster administrator
 	path       string // PATH with kubectl before everything else
+	plain      bool   // without what harbour's server served beyond its flags
 }
 
 // startCluster starts an empty control plane from the flags, authorities and
@@ -52,8 +53,15 @@ type cluster struct {
 // ready, and with the objects that every cluster makes by itself.
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
-	bin := linkPrograms(t)
-	c := &cluster{host: unpackHost(t), path: bin + string(os.PathListSeparator) + os.Getenv("PATH")}
+	c := &cluster{host: unpackHost(t)}
+	c.startAll(t, linkPrograms(t))
+	return c
+}
+
+// startAll starts the programs of a folder.
+func (c *cluster) startAll(t *testing.T, bin string) {
+	t.Helper()
+	c.path = bin + string(os.PathListSeparator) + os.Getenv("PATH")
 	address := c.startAPIServer(t, filepath.Join(bin, "kube-apiserver"), c.startEtcd(t, filepath.Join(t.TempDir(), "etcd")))
 
 	manager := c.writeKubeconfig(t, address, pkix.Name{CommonName: "system:kube-controller-manager"})
@@ -72,7 +80,6 @@ func startCluster(t *testing.T) *cluster {
 		}
 		return nil
 	})
-	return c
 }
 
 // startAPIServer starts kube-apiserver over an etcd, waits until it is ready, and
@@ -87,8 +94,10 @@ func (c *cluster) startAPIServer(t *testing.T, program, endpoint string, more ..
 		c.host.flags(t, "kube-apiserver", "etcd-cafile", "etcd-certfile", "etcd-keyfile", "etcd-servers", "secure-port", "tls-cert-file", "tls-private-key-file"),
 		"--etcd-servers="+endpoint, "--bind-address=127.0.0.1", "--secure-port="+port,
 		"--tls-cert-file="+servingCert, "--tls-private-key-file="+servingKey,
-		"--feature-gates="+featureGates, "--runtime-config="+runtimeConfig,
 	)
+	if !c.plain {
+		flags = append(flags, "--feature-gates="+featureGates, "--runtime-config="+runtimeConfig)
+	}
 	api := c.start(t, program, append(flags, more...))
 	c.kubeconfig = c.writeKubeconfig(t, address, pkix.Name{CommonName: "kubernetes-admin", Organization: []string{"system:masters"}})
 	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)

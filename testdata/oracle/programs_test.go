@@ -59,10 +59,16 @@ func linkPrograms(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"} {
-		if err := os.Symlink(self, filepath.Join(dir, name)); err != nil {
+	link(t, self, dir, "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+	return dir
+}
+
+// link gives a program names in a folder.
+func link(t *testing.T, program, dir string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if err := os.Symlink(program, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return dir
 }

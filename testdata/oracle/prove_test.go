@@ -14,6 +14,7 @@ import (
 // proofReport is what the test needs of report.json.
 type proofReport struct {
 	Verdict, Reason, Way string
+	Weaker               []string
 	Missing, Unreadable  []string
 	Unexpected           []string
 	Differing, NotServed []any
@@ -30,9 +31,15 @@ type proofReport struct {
 // prove runs `lifeboat prove` with the real kube-apiserver.
 func (l lifeboat) prove(t *testing.T, source string, args ...string) (proofReport, int) {
 	t.Helper()
+	return l.proveWith(t, linkPrograms(t), source, args...)
+}
+
+// proveWith is prove with the programs of a folder.
+func (l lifeboat) proveWith(t *testing.T, bin, source string, args ...string) (proofReport, int) {
+	t.Helper()
 	work := t.TempDir()
 	to := filepath.Join(work, "proof")
-	server := filepath.Join(linkPrograms(t), "kube-apiserver")
+	server := filepath.Join(bin, "kube-apiserver")
 	cmd := exec.Command(l.binary, append([]string{"prove", source, "--kube-apiserver", server, "--to", to, "--all"}, args...)...)
 	output, err := cmd.CombinedOutput()
 	var report proofReport

@@ -30,10 +30,12 @@ func (l lifeboat) run(t *testing.T, code int, args ...string) string {
 }
 
 // unpacked is harbour in a folder, to be changed and packed again.
-func unpacked(t *testing.T) string {
+func unpacked(t *testing.T) string { return unpackedFrom(t, harbour) }
+
+func unpackedFrom(t *testing.T, archive string) string {
 	t.Helper()
 	dir := t.TempDir()
-	output, err := exec.Command("tar", "-xzf", harbour, "-C", dir).CombinedOutput()
+	output, err := exec.Command("tar", "-xzf", archive, "-C", dir).CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	return dir
 }
@@ -51,10 +53,16 @@ func packed(t *testing.T, dir string) string {
 // etcd itself.
 func (l lifeboat) changedHarbour(t *testing.T, change func(ctx context.Context, etcd *clientv3.Client)) string {
 	t.Helper()
+	return l.changed(t, harbour, change)
+}
+
+// changed is changedHarbour of another archive of that host.
+func (l lifeboat) changed(t *testing.T, archive string, change func(ctx context.Context, etcd *clientv3.Client)) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	data := filepath.Join(t.TempDir(), "etcd")
-	l.run(t, 0, "etcd", "restore", harbour, "--to", data, "--no-boot-check")
+	l.run(t, 0, "etcd", "restore", archive, "--to", data, "--no-boot-check")
 	config := embed.NewConfig()
 	any := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	config.Name, config.Dir, config.UnsafeNoFsync = "master-0", data, true
@@ -73,7 +81,7 @@ func (l lifeboat) changedHarbour(t *testing.T, change func(ctx context.Context, 
 	stream, err := client.Snapshot(ctx)
 	require.NoError(t, err)
 	defer stream.Close()
-	dir := unpacked(t)
+	dir := unpackedFrom(t, archive)
 	file, err := os.Create(filepath.Join(dir, "etcd-backup.snapshot"))
 	require.NoError(t, err)
 	_, err = io.Copy(file, stream)
@@ -103,27 +111,37 @@ func TestProveOtherForms(t *testing.T) {
 	require.Empty(t, r.Differing)
 }
 
-// TestProveDamaged: one object that nobody can read, one kind that is locked
-// with a key that is not there. The API server says which.
-func TestProveDamaged(t *testing.T) {
-	program := findLifeboat(t)
-	source := program.changedHarbour(t, func(ctx context.Context, etcd *clientv3.Client) {
+// tearConfigMap writes an object that nobody can read.
+func tearConfigMap(t *testing.T) func(context.Context, *clientv3.Client) {
+	return func(ctx context.Context, etcd *clientv3.Client) {
 		_, err := etcd.Put(ctx, "/registry/configmaps/infra-production/torn", "k8s\x00\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12\xff\xff")
 		require.NoError(t, err)
-	})
-	r, code := program.prove(t, source)
-	require.Equal(t, 3, code, r.Reason)
-	require.Contains(t, strings.Join(r.Unreadable, "\n"), "configmaps infra-production/torn")
+	}
+}
 
-	source = program.changedHarbour(t, func(ctx context.Context, etcd *clientv3.Client) {
-		found, err := etcd.Get(ctx, "/registry/limitranges/", clientv3.WithPrefix())
+// lockKind writes a kind again as if it were encrypted with a key that is not there.
+func lockKind(t *testing.T, kind string) func(context.Context, *clientv3.Client) {
+	return func(ctx context.Context, etcd *clientv3.Client) {
+		found, err := etcd.Get(ctx, "/registry/"+kind+"/", clientv3.WithPrefix())
 		require.NoError(t, err)
 		require.NotEmpty(t, found.Kvs)
 		for _, kv := range found.Kvs {
 			_, err := etcd.Put(ctx, string(kv.Key), "k8s:enc:secretbox:v1:lost:"+string(kv.Value))
 			require.NoError(t, err)
 		}
-	})
+	}
+}
+
+// TestProveDamaged: one object that nobody can read, one kind that is locked
+// with a key that is not there. The API server says which.
+func TestProveDamaged(t *testing.T) {
+	program := findLifeboat(t)
+	source := program.changedHarbour(t, tearConfigMap(t))
+	r, code := program.prove(t, source)
+	require.Equal(t, 3, code, r.Reason)
+	require.Contains(t, strings.Join(r.Unreadable, "\n"), "configmaps infra-production/torn")
+
+	source = program.changedHarbour(t, lockKind(t, "limitranges"))
 	r, code = program.prove(t, source, "--timeout", "30s")
 	require.Equal(t, 5, code, r.Reason) // a server that cannot list one kind does not become ready
 	require.Contains(t, r.Reason, "values are encrypted with a key that")
