@@ -1,9 +1,11 @@
 package registry
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -77,4 +79,40 @@ func TestObjectUnderAnotherKey(t *testing.T) {
 		}
 		require.Equal(t, []Problem{{Mismatch, c.want}}, o.Problems, path)
 	}
+}
+
+// A field that decoding loses is told, were it one alone: unknown, of another value,
+// or one item of a list.
+func TestLostFields(t *testing.T) {
+	t.Parallel()
+	number := func(n protowire.Number, v uint64) []byte {
+		return protowire.AppendVarint(protowire.AppendTag(nil, n, protowire.VarintType), v)
+	}
+	text := func(n protowire.Number, v []byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(nil, n, protowire.BytesType), v)
+	}
+	whole := slices.Concat(number(1, 5), text(2, text(7, []byte("x"))), text(3, []byte("a")), text(3, []byte("b")))
+	for name, c := range map[string]struct {
+		stored, again []byte
+		want          []string
+	}{
+		"nothing":              {whole, whole, []string{}},
+		"more than was stored": {whole, slices.Concat(whole, number(9, 1)), []string{}},
+		"a zero":               {slices.Concat(whole, number(9, 0), text(10, nil)), whole, []string{}},
+		"a number":             {slices.Concat(whole, number(9, 1)), whole, []string{"9"}},
+		"another number":       {number(1, 1<<40+5), number(1, 5), []string{"1"}},
+		"a field within":       {whole, slices.Concat(number(1, 5), text(2, nil), text(3, []byte("a")), text(3, []byte("b"))), []string{"2.7"}},
+		"one of two":           {whole, slices.Concat(number(1, 5), text(2, text(7, []byte("x"))), text(3, []byte("a"))), []string{"3"}},
+	} {
+		require.Equal(t, c.want, lostFields(c.stored, c.again), name)
+	}
+	secret := &corev1.Secret{}
+	secret.Name, secret.Namespace = "pw", "shop"
+	raw, err := secret.Marshal()
+	require.NoError(t, err)
+	unknown := runtime.Unknown{TypeMeta: runtime.TypeMeta{APIVersion: "v1", Kind: "Secret"}, Raw: append(raw, number(99, 1)...)}
+	value, err := unknown.Marshal()
+	require.NoError(t, err)
+	o := decodedValue(t, "/registry/secrets/shop/pw", append([]byte("k8s\x00"), value...))
+	require.Equal(t, []Problem{{UnknownFields, "/v1, Kind=Secret: the linked Kubernetes API does not know protobuf fields 99"}}, o.Problems)
 }

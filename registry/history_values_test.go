@@ -40,8 +40,8 @@ func (h told) Changes(_ context.Context, match func([]byte) bool) iter.Seq2[snap
 func (h told) At(ctx context.Context, rev int64, match func([]byte) bool) iter.Seq2[snapshot.KeyValue, error] {
 	return func(yield func(snapshot.KeyValue, error) bool) {
 		seen := map[string]bool{}
-		for r := range h.Changes(ctx, match) {
-			if rev > 0 && r.Main > rev || seen[string(r.Key)] {
+		for r, err := range h.Changes(ctx, match) {
+			if err != nil || rev > 0 && r.Main > rev || seen[string(r.Key)] {
 				continue
 			}
 			seen[string(r.Key)] = true

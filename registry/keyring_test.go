@@ -245,15 +245,15 @@ func TestKeysAreToldByNameProviderAndSecret(t *testing.T) {
 		config("aescbc", "key1", key(32, 'a')), config("aescbc", "key1", key(32, 'b')), config("aesgcm", "key1", key(32, 'b')),
 		strings.Replace(config("secretbox", "key1", key(32, 'c')), "resources: [secrets]", "resources: [configmaps]", 1),
 	}
-	joined := configs[0]
+	joined := []byte(configs[0])
 	for _, c := range configs[1:] {
 		_, more, _ := strings.Cut(c, "resources:\n")
-		joined += more
+		joined = append(joined, more...)
 	}
-	ring, err := ParseEncryptionConfig([]byte(joined))
+	ring, err := ParseEncryptionConfig(joined)
 	require.NoError(t, err)
 	require.Equal(t, len(configs), ring.Len())
-	require.NoError(t, ring.Add([]byte(joined)))
+	require.NoError(t, ring.Add(joined))
 	require.Equal(t, len(configs), ring.Len(), "each once")
 	for _, c := range configs {
 		got, err := ring.Open(t.Context(), secretPath, encrypt(t, strings.Replace(c, "[configmaps]", "[secrets]", 1), plain))

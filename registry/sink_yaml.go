@@ -97,9 +97,8 @@ func blockStyle(key string, value any, asJSON []byte) ([]byte, error) {
 	return goyaml.Marshal(map[string]any{key: value})
 }
 
-// throughJSON tells a value that reading its JSON changes: a float that is whole
-// becomes an integer, and characters that end a line become a space, which the
-// caller notices.
+// throughJSON tells a value that reading its JSON changes: characters that end a
+// line become a space, which the caller notices.
 func throughJSON(value any) bool {
 	switch v := value.(type) {
 	case map[string]any:
@@ -112,10 +111,6 @@ func throughJSON(value any) bool {
 		return slices.ContainsFunc(v, throughJSON)
 	case string:
 		return strings.ContainsAny(v, "\u0085\u2028\u2029\ufeff") || !utf8.ValidString(v)
-	case bool, int64, nil:
-		return false
-	default: // float64, and what is none of JSON's
-		return true
 	}
 	return false
 }
