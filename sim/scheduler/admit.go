@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/initializer"
+	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
 	"k8s.io/apiserver/pkg/authentication/user"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/informers"
@@ -36,7 +37,7 @@ var ErrRefused = errors.New("the API server would refuse the Pod")
 // Admit makes of a manifest what the API server stores: defaults, the admission
 // plugins that change what the scheduler sees, as they are in Kubernetes
 // (LimitRanger, Priority, DefaultTolerationSeconds, RuntimeClass), and
-// validation. A Pod that would not be taken is ErrRefused with the API server's
+// validation. Where others has Namespaces, the Pod's own has to be one of them. A Pod that would not be taken is ErrRefused with the API server's
 // own words. [NotAsked] names what else would have had a say.
 func Admit(manifest *corev1.Pod, others []runtime.Object) (*corev1.Pod, error) {
 	pod, err := admit(manifest, others)
@@ -82,6 +83,13 @@ func askPlugins(pod *core.Pod, others []runtime.Object) error {
 		return err
 	}
 	plugins := []admission.Interface{limits, podpriority.NewPlugin(), defaulttolerationseconds.NewDefaultTolerationSeconds(), runtimeclass.NewRuntimeClass()}
+	if slices.ContainsFunc(others, isNamespace) { // a list without any says nothing about this one
+		namespaces, err := lifecycle.NewLifecycle(nil)
+		if err != nil {
+			return err
+		}
+		plugins = append([]admission.Interface{namespaces}, plugins...)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	client := fake.NewClientset(consulted(others)...)
@@ -120,6 +128,11 @@ func askPlugins(pod *core.Pod, others []runtime.Object) error {
 	return nil
 }
 
+func isNamespace(obj runtime.Object) bool {
+	_, is := obj.(*corev1.Namespace)
+	return is
+}
+
 // consulted is what the plugins look up. The API server makes the classes of the
 // system's own Pods when it starts: they are there even if the list has none.
 func consulted(others []runtime.Object) []runtime.Object {
@@ -130,7 +143,7 @@ func consulted(others []runtime.Object) []runtime.Object {
 		case *schedulingv1.PriorityClass:
 			delete(system, obj.Name)
 			found = append(found, obj)
-		case *corev1.LimitRange, *nodev1.RuntimeClass:
+		case *corev1.Namespace, *corev1.LimitRange, *nodev1.RuntimeClass:
 			found = append(found, obj)
 		}
 	}

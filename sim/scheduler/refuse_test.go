@@ -114,3 +114,22 @@ func TestAdmit(t *testing.T) {
 		require.ErrorContains(t, err, words)
 	}
 }
+
+// No Pod is created in a namespace that is not there, or that is going.
+func TestAdmitAsksTheNamespace(t *testing.T) {
+	t.Parallel()
+	namespaces := []runtime.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "going"}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}},
+	}
+	for namespace, words := range map[string]string{"shop": "", "none": `namespaces "none" not found`, "going": "because it is being terminated"} {
+		manifest := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+		_, err := scheduler.Admit(manifest, namespaces)
+		if words == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, scheduler.ErrRefused)
+		require.ErrorContains(t, err, words)
+	}
+}
