@@ -69,9 +69,13 @@ type inOrder struct {
 // NodesForStatusCode is the map's answer, sorted.
 func (o inOrder) NodesForStatusCode(lister fwk.NodeInfoLister, code fwk.Code) ([]fwk.NodeInfo, error) {
 	nodes, err := o.NodeToStatusReader.NodesForStatusCode(lister, code)
+	return o.sorted(nodes), err
+}
+
+func (o inOrder) sorted(nodes []fwk.NodeInfo) []fwk.NodeInfo {
 	nodes = slices.Clone(nodes)
 	slices.SortFunc(nodes, func(a, b fwk.NodeInfo) int { return cmp.Compare(o.position[a.Node().Name], o.position[b.Node().Name]) })
-	return nodes, err
+	return nodes
 }
 
 // rank is what pickOneNodeForPreemption compares.

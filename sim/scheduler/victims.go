@@ -60,9 +60,14 @@ type withVictims struct {
 	with, without []fwk.NodeInfo
 }
 
-// NodesForStatusCode is what the search asks for once, before it begins.
+// NodesForStatusCode is what the search asks for once, before it begins. Only
+// the nodes that it gets are put in order.
 func (w *withVictims) NodesForStatusCode(lister fwk.NodeInfoLister, code fwk.Code) ([]fwk.NodeInfo, error) {
-	nodes, err := w.NodeToStatusReader.NodesForStatusCode(lister, code)
+	all, sorted := w.NodeToStatusReader, slices.Clone[[]fwk.NodeInfo]
+	if ordered, is := all.(inOrder); is {
+		all, sorted = ordered.NodeToStatusReader, ordered.sorted
+	}
+	nodes, err := all.NodesForStatusCode(lister, code)
 	w.plugin.potential, w.with, w.without = len(nodes), nil, nil
 	for _, node := range nodes {
 		if w.plugin.groups || slices.ContainsFunc(node.GetPods(), func(pod fwk.PodInfo) bool { return corev1helpers.PodPriority(pod.GetPod()) < w.priority }) {
@@ -71,5 +76,6 @@ func (w *withVictims) NodesForStatusCode(lister fwk.NodeInfoLister, code fwk.Cod
 			w.without = append(w.without, node)
 		}
 	}
+	w.with = sorted(w.with)
 	return w.with, err
 }
