@@ -21,10 +21,9 @@ import (
 // busy writes without a pause: puts of some pages, deletions, and compactions
 // that free pages for them.
 func busy(ctx context.Context, c *clientv3.Client) error {
-	value := strings.Repeat("v", 3000)
 	for n := 1; ; n++ {
-		key := fmt.Sprintf("/k/%03d", n%300)
-		if _, err := c.Put(ctx, key, fmt.Sprint(n, value)); err != nil {
+		key, value := busyPut(n)
+		if _, err := c.Put(ctx, key, value); err != nil {
 			return err
 		}
 		switch {
@@ -42,6 +41,25 @@ func busy(ctx context.Context, c *clientv3.Client) error {
 			}
 		}
 	}
+}
+
+func busyPut(n int) (key, value string) {
+	return fmt.Sprintf("/k/%03d", n%300), fmt.Sprint(n, strings.Repeat("v", 3000))
+}
+
+// written is what busy, the only writer, has brought about at a revision. The
+// server itself has forgotten that soon.
+func written(rev int64) map[string]string {
+	state := map[string]string{}
+	for n, at := 1, int64(1); at < rev; n++ {
+		key, value := busyPut(n)
+		state[key] = value
+		if at++; n%7 == 0 && at < rev {
+			delete(state, key)
+			at++
+		}
+	}
+	return state
 }
 
 // A copy of a member's folder, made while it works (cp -r), is a state of the
@@ -62,7 +80,7 @@ func TestHotCopies(t *testing.T) {
 	if soak > 1 {
 		copies = 25 * soak // 500 in `make soak`
 	}
-	accepted, refused, compacted := 0, 0, 0
+	accepted, refused := 0, 0
 	for n := range copies {
 		time.Sleep(time.Duration(n%5) * 20 * time.Millisecond)
 		to := filepath.Join(t.TempDir(), "copy")
@@ -70,25 +88,17 @@ func TestHotCopies(t *testing.T) {
 			continue // a file went while it was copied: cp says so, too
 		}
 		got, rev, err := stateOf(t, to)
+		require.NoError(t, os.RemoveAll(to))
 		if err != nil {
 			t.Logf("refused: %v", err)
 			refused++
 			continue
 		}
-		live, err := client.Get(ctx, "", clientv3.WithPrefix(), clientv3.WithRev(rev))
-		if errors.Is(err, rpctypes.ErrCompacted) {
-			compacted++
-			continue
-		}
-		require.NoError(t, err)
-		want := map[string]string{}
-		for _, kv := range live.Kvs {
-			want[string(kv.Key)] = string(kv.Value)
-		}
-		require.Equal(t, want, got, "copy %d at revision %d", n, rev)
+		require.Equal(t, written(rev), got, "copy %d at revision %d", n, rev)
 		accepted++
 	}
-	t.Logf("%d copies: %d are the cluster's state, %d refused, of %d nobody knows any more", copies, accepted, refused, compacted)
+	t.Logf("%d copies: %d are the cluster's state, %d refused", copies, accepted, refused)
+	require.Positive(t, accepted+refused, "copies were looked at")
 }
 
 // stateOf is the newest state that a copied dir gives.

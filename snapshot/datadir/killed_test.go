@@ -390,6 +390,7 @@ func TestKilledThree(t *testing.T) {
 			require.Contains(t, states, got, "all that was acknowledged, and no more than was in doubt")
 			require.NoError(t, r.File.Close())
 		}
+		require.NoError(t, os.RemoveAll(filepath.Dir(dirs[0])))
 	}
 }
 
