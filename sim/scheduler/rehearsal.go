@@ -198,12 +198,17 @@ func (d *drill) successor(pod *corev1.Pod) *corev1.Pod {
 // replace places the queue, those who are pushed out on the way included. It
 // ends: whoever is pushed out has a lower priority than who pushed.
 func (d *drill) replace() error {
+	refused := refusals{nodes: len(d.objects.Nodes), kinds: map[string]*Placement{}}
 	for len(d.queue) > 0 {
 		d.queue = ByQueue(d.queue)
 		pod := d.queue[0]
 		d.queue = d.queue[1:]
 		fate := d.causes[pod.UID]
-		placed, err := d.sim.Place(pod, false)
+		placed, err := refused.of(pod), error(nil)
+		if placed == nil {
+			placed, err = d.sim.Place(pod, false)
+			refused.note(pod, placed)
+		}
 		switch {
 		case errors.Is(err, ErrProfile):
 			fate.Refused = fmt.Sprintf("scheduler %q is not in the configuration", pod.Spec.SchedulerName)
