@@ -199,8 +199,8 @@ func (d *drill) successor(pod *corev1.Pod) *corev1.Pod {
 // ends: whoever is pushed out has a lower priority than who pushed.
 func (d *drill) replace() error {
 	refused := refusals{nodes: len(d.objects.Nodes), kinds: map[string]*Placement{}}
+	d.queue = ByQueue(d.queue)
 	for len(d.queue) > 0 {
-		d.queue = ByQueue(d.queue)
 		pod := d.queue[0]
 		d.queue = d.queue[1:]
 		fate := d.causes[pod.UID]
@@ -227,6 +227,9 @@ func (d *drill) replace() error {
 		d.came = append(d.came, placed.Placed)
 		for _, victim := range placed.Victims {
 			d.pushOut(victim)
+		}
+		if len(placed.Victims) > 0 {
+			d.queue = ByQueue(d.queue)
 		}
 	}
 	return nil

@@ -126,8 +126,8 @@ func (n viewedNode) GetPods() []fwk.PodInfo { return n.pods }
 // podView knows which Pods the constraints of others can match. Pods are those
 // that have a node and are not on their way out.
 type podView struct {
-	defaults func(*corev1.Pod) labels.Selector // for Pods without constraints
-	pods     map[string]map[string]*corev1.Pod // all, by namespace and uid
+	defaults func(*corev1.Pod) labels.Selector            // for Pods without constraints
+	pods     map[string]map[string]map[string]*corev1.Pod // all, by namespace, labels and uid
 	groups   map[string]*viewGroup
 	byName   map[string][]*viewGroup // by namespace
 	matches  map[string][]*viewGroup // by namespace and labels of a Pod
@@ -141,7 +141,7 @@ type viewGroup struct {
 }
 
 func newPodView() *podView {
-	return &podView{pods: map[string]map[string]*corev1.Pod{}, groups: map[string]*viewGroup{}, byName: map[string][]*viewGroup{}, matches: map[string][]*viewGroup{}}
+	return &podView{pods: map[string]map[string]map[string]*corev1.Pod{}, groups: map[string]*viewGroup{}, byName: map[string][]*viewGroup{}, matches: map[string][]*viewGroup{}}
 }
 
 // look turns the view to what a Pod's constraints can match.
@@ -166,8 +166,11 @@ func (v *podView) look(pod *corev1.Pod) {
 		return
 	}
 	g := &viewGroup{selectors: selectors, onNode: map[string][]fwk.PodInfo{}}
-	for _, other := range v.pods[pod.Namespace] {
-		if g.covers(other) {
+	for _, alike := range v.pods[pod.Namespace] { // replicas have the same labels
+		for _, other := range alike {
+			if !g.covers(other) {
+				break
+			}
 			g.add(other)
 		}
 	}
@@ -189,9 +192,10 @@ func (v *podView) over(nodes []fwk.NodeInfo) []fwk.NodeInfo {
 	if v.current == nil {
 		return nodes
 	}
-	shown := make([]fwk.NodeInfo, len(nodes))
+	shown, viewed := make([]fwk.NodeInfo, len(nodes)), make([]viewedNode, len(nodes))
 	for i, node := range nodes {
-		shown[i] = v.node(node)
+		viewed[i] = viewedNode{node, v.current.onNode[node.Node().Name]}
+		shown[i] = &viewed[i]
 	}
 	return shown
 }
@@ -226,10 +230,14 @@ func (v *podView) add(pod *corev1.Pod) {
 	if !running(pod) {
 		return
 	}
+	alike := labels.Set(pod.Labels).String()
 	if v.pods[pod.Namespace] == nil {
-		v.pods[pod.Namespace] = map[string]*corev1.Pod{}
+		v.pods[pod.Namespace] = map[string]map[string]*corev1.Pod{}
 	}
-	v.pods[pod.Namespace][string(pod.UID)] = pod
+	if v.pods[pod.Namespace][alike] == nil {
+		v.pods[pod.Namespace][alike] = map[string]*corev1.Pod{}
+	}
+	v.pods[pod.Namespace][alike][string(pod.UID)] = pod
 	for _, g := range v.groupsOf(pod) {
 		g.add(pod)
 	}
@@ -237,10 +245,11 @@ func (v *podView) add(pod *corev1.Pod) {
 
 // remove makes a Pod unseen.
 func (v *podView) remove(pod *corev1.Pod) {
-	if v.pods[pod.Namespace][string(pod.UID)] == nil {
+	alike := v.pods[pod.Namespace][labels.Set(pod.Labels).String()]
+	if alike[string(pod.UID)] == nil {
 		return
 	}
-	delete(v.pods[pod.Namespace], string(pod.UID))
+	delete(alike, string(pod.UID))
 	for _, g := range v.groupsOf(pod) {
 		g.onNode[pod.Spec.NodeName] = slices.DeleteFunc(g.onNode[pod.Spec.NodeName], func(p fwk.PodInfo) bool { return p.GetPod().UID == pod.UID })
 	}

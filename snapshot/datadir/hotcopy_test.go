@@ -15,6 +15,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
 
@@ -113,5 +114,14 @@ func stateOf(t *testing.T, path string) (map[string]string, int64, error) {
 		return nil, 0, err
 	}
 	defer r.File.Close()
-	return keys(t, database(t, r)), r.Revision, nil
+	file, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", r.File.Fd()))
+	if err != nil {
+		return nil, 0, err
+	}
+	db, err := snapshot.OpenFile(t.Context(), file) // as all do who go on with it
+	if err != nil {
+		return nil, 0, err
+	}
+	defer db.Close()
+	return keys(t, db), r.Revision, nil
 }
