@@ -15,12 +15,10 @@ import (
 
 // A database that is written anew is one to bbolt: the same buckets, a tree that
 // its check finds nothing wrong with, no page free; and it can be written to.
-func TestRewrite(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "TestRewrite")
-		require.NoError(t, err)
-		defer os.RemoveAll(dir)
+func TestRewrite(whole *testing.T) {
+	whole.Parallel()
+	rapid.Check(whole, func(t *rapid.T) {
+		dir := whole.TempDir()
 		pageSize := rapid.SampledFrom([]int{1024, 4096, 16384}).Draw(t, "page size")
 		open := func(name string) *bolt.DB {
 			db, err := bolt.Open(filepath.Join(dir, name), 0o600, &bolt.Options{PageSize: pageSize, NoSync: true, NoFreelistSync: true})
@@ -76,6 +74,7 @@ func TestRewrite(t *testing.T) {
 			})
 		}))
 		dump(t, dst)
+		require.NoError(t, os.RemoveAll(dir))
 	})
 }
 
