@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"debug/elf"
 	"net/netip"
 	"os"
@@ -20,8 +21,8 @@ func (l *layout) roots() ([]sandbox.Root, error) {
 		root := sandbox.Root{Name: c.name, Mounts: l.mounts(*c)}
 		if c.binary.Path != "" {
 			root.Mounts = append(root.Mounts, sandbox.Mount{From: c.binary.Path, To: inRoot(c.name), ReadOnly: true})
-			root.Mounts = append(root.Mounts, libraries(c.binary.Path)...)
 		}
+		root.Mounts = append(root.Mounts, libraries(cmp.Or(c.binary.Path, "/proc/self/exe"))...) // etcd may be linked
 		all = append(all, root)
 		if err := l.furnish(*c); err != nil {
 			return nil, err
