@@ -37,8 +37,9 @@ var ErrRefused = errors.New("the API server would refuse the Pod")
 // Admit makes of a manifest what the API server stores: defaults, the admission
 // plugins that change what the scheduler sees, as they are in Kubernetes
 // (LimitRanger, Priority, DefaultTolerationSeconds, RuntimeClass), and
-// validation. Where others has Namespaces, the Pod's own has to be one of them. A Pod that would not be taken is ErrRefused with the API server's
-// own words. [NotAsked] names what else would have had a say.
+// validation. Where others has Namespaces, the Pod's own has to be one of them. A
+// Pod that would not be taken is ErrRefused with the API server's own words.
+// [NotAsked] names what else would have had a say.
 func Admit(manifest *corev1.Pod, others []runtime.Object) (*corev1.Pod, error) {
 	pod, err := admit(manifest, others)
 	if err != nil {
