@@ -59,6 +59,24 @@ func (b *Backup) Awakening(ctx context.Context, rev int64) (*Awakening, error) {
 	return a, nil
 }
 
+// AwakeningBeside looks for it while something else is done: every Pod has to be
+// decoded. The function that it returns waits for the end, and has to be called
+// before Close; nil is what could not be read.
+func (b *Backup) AwakeningBeside(ctx context.Context, rev int64) func() *Awakening {
+	var found *Awakening
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if a, err := b.Awakening(ctx, rev); err == nil {
+			found = a
+		}
+	}()
+	return func() *Awakening {
+		<-done
+		return found
+	}
+}
+
 func (a *Awakening) cronJob(suspended *bool) {
 	if suspended == nil || !*suspended {
 		a.CronJobs++

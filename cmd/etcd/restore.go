@@ -143,6 +143,9 @@ type restorer struct {
 
 	lost      *lifeboat.LostObjects // by a restore to a revision, for its plan; nil for nothing
 	explained []string              // how defaults were chosen
+	// awakening is nil for a database without Kubernetes objects that can be read:
+	// what its owners do with it is not ours to tell.
+	awakening func() *lifeboat.Awakening
 }
 
 func spoolOf(opts console.SourceOptions) snapshot.Spool {
@@ -206,6 +209,8 @@ func (r *restorer) cluster(dropped int) (*datadir.ClusterPlan, error) {
 }
 
 func (r *restorer) run(plan *datadir.RestorePlan) error {
+	r.awakening = r.src.AwakeningBeside(r.c.Context, r.rev)
+	defer r.awakening()
 	phase := r.env.Progress.Start("writing and checking "+r.to, 0)
 	result, err := plan.Run(r.c.Context)
 	phase.Done()
@@ -297,14 +302,4 @@ func (r *restorer) printNext(out *console.Section, plan *datadir.RestorePlan) {
 	if a := r.awakening(); a != nil && a.String() != "" {
 		out.Line("  %s", a)
 	}
-}
-
-// awakening is nil for a database that holds no Kubernetes objects that can be
-// read: what its owners do with it is not ours to tell.
-func (r *restorer) awakening() *lifeboat.Awakening {
-	a, err := r.src.Awakening(r.c.Context, r.rev)
-	if err != nil {
-		return nil
-	}
-	return a
 }
