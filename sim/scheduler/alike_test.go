@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
@@ -77,4 +78,34 @@ func TestReplicasAreTriedOnce(t *testing.T) { // counts allocations: not in para
 		})
 	}
 	require.Less(t, 2*lose(objects), lose(toldApart(objects)))
+}
+
+// A Pod that is placed may raise the least that a zone holds: a replica of one
+// that was refused before fits then.
+func TestReplicaFitsAfterAnother(t *testing.T) {
+	t.Parallel()
+	honor, ignore := corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore
+	only := func(node string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{corev1.LabelHostname: node} }
+	}
+	spread := func(p *corev1.Pod) {
+		p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{
+			MaxSkew: 1, TopologyKey: corev1.LabelTopologyZone, WhenUnsatisfiable: corev1.DoNotSchedule,
+			LabelSelector:      &metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}},
+			NodeAffinityPolicy: &ignore, NodeTaintsPolicy: &honor,
+		}}
+	}
+	objects := scheduler.Objects{Nodes: nodes(3, 3), Pods: []*corev1.Pod{
+		pod("stays", 1, labelled("a"), ownedBy("ReplicaSet"), on("n0001")),
+		pod("p1", 1, labelled("a"), ownedBy("ReplicaSet"), on("n0000"), only("n0001"), spread),
+		pod("p2", 1, labelled("a"), ownedBy("ReplicaSet"), on("n0000"), only("n0002")),
+		pod("p3", 1, labelled("a"), ownedBy("ReplicaSet"), on("n0000"), only("n0001"), spread),
+	}}
+	loss, err := scheduler.Lose(t.Context(), objects, scheduler.Options{}, "n0000", []string{"n0000"})
+	require.NoError(t, err)
+	var went []string
+	for _, p := range loss.Pods {
+		went = append(went, p.Placement.Node)
+	}
+	require.Equal(t, []string{"", "n0002", "n0001"}, went)
 }
