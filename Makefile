@@ -106,6 +106,7 @@ cross: ## compile for every platform that is released
 interop-tools:
 	@missing=; for tool in age minisign strace tmux zstd; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	command -v etcd >/dev/null || missing="$$missing etcd-server"; \
+	command -v ip >/dev/null || missing="$$missing iproute2"; \
 	if [ -n "$$missing" ]; then \
 	  echo "make interop tests against$$missing; installing with apt-get."; \
 	  apt-get update -qq && apt-get install -y -qq $$missing || echo "Not installed. Without them the tests that need them are left out."; \

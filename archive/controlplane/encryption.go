@@ -125,7 +125,7 @@ func (v *View) encryptionFiles() []string {
 	var found []string
 	for _, name := range v.Files() {
 		data := v.files[name].data
-		if v.files[name].link || !bytes.Contains(data, []byte("EncryptionConfig")) || path.Dir(name) == manifestDir {
+		if v.files[name].link || !bytes.Contains(data, []byte("EncryptionConfig")) || path.Dir(name) == FolderManifests {
 			continue
 		}
 		var config struct {

@@ -19,8 +19,6 @@ const (
 // FolderManifests is where kubelet finds its static Pods, inside of a backup.
 const FolderManifests = "kubernetes/manifests"
 
-const manifestDir = FolderManifests
-
 // pod is what a View needs of a static Pod, and no more: k8s.io/api would
 // refuse the whole manifest for one malformed quantity.
 type pod struct {
@@ -74,7 +72,7 @@ type manifest struct {
 // whose name does not begin with a dot (kubernetes pkg/kubelet/config/file.go).
 func (v *View) readManifests() {
 	for _, name := range v.Files() {
-		if path.Dir(name) != manifestDir || strings.HasPrefix(path.Base(name), ".") {
+		if path.Dir(name) != FolderManifests || strings.HasPrefix(path.Base(name), ".") {
 			continue
 		}
 		m := manifest{path: name}

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -209,8 +210,10 @@ func (r *restorer) cluster(dropped int) (*datadir.ClusterPlan, error) {
 }
 
 func (r *restorer) run(plan *datadir.RestorePlan) error {
-	r.awakening = r.src.AwakeningBeside(r.c.Context, r.rev)
-	defer r.awakening()
+	ctx, stop := context.WithCancel(r.c.Context)
+	r.awakening = r.src.AwakeningBeside(ctx, r.rev)
+	defer r.awakening() // it reads what is closed next
+	defer stop()        // nobody wants it after an error
 	phase := r.env.Progress.Start("writing and checking "+r.to, 0)
 	result, err := plan.Run(r.c.Context)
 	phase.Done()

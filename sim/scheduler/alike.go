@@ -15,10 +15,9 @@ type refusals struct {
 	kinds map[string]*Placement
 }
 
-// of is what a Pod is told as another of its kind was; nil where it has to be
-// tried.
-func (r *refusals) of(pod *corev1.Pod) *Placement {
-	known := r.kinds[kindOf(pod)]
+// of is what a Pod of a kind is told, as another was; nil where it has to be tried.
+func (r *refusals) of(kind string, pod *corev1.Pod) *Placement {
+	known := r.kinds[kind]
 	if known == nil {
 		return nil
 	}
@@ -27,17 +26,15 @@ func (r *refusals) of(pod *corev1.Pod) *Placement {
 	return &again
 }
 
-// note takes in what became of a Pod. A search that went past all nodes ends
+// note takes in what became of a Pod of a kind. A search that went past all nodes ends
 // where it began, so that the next Pod's begins there with it or without it.
-func (r *refusals) note(pod *corev1.Pod, p *Placement) {
+func (r *refusals) note(kind string, p *Placement) {
 	switch {
 	case p == nil:
 	case p.Node != "" || len(p.Victims) > 0:
 		clear(r.kinds)
-	case p.Feasible == 0 && p.Filtered == r.nodes:
-		if kind := kindOf(pod); kind != "" {
-			r.kinds[kind] = p
-		}
+	case kind != "" && p.Feasible == 0 && p.Filtered == r.nodes:
+		r.kinds[kind] = p
 	}
 }
 

@@ -204,10 +204,11 @@ func (d *drill) replace() error {
 		pod := d.queue[0]
 		d.queue = d.queue[1:]
 		fate := d.causes[pod.UID]
-		placed, err := refused.of(pod), error(nil)
+		kind, err := kindOf(pod), error(nil)
+		placed := refused.of(kind, pod)
 		if placed == nil {
 			placed, err = d.sim.Place(pod, false)
-			refused.note(pod, placed)
+			refused.note(kind, placed)
 		}
 		switch {
 		case errors.Is(err, ErrProfile):
