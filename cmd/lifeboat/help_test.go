@@ -114,3 +114,28 @@ func TestHelpForNothing(t *testing.T) {
 	require.Empty(t, stdout.String())
 	require.Equal(t, "lifeboat: error: no help for \"sorces\"\nlifeboat: hint: did you mean lifeboat help sources?\n", stderr.String())
 }
+
+// README shows the output of the main job, cut: each line of it is printed, in
+// that order.
+func TestReadmeShowsWhatIsPrinted(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, shown, found := strings.Cut(string(readme), "the list of files cut:\n\n```\n")
+	require.True(t, found)
+	shown, _, found = strings.Cut(shown, "\n```\n")
+	require.True(t, found)
+	to := filepath.Join(t.TempDir(), "restored")
+	r := lifeboat("extract", harbourArchive, "-n", "infra-production", "--to", to)
+	require.Equal(t, console.ExitDone, r.code, r.stderr)
+	rest := strings.ReplaceAll(r.stderr+r.stdout, to, "demo/restored")
+	for line := range strings.Lines(shown + "\n") {
+		line, cut := strings.CutSuffix(strings.TrimSuffix(line, "\n"), "…")
+		if line = strings.TrimRight(line, " "); !cut {
+			line += "\n"
+		}
+		_, after, printed := strings.Cut(rest, line)
+		require.True(t, printed, "%q is not printed after the line before it; what is left is:\n%s", line, rest)
+		rest = after
+	}
+}
