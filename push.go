@@ -21,6 +21,7 @@ import (
 	"github.com/lifeboat-dr/lifeboat/archive/place/bucket"
 	"github.com/lifeboat-dr/lifeboat/crypto"
 	"github.com/lifeboat-dr/lifeboat/internal/ctxio"
+	"github.com/lifeboat-dr/lifeboat/internal/filelock"
 )
 
 // Pushed is a file that is in a place now.
@@ -187,7 +188,7 @@ func Pull(ctx context.Context, source, target string, opts Options) (*Pulled, er
 	if err != nil {
 		return nil, err
 	}
-	defer part.Close()
+	defer filelock.Release(part)
 	if err := fetch(ctx, store, e, part, opts.Observer); err != nil {
 		return nil, fmt.Errorf("pulling %q: %w", source, err)
 	}
@@ -235,8 +236,12 @@ func openPart(target string, e place.Entry) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(refusef("%q is being pulled by another run", target), file.Close())
+	err = filelock.Take(file)
+	if errors.Is(err, filelock.ErrHeld) {
+		err = refusef("%q is being pulled by another run", target)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
 }

@@ -11,7 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/internal/filelock"
 )
 
 // journalDir holds a folder per run: plan.json, and records, a JSON object to a
@@ -179,8 +180,8 @@ func (r *Run) take() error {
 	if r.lock, err = r.root.root.Open(rel(journalDir)); err != nil {
 		return err
 	}
-	err = syscall.Flock(int(r.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	err = filelock.Take(r.lock)
+	if errors.Is(err, filelock.ErrHeld) {
 		err = ErrRunning
 	}
 	if err != nil {
@@ -190,7 +191,7 @@ func (r *Run) take() error {
 }
 
 // Close lets others run. What was begun stays as it is.
-func (r *Run) Close() error { return r.lock.Close() }
+func (r *Run) Close() error { return filelock.Release(r.lock) }
 
 // Load opens a run of the journal, to go on with it or to undo it.
 //

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 	"time"
 
+	"github.com/lifeboat-dr/lifeboat/internal/filelock"
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
@@ -84,8 +84,8 @@ func locked(database string) error {
 		return err
 	}
 	defer f.Close()
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	err = filelock.Probe(f)
+	if errors.Is(err, filelock.ErrHeld) {
 		return &snapshot.InUseError{Path: database}
 	}
 	return err

@@ -71,6 +71,7 @@ func packageOrder() []string {
 		"internal/mounttest",
 		"internal/progress",
 		"internal/whole",
+		"internal/filelock",
 		"internal/words",
 		"internal/shard",
 		"internal/ctxio",

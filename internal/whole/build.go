@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
-	"time"
+
+	"github.com/lifeboat-dr/lifeboat/internal/filelock"
 )
 
 // marker is the file that proves that a folder is a build of lifeboat's. Its lock
@@ -77,24 +77,11 @@ func (b *build) mark() error {
 	return nil
 }
 
-// flock asks for a lock a few times: a program that this process is starting
-// holds what the process had open until it has begun.
-func flock(file *os.File) (err error) {
-	for range 20 {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return err
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return err
-}
-
 // lock takes the lock of a marker that still has its name. Who removes a leftover
 // holds it, so that the name may be gone when the lock is to be had.
 func lock(marker *os.File) error {
-	err := flock(marker)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	err := filelock.Take(marker)
+	if errors.Is(err, filelock.ErrHeld) {
 		return ErrInUse
 	}
 	if err != nil {
@@ -168,7 +155,7 @@ func (b *build) discard() error {
 		err = errors.Join(err, fmt.Errorf("what stood at %q is kept, and the next run puts it in order", b.Final))
 	}
 	if b.marker != nil {
-		err = errors.Join(err, b.marker.Close())
+		err = errors.Join(err, filelock.Release(b.marker))
 	}
 	return err
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"github.com/lifeboat-dr/lifeboat/internal/filelock"
 )
 
 // Leftover is what a killed run left.
@@ -72,7 +74,7 @@ func (s steps) removeLeftover(part string, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("%q %w: %w", part, ErrForeign, err)
 	}
-	defer held.Close()
+	defer filelock.Release(held)
 	if int(stat.Uid) != os.Geteuid() {
 		return fmt.Errorf("%q was left by a run of another user (%d): %w", part, stat.Uid, ErrExists)
 	}
