@@ -30,6 +30,17 @@ type Awakening struct {
 	After time.Duration `json:"after"` // nanoseconds
 }
 
+// What is looked at of each kind, by the numbers of k8s.io/api's generated.proto.
+var awakening = map[string]registry.Fields{
+	"nodes":          {},
+	"cronjobs.batch": {2: {4: nil}}, // spec.suspend
+	"pods": {
+		1: {9: nil},           // metadata.deletionTimestamp
+		2: {10: nil, 22: nil}, // spec.nodeName, tolerations
+		3: {1: nil},           // status.phase
+	},
+}
+
 // Awakening looks for it in the objects at a revision, 0 for the newest. What
 // cannot be read is not counted.
 func (b *Backup) Awakening(ctx context.Context, rev int64) (*Awakening, error) {
@@ -37,15 +48,13 @@ func (b *Backup) Awakening(ctx context.Context, rev int64) (*Awakening, error) {
 	if err != nil {
 		return nil, err
 	}
-	want := func(k registry.Key) bool {
-		return k.Resource() == "cronjobs.batch" || k.Resource() == "nodes" || k.Resource() == "pods"
-	}
+	want := func(k registry.Key) bool { return !k.System && awakening[k.Resource()] != nil }
 	a := &Awakening{}
-	for o, err := range reg.Objects(ctx, want) {
+	for entry, err := range reg.Entries(ctx, want) {
 		if err != nil {
 			return nil, fmt.Errorf("looking for what the controllers will do: %w", err)
 		}
-		switch typed := o.Typed.(type) {
+		switch typed := reg.Glance(ctx, entry, awakening[entry.Key.Resource()]).Typed.(type) {
 		case *batchv1.CronJob:
 			a.cronJob(typed.Spec.Suspend)
 		case *batchv1beta1.CronJob:
@@ -59,8 +68,7 @@ func (b *Backup) Awakening(ctx context.Context, rev int64) (*Awakening, error) {
 	return a, nil
 }
 
-// AwakeningBeside looks for it while something else is done: every Pod has to be
-// decoded. The function that it returns waits for the end, and has to be called
+// AwakeningBeside looks for it while something else is done. The function that it returns waits for the end, and has to be called
 // before Close; nil is what could not be read.
 func (b *Backup) AwakeningBeside(ctx context.Context, rev int64) func() *Awakening {
 	var found *Awakening
