@@ -191,7 +191,7 @@ func (c *comparer) readOther(ctx context.Context, row *ComparedRow, wal string) 
 }
 
 func (c *comparer) readDir(ctx context.Context, row *ComparedRow, wal string) error {
-	s, err := surveyDir(ctx, row.Path, wal)
+	s, err := surveyPeer(ctx, row.Path, wal)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,11 @@ func (o *opener) survey(ctx context.Context) ([]*datadir.Survivor, error) {
 		if i < len(o.opts.WALDirs) {
 			wal = o.opts.WALDirs[i]
 		}
-		s, err := surveyDir(ctx, path, wal)
+		survey := surveyDir
+		if i > 0 {
+			survey = surveyPeer
+		}
+		s, err := survey(ctx, path, wal)
 		if err != nil {
 			return nil, err
 		}
@@ -91,6 +95,15 @@ func checkWALDirs(walDirs []string, dirs int) error {
 			"in their order, and \"\" for one that has its log in it", n, dirs)
 	}
 	return nil
+}
+
+// surveyPeer looks at the dir of one member among several. A folder with nothing
+// in it gives no evidence, and does not stand in the others' way.
+func surveyPeer(ctx context.Context, path, wal string) (*datadir.Survivor, error) {
+	if wal == "" && datadir.IsEmpty(path) {
+		return datadir.Unborn(path), nil
+	}
+	return surveyDir(ctx, path, wal)
 }
 
 // surveyDir looks at one data dir, whose log stands in wal, "" for in it.
@@ -201,7 +214,7 @@ func hintReplay(err error) error {
 	case errors.Is(err, datadir.ErrNoLog):
 		return withHint(err, "where etcd ran with --wal-dir, name that folder with --src-wal-dir; --accept-loss goes on without what was acknowledged last")
 	case errors.Is(err, datadir.ErrNotStarted):
-		return withHint(err, "put the data dir of another member first")
+		return &Error{Class: Refused, Err: err, Hint: "give the data dir of a member that has started; where its log stands in another folder (--wal-dir), name that with --src-wal-dir"}
 	case errors.Is(err, snapshot.ErrDamaged), errors.Is(err, snapshot.ErrNotDatabase):
 		return withHint(err, "with --peer-dir DIR another member's database is taken, and this log put onto it where the two fit; else restore a snapshot: lifeboat etcd restore")
 	}

@@ -32,6 +32,9 @@ func (o *opener) tellChoice(best *datadir.Survivor, all []*datadir.Survivor) {
 		warn("%q: %s, and does not have what was written since", all[0].Dir.Path, what)
 	}
 	for _, s := range all {
+		if s.Newborn && s != all[0] {
+			warn("%q gives no evidence: there is nothing in it. Its member had not started yet, or its log stands elsewhere (--src-wal-dir)", s.Dir.Path)
+		}
 		if damage := s.Damage(); s != best && !best.Joined() && damage != "" {
 			last, _ := s.Log.Last()
 			warn("%q: %s; the newest entry of its log that can be read is %d", s.Dir.Path, damage, last)

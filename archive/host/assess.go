@@ -126,6 +126,8 @@ func (s *State) checkData() []lifeboat.Check {
 		return []lifeboat.Check{lifeboat.NotChecked("database and log", "etcd is at work in it")}
 	case sv == nil:
 		return []lifeboat.Check{lifeboat.Bad("database and log", "%v", d.Err)}
+	case sv.Newborn:
+		return []lifeboat.Check{lifeboat.NotChecked("database and log", "there is nothing in it: its member has not started yet")}
 	}
 	var checks []lifeboat.Check
 	if what := sv.Damage(); what != "" {
@@ -232,6 +234,11 @@ func (s *State) which(unfinished, src string) (string, []string) {
 		return "this node was dismissed as a master", []string{do("undo "+s.dismissed()) + "   only if it is to be the master again that it was"}
 	case !d.HasMember:
 		return "complete loss of the data", []string{restore}
+	case sv != nil && sv.Newborn:
+		return "the member has not started yet: there is nothing in its data dir", []string{
+			"start the other masters   if a majority of them can be started: this one joins them as it was about to",
+			"lifeboat etcd compare OTHER-DIR...   if they are gone, and their data dirs are left", restore,
+		}
 	case sv == nil || sv.Damage() != "":
 		return "the data dir is damaged", []string{"lifeboat etcd compare " + dir + " OTHER-DIR   if another master's data dir is left", restore}
 	case noSpace || quota > 0 && sv.Info.Size >= quota:

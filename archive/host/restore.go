@@ -176,6 +176,9 @@ func (s *State) PlanRebuild(now time.Time, damaged bool) (*Plan, error) {
 		return nil, fmt.Errorf("rebuilding %q: %w", s.DataDir.Real, datadir.ErrNotDataDir)
 	}
 	if sv := s.DataDir.Survivor; sv != nil {
+		if sv.Newborn && !damaged {
+			return nil, refusef("rebuilding %q: %v; --peer-dir DIR takes what another member has", s.DataDir.Real, datadir.ErrNotStarted)
+		}
 		if what := sv.Damage(); what != "" && !damaged {
 			return nil, fmt.Errorf("rebuilding %q: %s: %w; --peer-dir DIR takes what another member has, --accept-loss what can be read", s.DataDir.Real, what, snapshot.ErrDamaged)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -80,6 +81,9 @@ func (r *Root) inUse(dir string) error {
 // locked asks for bbolt's lock, which etcd holds as long as it runs.
 func locked(database string) error {
 	f, err := os.Open(database)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a member that has not started yet, or lost it
+	}
 	if err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ type Reason string
 
 // The reasons, from the worst to the least.
 const (
-	Empty      Reason = "its member was killed before it had started, and has nothing in it"
+	Empty      Reason = "its member had not started yet: there is nothing in it"
 	Unreadable Reason = "its database cannot be read"
 	Replaced   Reason = "another dir has it on record that entries of its log were replaced"
 	Older      Reason = "its log, as far as it can be read, is not the newest"

@@ -23,6 +23,11 @@ func TestJoin(t *testing.T) {
 	db := open(t, dirA).Database()
 	info, err := os.Stat(db)
 	require.NoError(t, err)
+	require.NoError(t, os.Remove(db))
+	gone := survey(t, dirA)
+	require.False(t, gone.Newborn, "its log is there")
+	require.ErrorIs(t, gone.DatabaseErr, snapshot.ErrDamaged)
+	require.NotNil(t, datadir.Join([]*datadir.Survivor{gone, survey(t, dirB)}, survey(t, dirB)))
 	require.NoError(t, os.WriteFile(db, make([]byte, info.Size()), 0o600))
 
 	a, b := survey(t, dirA), survey(t, dirB)
@@ -73,7 +78,7 @@ func TestMembership(t *testing.T) {
 }
 
 // A member that was killed right after its start has a database without
-// buckets, or an empty file, and no log. That is no damage.
+// buckets, an empty file or none, and no log. That is no damage.
 func TestNewborn(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty")
@@ -84,8 +89,10 @@ func TestNewborn(t *testing.T) {
 	db, err := bolt.Open(filepath.Join(bare, "member", "snap", "db"), 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
+	folders := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(folders, "member", "snap"), 0o700))
 	whole := survey(t, harbour(t)["etcd-0"])
-	for _, dir := range []string{empty, bare} {
+	for _, dir := range []string{empty, bare, folders, filepath.Join(folders, "member")} {
 		s := survey(t, dir)
 		require.True(t, s.Newborn)
 		require.Empty(t, s.Damage())
@@ -98,6 +105,7 @@ func TestNewborn(t *testing.T) {
 		require.NoError(t, err)
 		require.Same(t, whole, best)
 		require.Empty(t, best.Evidence(both, best.Voters()).Doubts)
+		require.Equal(t, 1, best.Evidence(both, best.Voters()).Held)
 	}
 	// With a log it is damage.
 	require.NoError(t, os.CopyFS(open(t, empty).WAL(), os.DirFS(whole.Dir.WAL())))

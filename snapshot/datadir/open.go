@@ -24,6 +24,9 @@ func Open(path string) (*Dir, error) {
 			break
 		}
 	}
+	if began(filepath.Dir(etcddatadir.ToSnapDir(path))) {
+		return &Dir{Path: path}, nil
+	}
 	for _, d := range []*Dir{
 		{Path: path, member: path},
 		{Path: path, database: filepath.Join(path, "db"), wal: filepath.Join(path, "wal")},
@@ -37,7 +40,38 @@ func Open(path string) (*Dir, error) {
 			return d, nil
 		}
 	}
+	if folder, _ := isFolder(filepath.Join(path, "snap")); folder && began(path) {
+		return &Dir{Path: path, member: path}, nil
+	}
 	return nil, fmt.Errorf("opening %q: %w: %s", path, ErrNotDataDir, whatIsIn(path))
+}
+
+// began reports whether a member folder is that of a member without a database:
+// its log is there all the same, or there is nothing yet. etcd makes the
+// folders first, then the database, and the log after it (etcd
+// server/etcdserver/bootstrap.go).
+func began(member string) bool {
+	if folder, err := isFolder(member); err != nil || !folder {
+		return false
+	}
+	if segments, _ := segmentsOf(filepath.Join(member, "wal")); len(segments) > 0 {
+		return true
+	}
+	files, err := filesOf(member)
+	return err == nil && len(files) == 0
+}
+
+// IsEmpty reports whether a path is a folder with nothing in it: a member's data
+// dir before etcd wrote to it, or a mount point without its mount.
+func IsEmpty(path string) bool {
+	entries, err := os.ReadDir(path)
+	return err == nil && len(entries) == 0
+}
+
+// Unborn is the survey of a folder with nothing in it: it gives no evidence.
+func Unborn(path string) *Survivor {
+	d := &Dir{Path: path}
+	return &Survivor{Dir: d, Log: &Log{}, Database: d.Database(), DatabaseErr: ErrNoDatabase, Newborn: true}
 }
 
 // Beside is the data dir that a database file is part of: its name is db, and a
@@ -67,6 +101,14 @@ func isFile(path string) (bool, error) {
 		return false, err
 	}
 	return err == nil && info.Mode().IsRegular(), nil
+}
+
+func isFolder(path string) (bool, error) {
+	info, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	return err == nil && info.IsDir(), nil
 }
 
 // globbed is a path as a pattern that matches itself.

@@ -107,6 +107,16 @@ func (noLogError) Error() string { return "there is no write-ahead log" }
 
 func (noLogError) Is(target error) bool { return target == snapshot.ErrDamaged }
 
+// ErrNoDatabase says that a dir has no database. It is snapshot.ErrDamaged where
+// the dir has a log.
+var ErrNoDatabase error = noDatabaseError{}
+
+type noDatabaseError struct{}
+
+func (noDatabaseError) Error() string { return "there is no database" }
+
+func (noDatabaseError) Is(target error) bool { return target == snapshot.ErrDamaged }
+
 // maxChanges bounds the list of changes that are not proven.
 const maxChanges = 1000
 

@@ -18,7 +18,7 @@ const (
 
 // ErrNotStarted says that a dir has nothing in it: its member was killed before
 // it had started.
-var ErrNotStarted = errors.New("this member has not started yet: its database is empty, and there is no write-ahead log")
+var ErrNotStarted = errors.New("this member has not started yet: its database is empty or missing, and there is no write-ahead log")
 
 // Membership asks all dirs at hand what has become of the member of s. Its own
 // database need not know that it was removed.

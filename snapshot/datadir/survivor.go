@@ -37,8 +37,8 @@ type Survivor struct {
 	// Lender is whose database it is, nil for the dir's own; see Join.
 	Lender *Survivor
 
-	// Newborn says that the member was killed before it had anything: there are
-	// no buckets in its database, and no entries. That is no damage.
+	// Newborn says that the member was killed before it had anything: there is no
+	// database, or one without buckets, and no entries. That is no damage.
 	Newborn bool
 
 	// Belongs says whether the log continues the database; zero where there is
@@ -104,6 +104,9 @@ func (s *Survivor) checkBelonging(ctx context.Context) (err error) {
 
 func (s *Survivor) readDatabase(ctx context.Context) error {
 	db, err := snapshot.Open(ctx, s.Database)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNoDatabase
+	}
 	if err != nil {
 		return err
 	}
@@ -136,14 +139,14 @@ func (s *Survivor) read(db *snapshot.DB) error {
 	return nil
 }
 
-// isNewborn: etcd makes an empty file, then bbolt's first pages, then buckets,
-// and the log after them.
+// isNewborn: etcd makes the folders, an empty file, then bbolt's first pages, then
+// buckets, and the log after them.
 func (s *Survivor) isNewborn() bool {
 	if len(s.Log.Stretches) > 0 || s.DatabaseErr == nil {
 		return false
 	}
 	info, err := os.Stat(s.Database)
-	return errors.Is(s.DatabaseErr, snapshot.ErrNotEtcd) || err == nil && info.Size() == 0
+	return errors.Is(s.DatabaseErr, snapshot.ErrNotEtcd) || errors.Is(s.DatabaseErr, ErrNoDatabase) || err == nil && info.Size() == 0
 }
 
 // refuseNewer keeps the linked etcd away from what it does not understand; it
