@@ -147,10 +147,11 @@ func (o *opener) snapshotEntry(ctx context.Context, entry *archive.Entry, r io.R
 	if o.packed {
 		return o.packedEntry(ctx, entry, r)
 	}
-	if err := o.spool(ctx, r); err != nil {
+	sum, err := o.spool(ctx, r)
+	if err != nil {
 		return err
 	}
-	o.src.inventory.Note(entry, hex.EncodeToString(o.src.sum[:]))
+	o.src.inventory.Note(entry, hex.EncodeToString(sum[:]))
 	return nil
 }
 
@@ -165,7 +166,8 @@ func (o *opener) packedEntry(ctx context.Context, entry *archive.Entry, r io.Rea
 		return err
 	}
 	o.opts.Observer.note("%q, a %s file, is taken for the snapshot", entry.Name, entry.Format)
-	return o.spool(ctx, plain)
+	_, err = o.spool(ctx, plain)
+	return err
 }
 
 // stillGood adds to an error in the middle of an archive what was read whole

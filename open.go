@@ -3,6 +3,7 @@ package lifeboat
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -149,8 +150,11 @@ func plainCause(err error) error {
 // pages. What the sum says counts first: it covers what the pages do not show.
 func (o *opener) databaseFile(ctx context.Context, file *os.File) error {
 	o.src.kind = Database
+	length, err := o.length(file, o.src.size)
 	switch {
-	case !snapshot.HasTrailer(o.src.size):
+	case err != nil:
+		return errors.Join(err, file.Close())
+	case !snapshot.HasTrailer(length):
 		return o.database(ctx, file)
 	case o.opts.Trailer != TrailerFirst:
 		return o.unproven(ctx, file)
@@ -160,11 +164,11 @@ func (o *opener) databaseFile(ctx context.Context, file *os.File) error {
 	if err != nil {
 		return errors.Join(err, file.Close())
 	}
-	phase := o.opts.Observer.start("checking sha256", o.src.size)
+	phase := o.opts.Observer.start("checking sha256", length)
 	defer phase.Done()
 	hashed := make(chan error, 1)
 	go func() {
-		sum, err := snapshot.HashTrailer(ctx, phase.reader(ctx, io.NewSectionReader(twin, 0, o.src.size)))
+		sum, err := snapshot.HashTrailer(ctx, phase.reader(ctx, io.NewSectionReader(twin, 0, length)))
 		if err == nil {
 			o.src.trailer, o.src.sum = sum.Verdict(), sum.Sum()
 		}
@@ -173,7 +177,7 @@ func (o *opener) databaseFile(ctx context.Context, file *os.File) error {
 	db, openErr := snapshot.OpenFile(ctx, file)
 	err = <-hashed
 	if err == nil {
-		err = o.judgeTrailer(o.src.size)
+		err = o.judgeTrailer(length)
 	}
 	switch {
 	case err != nil && db != nil:
@@ -231,7 +235,7 @@ func (o *opener) stream(ctx context.Context, r io.Reader) error {
 		return hintFormat(o.archive(ctx, buffered))
 	}
 	o.src.kind = Database
-	if err := o.spool(ctx, buffered); err != nil {
+	if _, err := o.spool(ctx, buffered); err != nil {
 		return err
 	}
 	if o.src.trailer != snapshot.TrailerMissing {
@@ -240,14 +244,32 @@ func (o *opener) stream(ctx context.Context, r io.Reader) error {
 	return o.database(ctx, o.src.file)
 }
 
-// spool takes the database out of the stream, checking its trailer.
-func (o *opener) spool(ctx context.Context, r io.Reader) error {
+// length is that of the database in a file: zero bytes behind a snapshot are not
+// of it.
+func (o *opener) length(file io.ReaderAt, size int64) (int64, error) {
+	length, err := snapshot.Length(file, size)
+	if n := size - length; err == nil && n > 0 {
+		o.opts.Observer.note("%d zero bytes follow the snapshot, as a tape or a block device leaves them: they are passed over", n)
+	}
+	return length, err
+}
+
+// spool takes the database out of the stream, checking its trailer, and gives
+// the digest of all that came.
+func (o *opener) spool(ctx context.Context, r io.Reader) (all [sha256.Size]byte, err error) {
 	file, sum, err := o.opts.spool().Take(ctx, o.opts.bounded(r))
 	if err != nil {
-		return err
+		return all, err
 	}
-	o.src.file, o.src.trailer, o.src.sum = file, sum.Verdict(), sum.Sum()
-	return nil
+	o.src.file, all = file, sum.Sum()
+	length, err := o.length(file, sum.Size())
+	if err == nil && length < sum.Size() {
+		sum, err = snapshot.HashTrailer(ctx, io.NewSectionReader(file, 0, length))
+	}
+	if err == nil {
+		o.src.trailer, o.src.sum = sum.Verdict(), sum.Sum()
+	}
+	return all, err
 }
 
 // database judges the trailer and opens the database, which takes file over.

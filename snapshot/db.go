@@ -131,7 +131,8 @@ func inspect(f *os.File) (*DB, error) {
 	if err := checkSize(m, info.Size()); err != nil {
 		return nil, err
 	}
-	return &DB{name: f.Name(), file: f, meta: m, fileSize: info.Size()}, nil
+	size, err := Length(f, info.Size())
+	return &DB{name: f.Name(), file: f, meta: m, fileSize: size}, err
 }
 
 // checkSize makes sure that the file holds all pages. Reading a mapped page

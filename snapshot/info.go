@@ -14,7 +14,7 @@ import (
 type Info struct {
 	Size      int64  `json:"dbSize"`      // bytes of all pages; a member's file may be longer, preallocated
 	SizeInUse int64  `json:"dbSizeInUse"` // Size less the free pages; a running member also counts what its last commits freed
-	FileSize  int64  `json:"fileSize"`    // bytes on disk, a trailer included
+	FileSize  int64  `json:"fileSize"`    // bytes on disk, a trailer included, see Length
 	PageSize  int64  `json:"pageSize"`
 	Pages     int64  `json:"pages"`
 	FreePages int64  `json:"freePages"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"hash"
 	"io"
@@ -20,6 +21,45 @@ const TrailerSize = sha256.Size
 // Databases are whole pages, so the rest tells (etcd etcdutl/snapshot
 // hasChecksum).
 func HasTrailer(size int64) bool { return size%512 == TrailerSize }
+
+// Length is that of the database or snapshot in a file of size bytes: all of it,
+// but for the zero bytes that a tape or a block device leaves behind a snapshot.
+// Only a snapshot shows where it ends: a sum stands behind the last page that
+// its meta page counts. What begins with that page's number is a page, of a
+// transaction that was never committed.
+//
+// A file that is no database has all its bytes.
+func Length(file io.ReaderAt, size int64) (int64, error) {
+	m, err := readMeta(file, size)
+	if err != nil || checkSize(m, size) != nil {
+		return size, nil //nolint:nilerr // whoever opens it says what is wrong
+	}
+	sum, pages := make([]byte, TrailerSize), int64(m.pages)*m.pageSize
+	end := pages + TrailerSize
+	if end >= size {
+		return size, nil
+	}
+	if _, err := file.ReadAt(sum, pages); err != nil {
+		return 0, fmt.Errorf("looking for the sha256 trailer: %w", err)
+	}
+	if isZero(sum) || binary.NativeEndian.Uint64(sum) == m.pages {
+		return size, nil
+	}
+	behind, buffer := io.NewSectionReader(file, end, size-end), make([]byte, 256<<10)
+	for {
+		n, err := behind.Read(buffer)
+		switch {
+		case !isZero(buffer[:n]):
+			return size, nil
+		case err == io.EOF:
+			return end, nil
+		case err != nil:
+			return 0, fmt.Errorf("looking for the sha256 trailer: %w", err)
+		}
+	}
+}
+
+func isZero(p []byte) bool { return len(bytes.Trim(p, "\x00")) == 0 }
 
 // Trailer is what the sha256 trailer says of a snapshot.
 type Trailer int

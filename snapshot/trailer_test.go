@@ -3,6 +3,7 @@ package snapshot_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"os"
 	"testing"
@@ -86,4 +87,38 @@ func TestTrailerOfOpenDatabase(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
+}
+
+// TestLength: zero bytes behind a snapshot are not of it, whatever their number;
+// what may be a database's own pages is.
+func TestLength(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(harbour(t))
+	require.NoError(t, err)
+	bare := len(data) - snapshot.TrailerSize
+	page := binary.NativeEndian.AppendUint64(bytes.Clone(data[:bare]), uint64(bare/4096))
+	page = append(page, make([]byte, 4096-8)...)
+	zeros := make([]byte, 1<<20)
+	for name, c := range map[string]struct {
+		file []byte
+		want int
+	}{
+		"as etcd wrote it":              {data, len(data)},
+		"to the block":                  {append(bytes.Clone(data), zeros[:480]...), len(data)},
+		"as if a trailer ended it":      {append(bytes.Clone(data), zeros[:1024]...), len(data)},
+		"a mebibyte":                    {append(bytes.Clone(data), zeros...), len(data)},
+		"something stands behind":       {append(append(bytes.Clone(data), zeros[:9]...), 1), len(data) + 10},
+		"a bare database":               {data[:bare], bare},
+		"a bare one, allocated ahead":   {append(bytes.Clone(data[:bare]), zeros...), bare + len(zeros)},
+		"a page that was not committed": {page, len(page)},
+		"cut":                           {data[:bare/2], bare / 2},
+		"nothing":                       {nil, 0},
+	} {
+		length, err := snapshot.Length(bytes.NewReader(c.file), int64(len(c.file)))
+		require.NoError(t, err, name)
+		require.EqualValues(t, c.want, length, name)
+	}
+	verdict, err := open(t, write(t, append(bytes.Clone(data), zeros[:1024]...))).Trailer(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, snapshot.TrailerGood, verdict)
 }
