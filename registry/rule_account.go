@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -168,6 +169,12 @@ func cleanToken(e *edit) {
 	if stringAt(e.stored, "type") != tokenSecret {
 		return
 	}
+	account := stringAt(e.stored, "metadata", "annotations", "kubernetes.io/service-account.name")
+	id := identity{kindServiceAccount, e.id.namespace, account}
+	uid := stringAt(e.stored, "metadata", "annotations", "kubernetes.io/service-account.uid")
+	if now := cmp.Or(e.byID[id], e.beside[id]); uid != "" && now != nil && now.uid != "" && now.uid != uid {
+		e.note("its uid is that of an older ServiceAccount %q: it is cut, and the Secret gets a token of the one that has the name now", account)
+	}
 	e.drop("metadata", "annotations", "kubernetes.io/service-account.uid")
 	for _, key := range []string{"kubernetes.io/legacy-token-last-used", "kubernetes.io/legacy-token-invalid-since"} {
 		e.drop("metadata", "labels", key)
@@ -175,7 +182,6 @@ func cleanToken(e *edit) {
 	for _, key := range []string{"token", "ca.crt", "namespace"} {
 		e.drop("data", key)
 	}
-	account := stringAt(e.stored, "metadata", "annotations", "kubernetes.io/service-account.name")
 	if account != "default" && e.find(kindServiceAccount, e.id.namespace, account) == nil {
 		e.note("its ServiceAccount %q is not among the objects; without it the Secret is deleted at once", account)
 	}
