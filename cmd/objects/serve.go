@@ -101,6 +101,11 @@ func serve(c *cli.Context, env *console.Environment, command []string) error {
 		return err
 	}
 	defer server.Close()
+	if n := len(moments); n > 0 { // the last one is current
+		if facts, err = handler.FactsAt(c.Context, moments[n-1]); err != nil {
+			return err
+		}
+	}
 	introduce(env, facts, server)
 	return untilEnd(c.Context, env, server, contexts, command)
 }

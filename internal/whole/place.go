@@ -23,6 +23,15 @@ type Place struct {
 	exists bool   // something stands at Final
 }
 
+// Root is the folder that the target names: Final, or the folder that it is an
+// entry of.
+func (p Place) Root() string {
+	if p.inside {
+		return filepath.Dir(p.Final)
+	}
+	return p.Final
+}
+
 const (
 	partSuffix  = ".part"
 	asideSuffix = ".old-"

@@ -40,12 +40,15 @@ func (f Facts) Holds(revision int64) error {
 func (f Facts) Behind(now time.Time) string { return duration.HumanDuration(now.Sub(f.Moment)) }
 
 // Facts counts what the API without /rev/N shows.
-func (s *Server) Facts(ctx context.Context) (Facts, error) {
-	idx, err := s.indexes.at(ctx, s.revision)
+func (s *Server) Facts(ctx context.Context) (Facts, error) { return s.FactsAt(ctx, s.revision) }
+
+// FactsAt counts what /rev/N shows, for a revision that the backup holds.
+func (s *Server) FactsAt(ctx context.Context, revision int64) (Facts, error) {
+	idx, err := s.indexes.at(ctx, revision)
 	if err != nil {
 		return Facts{}, err
 	}
-	f := Facts{Revision: s.revision, Windows: s.windows(), Moment: idx.moment(), Objects: idx.objects, Kubernetes: spec.Version()}
+	f := Facts{Revision: revision, Windows: s.windows(), Moment: idx.moment(), Objects: idx.objects, Kubernetes: spec.Version()}
 	f.Unserved = idx.objects
 	seen := map[string]bool{}
 	for _, r := range s.catalog.served {

@@ -88,6 +88,8 @@ type PlannedMember struct {
 	Builds   string   `json:"builds"`          // where it is built
 	Renames  string   `json:"renames"`         // what comes into being by the last rename
 	Aside    string   `json:"aside,omitempty"` // where the one that stands there goes
+
+	root string // DataDir for etcd's flag: absolute, and where a link leads
 }
 
 // walBytes is what a member's log takes at first: a segment, and the next one
@@ -171,7 +173,7 @@ func (p *RestorePlan) planMember(m NewMember) (PlannedMember, error) {
 		return PlannedMember{}, err
 	}
 	planned := PlannedMember{
-		Name: m.Name, PeerURLs: m.PeerURLs, DataDir: m.Target.Path, Builds: place.Part, Renames: place.Final, Aside: place.Aside,
+		Name: m.Name, PeerURLs: m.PeerURLs, DataDir: m.Target.Path, Builds: place.Part, Renames: place.Final, Aside: place.Aside, root: place.Root(),
 	}
 	if m.WALDir != "" {
 		if planned.WALDir, err = filepath.Abs(m.WALDir); err != nil {

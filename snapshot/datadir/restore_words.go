@@ -2,7 +2,6 @@ package datadir
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 )
 
@@ -32,10 +31,7 @@ func (p *RestorePlan) Steps() []string {
 func (p *RestorePlan) Next() []string {
 	steps := []string{}
 	for _, m := range p.Members {
-		flags := fmt.Sprintf("start etcd with --name=%s --data-dir=%s --initial-advertise-peer-urls=%s", m.Name, m.Renames, strings.Join(m.PeerURLs, ","))
-		if filepath.Base(m.Renames) == "member" {
-			flags = strings.Replace(flags, m.Renames, m.DataDir, 1)
-		}
+		flags := fmt.Sprintf("start etcd with --name=%s --data-dir=%s --initial-advertise-peer-urls=%s", m.Name, m.root, strings.Join(m.PeerURLs, ","))
 		if m.WALDir != "" {
 			flags += " --wal-dir=" + m.WALDir
 		}
