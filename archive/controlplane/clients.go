@@ -6,8 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 // Client is a certificate with its key by which the backup's owner could ask
@@ -41,20 +39,9 @@ func (v *View) Clients() []Client {
 		if ext := path.Ext(name); ext != ".conf" && ext != ".kubeconfig" {
 			continue
 		}
-		var config struct {
-			Users []struct {
-				Name string `json:"name"`
-				User struct {
-					Certificate []byte `json:"client-certificate-data"`
-					Key         []byte `json:"client-key-data"`
-				} `json:"user"`
-			} `json:"users"`
-		}
-		if yaml.Unmarshal(v.files[name].data, &config) != nil {
-			continue
-		}
-		for _, u := range config.Users {
-			add(name, u.User.Certificate, u.User.Key)
+		config, _ := parseKubeconfig(v.files[name].data)
+		for _, u := range config.AuthInfos {
+			add(name, u.AuthInfo.ClientCertificateData, u.AuthInfo.ClientKeyData)
 		}
 	}
 	const kubelets = pkiDir + "apiserver-kubelet-client"
@@ -81,16 +68,7 @@ func (v *View) Servers(component string) (all []string) {
 		if !ok || m.Component != component || !strings.HasSuffix(m.Flag, "kubeconfig") || v.files[name] == nil {
 			continue
 		}
-		var config struct {
-			Clusters []struct {
-				Cluster struct {
-					Server string `json:"server"`
-				} `json:"cluster"`
-			} `json:"clusters"`
-		}
-		if yaml.Unmarshal(v.files[name].data, &config) != nil {
-			continue // CheckPKI says what is wrong
-		}
+		config, _ := parseKubeconfig(v.files[name].data) // CheckPKI says what is wrong
 		for _, c := range config.Clusters {
 			if c.Cluster.Server != "" && !slices.Contains(all, c.Cluster.Server) {
 				all = append(all, c.Cluster.Server)

@@ -1,33 +1,20 @@
 package controlplane
 
 import (
+	"reflect"
 	"strings"
 
+	clientcmdv1 "k8s.io/client-go/tools/clientcmd/api/v1"
 	"sigs.k8s.io/yaml"
 )
 
-// kubeconfig is as much of one as a component needs to reach its API server
-// (k8s.io/client-go/tools/clientcmd/api/v1).
-type kubeconfig struct {
-	Current  string `json:"current-context"`
-	Contexts []struct {
-		Name    string `json:"name"`
-		Context struct {
-			Cluster string `json:"cluster"`
-			User    string `json:"user"`
-		} `json:"context"`
-	} `json:"contexts"`
-	Clusters []struct {
-		Name    string `json:"name"`
-		Cluster struct {
-			Server string `json:"server"`
-			CA     []byte `json:"certificate-authority-data"`
-		} `json:"cluster"`
-	} `json:"clusters"`
-	Users []struct {
-		Name string         `json:"name"`
-		User map[string]any `json:"user"`
-	} `json:"users"`
+// parseKubeconfig reads a kubeconfig as client-go does, but takes fields that it
+// does not know; ok is false for what is none. Its error may quote keys.
+func parseKubeconfig(data []byte) (config clientcmdv1.Config, ok bool) {
+	if yaml.Unmarshal(data, &config) != nil {
+		return clientcmdv1.Config{}, false
+	}
+	return config, true
 }
 
 // kubeconfigs judges the kubeconfigs that components are started with: a cut
@@ -51,29 +38,29 @@ func (c *pkiCheck) kubeconfigs() {
 // kubeconfigFault says why no client can be made of a kubeconfig, "" where one
 // can. It quotes nothing of the file.
 func kubeconfigFault(data []byte) string {
-	var k kubeconfig
-	if yaml.Unmarshal(data, &k) != nil {
+	k, ok := parseKubeconfig(data)
+	if !ok {
 		return "is no kubeconfig in YAML or JSON"
 	}
 	for _, context := range k.Contexts {
-		if context.Name != k.Current || k.Current == "" {
+		if context.Name != k.CurrentContext || k.CurrentContext == "" {
 			continue
 		}
-		if fault := k.clusterFault(context.Context.Cluster); fault != "" {
+		if fault := clusterFault(k.Clusters, context.Context.Cluster); fault != "" {
 			return fault
 		}
-		return k.userFault(context.Context.User)
+		return userFault(k.AuthInfos, context.Context.AuthInfo)
 	}
 	return "has no current context"
 }
 
-func (k *kubeconfig) clusterFault(name string) string {
-	for _, c := range k.Clusters {
+func clusterFault(clusters []clientcmdv1.NamedCluster, name string) string {
+	for _, c := range clusters {
 		switch {
 		case c.Name != name:
 		case c.Cluster.Server == "":
 			return "names no server"
-		case len(c.Cluster.CA) > 0 && len(certificatesIn(c.Cluster.CA)) == 0:
+		case len(c.Cluster.CertificateAuthorityData) > 0 && len(certificatesIn(c.Cluster.CertificateAuthorityData)) == 0:
 			return "holds a CA that cannot be read"
 		default:
 			return ""
@@ -82,9 +69,9 @@ func (k *kubeconfig) clusterFault(name string) string {
 	return "lacks the cluster of its current context"
 }
 
-func (k *kubeconfig) userFault(name string) string {
-	for _, u := range k.Users {
-		if u.Name == name && len(u.User) > 0 {
+func userFault(users []clientcmdv1.NamedAuthInfo, name string) string {
+	for _, u := range users {
+		if u.Name == name && !reflect.ValueOf(u.AuthInfo).IsZero() {
 			return ""
 		}
 	}

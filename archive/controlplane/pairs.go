@@ -11,8 +11,6 @@ import (
 	"path"
 	"strings"
 	"time"
-
-	"sigs.k8s.io/yaml"
 )
 
 // Finding is the verdict on one certificate or key. Detail holds no content of
@@ -143,28 +141,22 @@ func (c *pkiCheck) issued(name string, cert *x509.Certificate) {
 
 // kubeconfig judges the client certificates inside of a kubeconfig.
 func (c *pkiCheck) kubeconfig(name string) {
-	var config struct {
-		Users []struct {
-			User struct {
-				Certificate []byte `json:"client-certificate-data"`
-				Key         []byte `json:"client-key-data"`
-			} `json:"user"`
-		} `json:"users"`
-	}
 	data := c.view.files[name].data
-	if !bytes.Contains(data, []byte("client-certificate-data")) || yaml.Unmarshal(data, &config) != nil {
-		return // what cannot be parsed is a Problem of the View
+	if !bytes.Contains(data, []byte("client-certificate-data")) {
+		return
 	}
-	for _, u := range config.Users {
-		certs := certificatesIn(u.User.Certificate)
+	config, _ := parseKubeconfig(data) // what cannot be parsed is a Problem of the View
+	for _, u := range config.AuthInfos {
+		cert, key := u.AuthInfo.ClientCertificateData, u.AuthInfo.ClientKeyData
+		certs := certificatesIn(cert)
 		if len(certs) == 0 {
-			if len(u.User.Certificate) > 0 {
+			if len(cert) > 0 {
 				c.say(name, false, false, "holds a client certificate that cannot be read")
 			}
 			continue
 		}
-		if len(u.User.Key) > 0 {
-			c.pair(name, u.User.Certificate, u.User.Key)
+		if len(key) > 0 {
+			c.pair(name, cert, key)
 		}
 		c.issued(name, certs[0])
 	}

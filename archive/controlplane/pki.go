@@ -7,8 +7,6 @@ import (
 	"path"
 	"strings"
 	"time"
-
-	"sigs.k8s.io/yaml"
 )
 
 // Certificate is one certificate of the backup. Its names are the file's own
@@ -83,28 +81,20 @@ func parseCertificates(data []byte, mayLack bool) ([]Certificate, string) {
 // clientCertificates reads a kubeconfig's users. A certificate named by path
 // lies outside of /etc/kubernetes (kubelet's) or is found as a file.
 func clientCertificates(data []byte) ([]Certificate, string) {
-	var config struct {
-		Kind  string `json:"kind"`
-		Users []struct {
-			Name string `json:"name"`
-			User struct {
-				Data []byte `json:"client-certificate-data"`
-			} `json:"user"`
-		} `json:"users"`
-	}
 	if !bytes.Contains(data, []byte("client-certificate")) {
 		return nil, ""
 	}
-	if err := yaml.Unmarshal(data, &config); err != nil {
-		return nil, "is not a kubeconfig in YAML or JSON" // the decoder may quote keys
+	config, ok := parseKubeconfig(data)
+	if !ok {
+		return nil, "is not a kubeconfig in YAML or JSON"
 	}
 	var certs []Certificate
 	problem := ""
-	for _, u := range config.Users {
-		if len(u.User.Data) == 0 {
+	for _, u := range config.AuthInfos {
+		if len(u.AuthInfo.ClientCertificateData) == 0 {
 			continue
 		}
-		found, detail := parseCertificates(u.User.Data, false)
+		found, detail := parseCertificates(u.AuthInfo.ClientCertificateData, false)
 		for _, c := range found {
 			c.User = u.Name
 			certs = append(certs, c)
