@@ -159,8 +159,10 @@ func TestLedger(t *testing.T) {
 	all, err = place.Records(t.Context(), f, "nightly-2")
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{[]byte("later")}, all)
-	for _, run := range []string{"", "..", "a/b", ".x", "a b"} {
+	for _, run := range []string{"", "..", "a/b", ".x", "a b", strings.Repeat("a", 101)} {
 		_, err := place.OpenLedger(f, run)
 		require.Error(t, err, run)
 	}
+	_, err = place.OpenLedger(f, strings.Repeat("a", 100))
+	require.NoError(t, err)
 }
