@@ -158,6 +158,15 @@ func TestFindingTheEncryptionConfig(t *testing.T) {
 			"kubernetes/copy-of-it.yaml":  config,
 			"kubernetes/unconcerned.yaml": "text: EncryptionConfiguration\n",
 		}, "kubernetes/copy-of-it.yaml", `("/k/e.yaml") is not in the backup`, nil},
+		"lies outside, a namesake does not": {map[string]string{
+			manifest:                 apiserver(t, "x", `{mountPath: /k, name: k}`, `{name: k, hostPath: {path: /root}}`, "--encryption-provider-config=/k/e.yaml"),
+			"kubernetes/root/e.yaml": config,
+		}, "kubernetes/root/e.yaml", `("/k/e.yaml") is not in the backup`, nil},
+		"a file mounted by itself": {map[string]string{
+			manifest: apiserver(t, "x", `{mountPath: /k/e.yaml, name: k}`, `{name: k, hostPath: {path: /etc/kubernetes/enc/new.yaml}}`,
+				"--encryption-provider-config=/k/e.yaml"),
+			"kubernetes/enc/new.yaml": config, "kubernetes/enc/enc.yaml": config,
+		}, "kubernetes/enc/new.yaml", "through its hostPath mount", []string{"kubernetes/enc/enc.yaml"}},
 		"no flag": {map[string]string{
 			manifest: apiserver(t, "x", "", ""), "kubernetes/z.yaml": strings.ReplaceAll(config, "Configuration", "Config"),
 			"kubernetes/enc/enc.yaml": config,
@@ -184,6 +193,38 @@ func TestFindingTheEncryptionConfig(t *testing.T) {
 	_, err := view(t, map[string]string{manifest: apiserver(t, "x", "", "", "--encryption-provider-config=/../../../k.yaml")}).EncryptionConfig()
 	require.ErrorIs(t, err, controlplane.ErrNoEncryptionConfig)
 	require.ErrorContains(t, err, `"/../../../k.yaml"`)
+}
+
+// A file is found as the component sees it; one that is not in the backup is told
+// with the place where it would be.
+func TestFlagFile(t *testing.T) {
+	t.Parallel()
+	v := view(t, map[string]string{
+		"kubernetes/manifests/kube-apiserver.yaml": apiserver(t, "x", `{mountPath: /a, name: a}`, `{name: a, hostPath: {path: /etc/kubernetes/audit}}`,
+			"--audit-policy-file=/a/policy.yaml", "--tls-cert-file=/a/tls.crt", "--client-ca-file=/etc/kubernetes/pki/ca.crt", "--kubelet-certificate-authority=/srv/ca.crt", "--profiling="),
+		"kubernetes/audit/policy.yaml": "rules: []", "kubernetes/pki/ca.crt": "CA", "kubernetes/srv/ca.crt": "another",
+	})
+	for flag, want := range map[string]controlplane.FlagFile{
+		"audit-policy-file": {Flag: "/a/policy.yaml", Path: "kubernetes/audit/policy.yaml", Content: []byte("rules: []")},
+		"client-ca-file":    {Flag: "/etc/kubernetes/pki/ca.crt", Path: "kubernetes/pki/ca.crt", Content: []byte("CA")},
+	} {
+		file, ok, err := v.FlagFile(controlplane.APIServer, flag)
+		require.NoError(t, err, flag)
+		require.True(t, ok, flag)
+		require.Equal(t, want, file)
+	}
+	for flag, where := range map[string]string{"tls-cert-file": "/etc/kubernetes/audit/tls.crt", "kubelet-certificate-authority": "/srv/ca.crt"} {
+		file, ok, err := v.FlagFile(controlplane.APIServer, flag)
+		require.ErrorIs(t, err, fs.ErrNotExist, flag)
+		require.ErrorContains(t, err, fmt.Sprintf("%q, which --%s in kube-apiserver.yaml names", where, flag))
+		require.True(t, ok, flag)
+		require.Empty(t, file.Path)
+	}
+	for _, of := range [][2]string{{controlplane.APIServer, "egress-selector-config-file"}, {controlplane.APIServer, "profiling"}, {controlplane.Etcd, "audit-policy-file"}} {
+		_, ok, err := v.FlagFile(of[0], of[1])
+		require.NoError(t, err, of)
+		require.False(t, ok, of)
+	}
 }
 
 func TestFlags(t *testing.T) {

@@ -40,6 +40,8 @@ func rebuilt(t *testing.T, view *controlplane.View, change map[string][]byte) *c
 func faults(findings []controlplane.Finding) (bad, notes []string) {
 	for _, f := range findings {
 		switch {
+		case !f.OK && f.Note:
+			bad = append(bad, f.Path+" is a note and a fault: "+f.Detail)
 		case !f.OK:
 			bad = append(bad, f.Path+": "+f.Detail)
 		case f.Note:
