@@ -4,6 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME         ?= 30s
 BENCHTIME        ?= 1s
+REPEAT           ?= 20
 BENCH_KEYS       ?= 100000
 
 # One set of flags for every build and test, so that they share Go's build
@@ -16,7 +17,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -buildid= -X github.com/lifeboat-dr/lifeboat/cmd/internal/console.linkedVersion=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: pages host-etcd report-shot report-shot-tools interop-tools help build build-to build-kubectl-to release release-check demo test short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
+.PHONY: pages host-etcd report-shot report-shot-tools interop-tools help build build-to build-kubectl-to release release-check demo test repeat short race lint fmt fuzz bench soak cross interop mutate mutate-sample golden tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,10 @@ demo: build ## one lost namespace out of the backup in testdata, into demo/resto
 test: ## all tests; needs nothing but Go
 	go run ./testdata/mutants -check
 	go test -timeout 30m ./...
+
+repeat: ## all tests REPEAT=20 times in a row, on a busy machine: another program keeps each core at work
+	@for core in $$(seq $$(nproc)); do nice sha256sum /dev/zero & busy="$$busy $$!"; done; trap "kill $$busy" EXIT; \
+	for run in $$(seq $(REPEAT)); do echo "run $$run of $(REPEAT)"; go test -count=1 -timeout 1h ./... || exit 1; done
 
 short: ## the quick tests only
 	go test -short ./...
