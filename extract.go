@@ -69,8 +69,9 @@ type Extraction struct {
 	*registry.Plan
 	Report *registry.ExtractReport
 
-	// Closure is what the objects need beside themselves; nil where everything
-	// was asked for, or what is deleted.
+	// Closure is what the objects need beside themselves, of those that get a
+	// manifest; nil where what is deleted was asked for. Where everything was, it
+	// is what they name in vain.
 	Closure *registry.Closure
 
 	along map[*registry.Object]bool // objects that nobody asked for and that the others need
@@ -123,6 +124,7 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	if err != nil {
 		return nil, err
 	}
+	whole := slices.Concat(selected.Objects, selected.Beside)
 	cleaning.Convert, cleaning.Beside = converterOf(selected.Resources, target), selected.Beside
 	plan, err := registry.Clean(selected.Objects, cleaning)
 	if err != nil {
@@ -136,6 +138,9 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	report := registry.NewReport(plan, registry.ReportSource{
 		Path: b.path, Form: string(b.kind), Revision: cmp.Or(opts.Revision, b.db.Revision()), Engine: string(cmp.Or(opts.Engine, Direct)),
 	})
+	if closure = ofWritten(closure, plan); what.All && !opts.Deleted {
+		closure = &registry.Closure{Dangling: reg.DanglingIn(writtenOf(plan), whole)}
+	}
 	report.Closure = closure.Report(opts.WithDeps)
 	return &Extraction{Plan: plan, Closure: closure, Report: report, along: selected.Along}, nil
 }
@@ -166,6 +171,28 @@ func closureOf(ctx context.Context, reg *registry.Registry, s *registry.Selected
 		s.Beside = slices.DeleteFunc(s.Beside, func(o *registry.Object) bool { return o.Key.Path == need.Object.Key.Path })
 	}
 	return closure, nil
+}
+
+// ofWritten leaves out what the children of workloads name in vain: they get no
+// manifest, and their owners name the same.
+func ofWritten(closure *registry.Closure, plan *registry.Plan) *registry.Closure {
+	if closure == nil {
+		return nil
+	}
+	written := map[*registry.Object]bool{}
+	for _, o := range writtenOf(plan) {
+		written[o] = true
+	}
+	closure.Dangling = slices.DeleteFunc(closure.Dangling, func(d registry.Dangling) bool { return !written[d.From] })
+	return closure
+}
+
+func writtenOf(plan *registry.Plan) []*registry.Object {
+	objects := make([]*registry.Object, 0, len(plan.Manifests))
+	for _, m := range plan.Manifests {
+		objects = append(objects, m.Object)
+	}
+	return objects
 }
 
 // reader is the engine that was asked for.

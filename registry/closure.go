@@ -73,8 +73,8 @@ func (r *Registry) Closure(ctx context.Context, chosen []*Object) (*Closure, err
 		}
 	}
 	for entry, err := range r.Entries(ctx, func(k Key) bool {
-		isService := k.Plural == "services" && k.Group == "" // of any namespace: backends of webhooks
-		return !k.System && (k.Namespace == "" || w.namespaces[k.Namespace] || isService) && k.Plural != "events" && k.GroupResource() != leaseResource
+		named := k.Group == "" && slices.Contains([]string{"services", "serviceaccounts", "secrets"}, k.Plural) // from other namespaces, too
+		return !k.System && (k.Namespace == "" || w.namespaces[k.Namespace] || named) && k.Plural != "events" && k.GroupResource() != leaseResource
 	}) {
 		if err != nil {
 			return nil, err
@@ -96,9 +96,7 @@ func (r *Registry) Closure(ctx context.Context, chosen []*Object) (*Closure, err
 		}
 	}
 	slices.SortFunc(w.closure.Needs, func(a, b Need) int { return strings.Compare(a.Object.Key.Path, b.Object.Key.Path) })
-	slices.SortFunc(w.closure.Dangling, func(a, b Dangling) int {
-		return cmp.Or(strings.Compare(a.From.Key.Path, b.From.Key.Path), strings.Compare(a.Field, b.Field))
-	})
+	sortDangling(w.closure.Dangling)
 	slices.Sort(w.closure.Webhooks)
 	w.closure.Webhooks = slices.Compact(w.closure.Webhooks)
 	return w.closure, nil
@@ -139,20 +137,52 @@ func (w *closureWalk) take(path, reason string) {
 
 // follow takes what an object names.
 func (w *closureWalk) follow(o *Object) {
-	content, err := o.Content()
-	if err != nil || content == nil {
-		return
+	refs, err := referencesOf(o)
+	if err != nil {
+		return // its problems say it
 	}
-	for _, ref := range referencesOf(o, content) {
+	for _, ref := range refs {
 		path := ref.to.path(w.registry.opts.Prefix)
 		switch {
-		case path == "" || w.taken[path]:
+		case path == "" || w.taken[path] || ref.foreign && w.all[path] != nil:
 		case w.all[path] != nil:
 			w.take(path, fmt.Sprintf("%s of %s", ref.to.Kind.Kind, o))
-		case !ref.optional && !madeByItself(ref.to):
+		case ref.mustBeThere():
 			w.closure.Dangling = append(w.closure.Dangling, Dangling{From: o, To: ref.to, Field: ref.field})
 		}
 	}
+}
+
+// mustBeThere tells what is missing where the backup does not have it.
+func (r reference) mustBeThere() bool { return !r.optional && !madeByItself(r.to) }
+
+// DanglingIn lists what objects name and is not among all, which are those of a
+// whole backup.
+func (r *Registry) DanglingIn(objects, all []*Object) []Dangling {
+	known := make(map[string]bool, len(all))
+	for _, o := range all {
+		known[o.Key.Path] = true
+	}
+	var found []Dangling
+	for _, o := range objects {
+		refs, err := referencesOf(o)
+		if err != nil {
+			continue // its problems say it
+		}
+		for _, ref := range refs {
+			if path := ref.to.path(r.opts.Prefix); path != "" && !known[path] && ref.mustBeThere() {
+				found = append(found, Dangling{From: o, To: ref.to, Field: ref.field})
+			}
+		}
+	}
+	sortDangling(found)
+	return found
+}
+
+func sortDangling(all []Dangling) {
+	slices.SortFunc(all, func(a, b Dangling) int {
+		return cmp.Or(strings.Compare(a.From.Key.Path, b.From.Key.Path), strings.Compare(a.Field, b.Field))
+	})
 }
 
 // madeByItself tells what every cluster has without being asked.

@@ -155,3 +155,106 @@ func TestClosureFollowsEveryNeed(t *testing.T) {
 	require.Contains(t, closure.Webhooks[0], `webhook "of-nobody"`)
 	require.Contains(t, closure.Webhooks[1], `webhook "of-ours"`)
 }
+
+const namesInVain = `apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec:
+  resourceClaims: [{name: a, resourceClaimName: gpu}, {name: b, resourceClaimTemplateName: gpus}]
+  volumes:
+  - {name: vault, csi: {driver: secrets-store.csi.k8s.io, nodePublishSecretRef: {name: vault-token}}}
+  - {name: ceph, rbd: {secretRef: {name: ceph-key}}}
+  - {name: share, azureFile: {secretName: storage-account}}
+  - {name: scratch, ephemeral: {volumeClaimTemplate: {spec: {storageClassName: fast}}}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop}
+spec: {serviceName: db, template: {spec: {containers: []}}, volumeClaimTemplates: [{spec: {volumeAttributesClassName: gold}}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: front, namespace: shop}
+spec:
+  defaultBackend: {service: {name: fallback}}
+  rules: [{http: {paths: [{backend: {service: {name: here}}}, {backend: {service: {name: cart}}}]}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: here, namespace: shop}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: robots, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects:
+- {kind: ServiceAccount, name: ci, namespace: build}
+- {kind: ServiceAccount, name: robot, namespace: build}
+- {kind: ServiceAccount, name: default, namespace: build}
+- {kind: User, name: robot}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: ci, namespace: build}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: disk}
+spec: {csi: {nodeStageSecretRef: {name: luks, namespace: vault}, controllerExpandSecretRef: {name: here, namespace: vault}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: here, namespace: vault}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: limits}
+spec: {policyName: limits}
+---
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaimTemplate
+metadata: {name: tpu, namespace: shop}
+spec: {spec: {devices: {requests: [{name: a, exactly: {deviceClassName: tpu}}, {name: b, firstAvailable: [{name: c, deviceClassName: old-tpu}]}]}}}
+`
+
+// What objects name and is nowhere is the same for a namespace and for a whole
+// backup; what stands in another namespace is not missed.
+func TestDanglingOfEveryKind(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		`limits: ValidatingAdmissionPolicy "limits" spec.policyName`,
+		`disk: Secret "luks" spec.csi.nodeStageSecretRef`,
+		`front: Service "fallback" spec.defaultBackend`,
+		`front: Service "cart" spec.rules[0].http.paths[1].backend`,
+		`web: ResourceClaim "gpu" spec.resourceClaims[0]`,
+		`web: ResourceClaimTemplate "gpus" spec.resourceClaims[1]`,
+		`web: Secret "ceph-key" spec.volumes[ceph].rbd`,
+		`web: StorageClass "fast" spec.volumes[scratch].ephemeral.storageClassName`,
+		`web: Secret "storage-account" spec.volumes[share].azureFile`,
+		`web: Secret "vault-token" spec.volumes[vault].csi`,
+		`tpu: DeviceClass "tpu" spec.spec.devices.requests[0]`,
+		`tpu: DeviceClass "old-tpu" spec.spec.devices.requests[1]`,
+		`robots: ServiceAccount "robot" subjects[1]`,
+		`db: Service "db" spec.serviceName`,
+		`db: VolumeAttributesClass "gold" spec.volumeClaimTemplates[0].spec.volumeAttributesClassName`,
+	}
+	said := func(all []Dangling) (lines []string) {
+		for _, d := range all {
+			lines = append(lines, fmt.Sprintf("%s: %s %s", d.From.Name, d.To, d.Field))
+		}
+		return lines
+	}
+	r := New(inYAML(t, namesInVain), Options{})
+	var all, some []*Object
+	for o, err := range r.Objects(t.Context(), nil) {
+		require.NoError(t, err)
+		if all = append(all, o); o.Namespace != "build" && o.Namespace != "vault" {
+			some = append(some, o)
+		}
+	}
+	require.ElementsMatch(t, want, said(r.DanglingIn(all, all)))
+	closure, err := r.Closure(t.Context(), some)
+	require.NoError(t, err)
+	require.ElementsMatch(t, want, said(closure.Dangling))
+	require.Len(t, closure.Needs, 1, "an account that is given rights is another's; the driver's Secret is needed")
+}

@@ -227,6 +227,9 @@ func (x *extraction) printPlan(report *registry.ExtractReport) error {
 	return nil
 }
 
+// mostDangling bounds the references in vain that are named.
+const mostDangling = 20
+
 // tellClosure says what the objects need beside themselves.
 func (x *extraction) tellClosure(closure *registry.Closure) {
 	if closure == nil {
@@ -237,7 +240,11 @@ func (x *extraction) tellClosure(closure *registry.Closure) {
 			x.env.Note("with %s: %s", need.Object, need.Reason)
 		}
 	}
-	for _, d := range closure.Dangling {
+	for i, d := range closure.Dangling {
+		if i == mostDangling && !x.verbose {
+			x.env.Warn("and %d more names that lead to nothing in the backup: -v, or closure.dangling in --report", len(closure.Dangling)-i)
+			break
+		}
 		x.env.Warn("%s", d)
 	}
 	for _, w := range closure.Webhooks {
