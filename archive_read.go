@@ -45,8 +45,8 @@ func (o *opener) archive(ctx context.Context, r io.Reader) (err error) {
 	}
 	o.src.facts, o.src.links = reader.Facts(), reader.Links()
 	for _, fact := range o.src.facts {
-		if fact.Code == archive.HardLink { // nothing is missing
-			continue
+		if fact.Code == archive.HardLink || fact.Code == archive.Unopened && fact.Entry == o.dbName {
+			continue // nothing is missing
 		}
 		o.opts.Observer.warn("entry %d %q: %s", fact.Number, fact.Entry, fact.Detail)
 	}

@@ -131,4 +131,5 @@ const (
 	Repeated      FactCode = "repeated"       // names that come again: the last one counts
 	NotADatabase  FactCode = "not-a-database" // named like a snapshot, and something else
 	InnerDatabase FactCode = "inner-database" // an etcd database under kubernetes/
+	Unopened      FactCode = "unopened"       // a package beside the snapshot: what is in it is not looked at
 )

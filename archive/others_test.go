@@ -118,6 +118,36 @@ func TestSnapshotByName(t *testing.T) {
 	require.ErrorContains(t, r.CheckSnapshot("c.db"), `no etcd database "c.db" in the archive: "a.db", "b.db.gz"`)
 }
 
+// Packages beside the snapshot are not looked into, and are named: the control
+// plane's files may stand in one, or a newer snapshot.
+func TestPackagesBesideTheSnapshot(t *testing.T) {
+	t.Parallel()
+	inner := string(closed(tarOf(item{name: "kubernetes/pki/ca.crt", content: "x"})))
+	unopened := func(items ...item) (names []string) {
+		_, r, err := read(closed(tarOf(items...)))
+		require.NoError(t, err)
+		for _, f := range r.Facts() {
+			if f.Code == archive.Unopened {
+				names = append(names, f.Entry)
+			}
+		}
+		return names
+	}
+	plain, packed := item{name: "a.db", content: database(5000)}, item{name: "b.db.gz", content: string(gz(t, []byte(database(6000))))}
+	others := []item{
+		{name: "kubernetes.tar", content: inner}, {name: "kubernetes.tar.gz", content: string(gz(t, []byte(inner)))},
+		{name: "secret.age", content: "age-encryption.org/v1\n"},
+		{name: "Incr-1", content: `[{"etcdEvent":{"Type":0,"Kv":{"key":"L3g="}},"time":"2026-11-21T20:50:49Z"}]`},
+		{name: "backup.log.gz", content: string(gz(t, []byte("all is well\n")))}, {name: "README", content: "text"},
+		{name: "kubernetes/pki.tar", content: inner},
+	}
+	want := []string{"kubernetes.tar", "kubernetes.tar.gz", "secret.age", "Incr-1"}
+	require.Equal(t, want, unopened(append(others, plain)...))
+	require.Equal(t, want, unopened(append(others, packed)...))
+	require.Equal(t, []string{"b.db.gz"}, unopened(packed, plain))
+	require.Empty(t, unopened(others[:4]...), "without a snapshot its error names them")
+}
+
 // What macOS keeps beside each file is neither the file nor a snapshot.
 func TestAppleDouble(t *testing.T) {
 	t.Parallel()

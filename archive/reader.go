@@ -135,7 +135,10 @@ func (r *Reader) next() (*Entry, error) {
 		r.entry = nil
 		switch {
 		case err == io.EOF:
-			return nil, r.finish()
+			if err = r.finish(); err == io.EOF {
+				r.noteUnopened()
+			}
+			return nil, err
 		case errors.Is(err, errBudget):
 			return nil, &PolicyError{Number: r.number + 1, Offset: start, Reason: err.Error()}
 		case err != nil && !errors.Is(err, tar.ErrInsecurePath): // admit has the say about names
@@ -170,15 +173,16 @@ func (r *Reader) look(e *Entry) error {
 		return r.fail(err)
 	}
 	e.Format = Detect(head)
+	inside := Unknown
 	switch e.Format {
 	case Apple: // under the name of what it stands beside
 		e.Kind = Other
 	case Gzip, Zstd:
-		if DetectInside(head) == Bolt {
+		if inside = DetectInside(head); inside == Bolt {
 			e.Inside = Bolt
 		}
 	}
-	r.lookForDatabase(e)
+	r.lookForDatabase(e, inside)
 	return nil
 }
 

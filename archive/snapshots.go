@@ -14,6 +14,7 @@ type databases struct {
 	inside  []string // under kubernetes/
 	packed  []string // compressed, anywhere but under kubernetes/
 	wrapped []Fact   // what another tool has to unwrap, anywhere but under kubernetes/
+	text    []string // of wrapped, those with text in them: a log, a note
 }
 
 // forget drops a name that comes again, as something else perhaps.
@@ -22,6 +23,7 @@ func (d *databases) forget(name string) {
 	d.beside = slices.DeleteFunc(d.beside, is)
 	d.inside = slices.DeleteFunc(d.inside, is)
 	d.packed = slices.DeleteFunc(d.packed, is)
+	d.text = slices.DeleteFunc(d.text, is)
 	d.wrapped = slices.DeleteFunc(d.wrapped, func(f Fact) bool { return f.Entry == name })
 }
 
@@ -83,7 +85,8 @@ func (r *Reader) CheckSnapshot(wanted string) error {
 }
 
 // lookForDatabase notes an entry that is a database, or that should be one.
-func (r *Reader) lookForDatabase(e *Entry) {
+// inside is what it unpacks to, as far as its first bytes tell.
+func (r *Reader) lookForDatabase(e *Entry, inside Format) {
 	note := func(code FactCode, detail string) { r.note(code, e.Name, e.Offset, detail) }
 	if e.Again {
 		r.found.forget(e.Name)
@@ -102,9 +105,33 @@ func (r *Reader) lookForDatabase(e *Entry) {
 		r.found.packed = append(r.found.packed, e.Name)
 	case e.Kind == Other && e.Format.wraps() && len(r.found.wrapped) < 8:
 		r.found.wrapped = append(r.found.wrapped, Fact{Code: NotADatabase, Entry: e.Name, Number: e.Number, Offset: e.Offset, Detail: "is " + e.Format.article()})
+		if inside == Text || inside == Empty {
+			r.found.text = append(r.found.text, e.Name)
+		}
 	case e.Format == Apple:
 	case namedLikeSnapshot(e.Name):
 		note(NotADatabase, "is "+e.Format.article()+", no etcd database")
+	}
+}
+
+// noteUnopened names what stands beside the snapshot and was not looked into: the
+// control plane's files as an archive of their own, a second snapshot, the
+// events after this one.
+func (r *Reader) noteUnopened() {
+	d := r.found
+	switch {
+	case len(d.beside) > 0:
+		for _, name := range d.packed {
+			r.facts = append(r.facts, Fact{Code: Unopened, Entry: name, Detail: "is a compressed etcd database: not the snapshot, as one that is not compressed stands beside it; --snapshot-name takes it"})
+		}
+	case len(d.packed) == 0 && len(d.inside) == 0:
+		return // CheckSnapshot names them
+	}
+	for _, f := range d.wrapped {
+		if !slices.Contains(d.text, f.Entry) {
+			f.Code, f.Detail = Unopened, f.Detail+": what is in it is not looked at"
+			r.facts = append(r.facts, f)
+		}
 	}
 }
 
