@@ -189,7 +189,7 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 	}
 	r, err := s.Replay(ctx, opts)
 	if err != nil {
-		return hintReplay(err)
+		return hintReplay(err, s.Dir)
 	}
 	if loss := r.Loss(all); loss != nil { // AcceptLoss, or Replay had refused it
 		o.opts.Observer.warn("%s", loss.Doubts())
@@ -200,7 +200,7 @@ func (o *opener) replay(ctx context.Context, s *datadir.Survivor, all []*datadir
 }
 
 // hintReplay says where a dir that cannot be replayed may still be had.
-func hintReplay(err error) error {
+func hintReplay(err error, dir *datadir.Dir) error {
 	damage, loss := (*datadir.DamagedError)(nil), (*datadir.LossError)(nil)
 	switch {
 	case errors.As(err, &loss):
@@ -212,7 +212,7 @@ func hintReplay(err error) error {
 		return withHint(err, fmt.Sprintf("another member's dir may be whole: lifeboat etcd compare DIR DIR; "+
 			"--accept-loss goes on with what stands before the damage, to entry %d", damage.Index))
 	case errors.Is(err, datadir.ErrNoLog):
-		return withHint(err, "where etcd ran with --wal-dir, name that folder with --src-wal-dir; --accept-loss goes on without what was acknowledged last")
+		return withHint(err, whereLog(dir.LogElsewhere())+"; --accept-loss goes on without what was acknowledged last")
 	case errors.Is(err, datadir.ErrNotStarted):
 		return &Error{Class: Refused, Err: err, Hint: "give the data dir of a member that has started; where its log stands in another folder (--wal-dir), name that with --src-wal-dir"}
 	case errors.Is(err, snapshot.ErrDamaged), errors.Is(err, snapshot.ErrNotDatabase):

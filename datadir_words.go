@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lifeboat-dr/lifeboat/internal/words"
 	"github.com/lifeboat-dr/lifeboat/registry"
 	"github.com/lifeboat-dr/lifeboat/snapshot/datadir"
 )
@@ -52,8 +53,8 @@ func (o *opener) tellReplay(r *datadir.Replay) {
 	if !r.AtHand.Complete() && r.AtHand.Voters > 0 {
 		warn("%s", r.AtHand)
 	}
-	if r.Survivor.Log.Segments == 0 {
-		warn("there is no write-ahead log in %q: what was acknowledged last may be missing. Where etcd ran with --wal-dir, name that folder with --src-wal-dir", r.Survivor.Dir.WAL())
+	if dir := r.Survivor.Dir; r.Survivor.Log.Segments == 0 {
+		warn("there is no write-ahead log in %q: what was acknowledged last may be missing. %s", dir.WAL(), whereLog(dir.LogElsewhere()))
 	}
 	if l := r.Survivor.Log; l.Leftover > 0 && l.Behind == 0 {
 		last, _ := l.Last()
@@ -76,6 +77,14 @@ func (o *opener) tellReplay(r *datadir.Replay) {
 	if len(r.Unproven) > 0 {
 		warn("not proven committed, and kept: %s", changesOf(r, o.opts.EtcdPrefix))
 	}
+}
+
+// whereLog says where the log of a dir without one may stand.
+func whereLog(found []string) string {
+	if len(found) == 0 {
+		return "Where etcd ran with --wal-dir, name that folder with --src-wal-dir"
+	}
+	return fmt.Sprintf("One stands in %q: --src-wal-dir %s reads it", found, words.ShellQuote(found[0]))
 }
 
 // namedChanges bounds the changes that a message names.

@@ -126,7 +126,7 @@ func (o *opener) continued(ctx context.Context) error {
 	case errors.Is(err, datadir.ErrNoBridge), errors.Is(err, datadir.ErrForeignLog):
 		return &Error{Class: Refused, Err: err, Hint: "give the log of a member of this backup's cluster that begins before the backup ends"}
 	case err != nil:
-		return hintReplay(err)
+		return hintReplay(err, log.Dir)
 	}
 	db, err := snapshot.OpenFile(ctx, replay.File)
 	if err != nil {

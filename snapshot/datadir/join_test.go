@@ -112,6 +112,29 @@ func TestNewborn(t *testing.T) {
 	require.False(t, survey(t, empty).Newborn)
 }
 
+// A log that is not in its place is looked for: in the dir, and beside it. A log
+// beside the database, in one folder, is its log.
+func TestLogElsewhere(t *testing.T) {
+	t.Parallel()
+	dir := harbour(t)["etcd-0"]
+	wal := filepath.Join(dir, "member", "wal")
+	require.Empty(t, open(t, dir).LogElsewhere())
+	require.NoError(t, os.Rename(wal, wal+".old"))
+	require.NoError(t, os.CopyFS(dir+"-wal", os.DirFS(wal+".old")))
+	require.Equal(t, []string{wal + ".old", dir + "-wal"}, open(t, dir).LogElsewhere())
+	require.Equal(t, []string{dir + "-wal"}, open(t, dir).WithWAL(wal+".old").LogElsewhere())
+
+	flat := t.TempDir()
+	require.NoError(t, os.CopyFS(flat, os.DirFS(wal+".old")))
+	require.NoError(t, os.Rename(open(t, dir).Database(), filepath.Join(flat, "db")))
+	require.Equal(t, datadir.Proved, survey(t, flat).Belongs.Verdict)
+
+	// A database of another name is no database, and is named.
+	require.NoError(t, os.Rename(wal+".old", wal))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "member", "snap", "db.bak"), nil, 0o600))
+	require.ErrorContains(t, survey(t, dir).DatabaseErr, `["db.bak"]`)
+}
+
 // What is no data dir is told for what it is.
 func TestOpenByContent(t *testing.T) {
 	t.Parallel()

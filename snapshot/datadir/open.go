@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	etcddatadir "go.etcd.io/etcd/server/v3/storage/datadir"
@@ -31,6 +32,7 @@ func Open(path string) (*Dir, error) {
 		{Path: path, member: path},
 		{Path: path, database: filepath.Join(path, "db"), wal: filepath.Join(path, "wal")},
 		{Path: path, database: filepath.Join(path, "db"), wal: filepath.Join(filepath.Dir(path), "wal")},
+		{Path: path, database: filepath.Join(path, "db"), wal: path},
 	} {
 		found, err := isFile(d.Database())
 		if err != nil {
@@ -72,6 +74,36 @@ func IsEmpty(path string) bool {
 func Unborn(path string) *Survivor {
 	d := &Dir{Path: path}
 	return &Survivor{Dir: d, Log: &Log{}, Database: d.Database(), DatabaseErr: ErrNoDatabase, Newborn: true}
+}
+
+// LogElsewhere looks for a write-ahead log near a dir that has none in its place:
+// in another folder of it, or in one beside it that is named after it.
+func (d *Dir) LogElsewhere() []string {
+	var found []string
+	look := func(pattern string) {
+		folders, _ := filepath.Glob(pattern)
+		for _, folder := range folders {
+			if segments, err := segmentsOf(folder); err == nil && len(segments) > 0 && folder != d.WAL() && !slices.Contains(found, folder) {
+				found = append(found, folder)
+			}
+		}
+	}
+	look(filepath.Join(globbed(d.memberDir()), "*"))
+	look(filepath.Join(globbed(d.Path), "*"))
+	look(filepath.Join(globbed(filepath.Dir(filepath.Clean(d.Path))), globbed(filepath.Base(d.Path))+"?wal*"))
+	return found
+}
+
+// databasesBeside are the other files where the database should be.
+func (s *Survivor) databasesBeside() []string {
+	entries, _ := os.ReadDir(filepath.Dir(s.Database))
+	var names []string
+	for _, e := range entries {
+		if e.Type().IsRegular() && filepath.Ext(e.Name()) != ".snap" {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // Beside is the data dir that a database file is part of: its name is db, and a

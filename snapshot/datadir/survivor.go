@@ -105,6 +105,9 @@ func (s *Survivor) checkBelonging(ctx context.Context) (err error) {
 func (s *Survivor) readDatabase(ctx context.Context) error {
 	db, err := snapshot.Open(ctx, s.Database)
 	if errors.Is(err, fs.ErrNotExist) {
+		if others := s.databasesBeside(); len(others) > 0 {
+			return fmt.Errorf("%w; in its place stand others: %q", ErrNoDatabase, others)
+		}
 		return ErrNoDatabase
 	}
 	if err != nil {
