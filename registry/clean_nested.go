@@ -157,7 +157,9 @@ func nestedRules() []Rule {
 					} {
 						e.drop(append(path[:len(path):len(path)], name)...)
 					}
-					e.drop(append(path[:len(path):len(path)], "annotations", lastApplied)...)
+					for _, key := range append(claimAnnotations(), lastApplied) { // a claim that is born bound is Lost
+						e.drop(append(path[:len(path):len(path)], "annotations", key)...)
+					}
 				}
 			},
 		},

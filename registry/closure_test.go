@@ -206,6 +206,16 @@ apiVersion: v1
 kind: Secret
 metadata: {name: here, namespace: vault}
 ---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: copy, namespace: shop}
+spec: {dataSource: {kind: PersistentVolumeClaim, name: original}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: filled, namespace: shop}
+spec: {volumeName: disk, dataSource: {kind: PersistentVolumeClaim, name: original}}
+---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata: {name: limits}
@@ -224,6 +234,7 @@ func TestDanglingOfEveryKind(t *testing.T) {
 	want := []string{
 		`limits: ValidatingAdmissionPolicy "limits" spec.policyName`,
 		`disk: Secret "luks" spec.csi.nodeStageSecretRef`,
+		`copy: PersistentVolumeClaim "original" spec.dataSource`,
 		`front: Service "fallback" spec.defaultBackend`,
 		`front: Service "cart" spec.rules[0].http.paths[1].backend`,
 		`web: ResourceClaim "gpu" spec.resourceClaims[0]`,

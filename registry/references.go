@@ -50,6 +50,9 @@ func referenceFinders() map[string]func(f *refFinder, content, spec map[string]a
 		"PersistentVolumeClaim": func(f *refFinder, _, spec map[string]any) {
 			f.claim("spec", spec)
 			f.class("PersistentVolume", "spec.volumeName", stringAt(spec, "volumeName"))
+			if source := mapAt(spec, "dataSource"); stringAt(spec, "volumeName") == "" && stringAt(source, "apiGroup") == "" { // else it is filled
+				f.named(stringAt(source, "kind"), "spec.dataSource", stringAt(source, "name"), false)
+			}
 		},
 		"PersistentVolume": (*refFinder).volume,
 		"Ingress":          (*refFinder).ingress,

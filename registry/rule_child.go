@@ -1,6 +1,10 @@
 package registry
 
-import "k8s.io/apimachinery/pkg/runtime/schema"
+import (
+	"cmp"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
 
 // The kinds that rules look up.
 var (
@@ -71,7 +75,8 @@ func (e *edit) leaveOwned(remakes func(owner schema.GroupKind) bool) {
 		return
 	}
 	gv, err := schema.ParseGroupVersion(stringAt(ref, "apiVersion"))
-	if err != nil || !remakes(gv.WithKind(stringAt(ref, "kind")).GroupKind()) {
+	kind, name := gv.WithKind(stringAt(ref, "kind")).GroupKind(), stringAt(ref, "name")
+	if err != nil || !remakes(kind) {
 		return
 	}
 	// By uid alone: an owner of the same name and another uid is not the owner,
@@ -88,7 +93,11 @@ func (e *edit) leaveOwned(remakes func(owner schema.GroupKind) bool) {
 		}
 		return
 	}
-	e.note("its owner %s %q is not in the backup; nothing will look after it", stringAt(ref, "kind"), stringAt(ref, "name"))
+	if id := (identity{kind, e.id.namespace, name}); cmp.Or(e.byID[id], e.beside[id]) != nil {
+		e.note("its owner was an older %s %q, which is gone; nothing will look after it", kind.Kind, name)
+		return
+	}
+	e.note("its owner %s %q is not in the backup; nothing will look after it", kind.Kind, name)
 }
 
 // controllerOf is the owner reference of an object's controller, nil without.

@@ -17,11 +17,7 @@ func volumeRules() []Rule {
 			Why:    "a claim that says it is bound, to a volume that is not there, is Lost for ever (pv_controller.go, syncBoundClaim); nodes and provisioners are chosen anew",
 			Source: "kubernetes pkg/controller/volume/persistentvolume/pv_controller.go; velero#1138",
 			apply: func(e *edit) {
-				for _, key := range []string{
-					"pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller",
-					"volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner",
-					"volume.kubernetes.io/selected-node",
-				} {
+				for _, key := range claimAnnotations() {
 					e.drop("metadata", "annotations", key)
 				}
 			},
@@ -66,6 +62,15 @@ func volumeRules() []Rule {
 				e.note("reclaim policy was %s and is Retain now; when the data is there, set it back with kubectl patch", policy)
 			},
 		},
+	}
+}
+
+// claimAnnotations are those by which controllers say how far a claim has come.
+func claimAnnotations() []string {
+	return []string{
+		"pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller",
+		"volume.beta.kubernetes.io/storage-provisioner", "volume.kubernetes.io/storage-provisioner",
+		"volume.kubernetes.io/selected-node",
 	}
 }
 
