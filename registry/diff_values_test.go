@@ -62,6 +62,64 @@ func TestDiffTellsWhatItDidNotCompare(t *testing.T) {
 	}
 }
 
+// Of a Secret that one side alone has a uid of, as in a folder of manifests, digests
+// are made all the same, and under one key: else a change of its values is none.
+func TestDiffOfSecretsWithOneUID(t *testing.T) {
+	t.Parallel()
+	stored := New(inYAML(t, `{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: shop, uid: u1}, data: {a: aHVudGVyMg==, same: c2FtZQ==}}`), Options{})
+	written := New(inYAML(t, `{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: shop}, data: {a: aHVudGVyMw==, same: c2FtZQ==}}`), Options{})
+	none := New(inYAML(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: bank}}`), Options{})
+	digest := map[string]bool{}
+	for _, sides := range [][2]*Registry{{stored, written}, {written, stored}, {stored, none}, {none, stored}} {
+		diff, err := DiffOf(t.Context(), sides[0], sides[1], DiffOptions{Want: func(k Key) bool { return k.Plural == "secrets" }})
+		require.NoError(t, err)
+		require.Len(t, diff.Items, 1)
+		item := diff.Items[0]
+		for side, content := range map[*Registry]map[string]any{sides[0]: item.Old, sides[1]: item.New} {
+			if content != nil {
+				require.Contains(t, stringAt(content, "data", "a"), "digest ")
+				require.NotContains(t, fmt.Sprint(content), "aHVudGVyM")
+			}
+			if side == stored {
+				digest[stringAt(content, "data", "a")] = true
+			}
+		}
+		if item.Event == Updated {
+			require.Len(t, item.Fields, 1)
+			require.Equal(t, "data.a", item.Fields[0].Path)
+		}
+	}
+	require.Len(t, digest, 1, "it is the same Secret each time")
+}
+
+// Who writes endpoints is told by their Service, which is looked at although it is
+// the same on both sides.
+func TestDiffLooksAtServicesBeside(t *testing.T) {
+	t.Parallel()
+	side := func(address string) *Registry {
+		return New(inYAML(t, fmt.Sprintf(`{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: web}}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: hand, namespace: shop}}
+---
+{apiVersion: v1, kind: Endpoints, metadata: {name: web, namespace: shop}, subsets: [{addresses: [{ip: %[1]s}]}]}
+---
+{apiVersion: v1, kind: Endpoints, metadata: {name: hand, namespace: shop, annotations: {endpoints.kubernetes.io/last-change-trigger-time: a}}, subsets: [{addresses: [{ip: %[1]s}]}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: bank, labels: {kubernetes.io/service-name: web}, ownerReferences: [{apiVersion: v1, kind: Service, name: web, uid: u1, controller: true}]}
+endpoints: [{addresses: [%[1]s]}]
+---
+{apiVersion: v1, kind: Service, metadata: {name: web, namespace: bank}, spec: {selector: {app: web}}}
+`, address)), Options{})
+	}
+	diff, err := DiffOf(t.Context(), side("10.0.0.1"), side("10.0.0.2"), DiffOptions{})
+	require.NoError(t, err)
+	require.Len(t, diff.Items, 1)
+	require.Equal(t, "shop/hand", diff.Items[0].Key.Namespace+"/"+diff.Items[0].Key.Name, "no controller writes these")
+	require.Equal(t, 2, diff.LeftOut)
+}
+
 // Two items of one name are told by their places: one of them has changed.
 func TestDiffOfItemsWithOneName(t *testing.T) {
 	t.Parallel()

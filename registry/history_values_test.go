@@ -148,8 +148,8 @@ func TestAttempts(t *testing.T) {
 		}
 	}
 	timeline := &Timeline{registry: New(told{windows: []snapshot.Window{{First: 20, Last: 30}}}, Options{})}
-	timeline.AddAttempts([]snapshot.Attempt{put(101, "a", 0, 3, 0), put(102, "b", 0, 4, 0), put(103, "a", 3, 5, 0), put(104, "a", 9, 10, 0), put(105, "a", 10, 0, 12)}, nil)
-	var lines []string
+	timeline.AddAttempts([]snapshot.Attempt{put(101, "a", 0, 3, 0), put(102, "b", 0, 4, 0), put(103, "a", 3, 5, 0), put(104, "a", 9, 10, 0), put(105, "a", 10, 0, 12), put(106, "a", 11, 0, 12)}, nil)
+	lines, what := []string{}, map[string]string{}
 	for s, err := range timeline.Steps(t.Context()) {
 		require.NoError(t, err)
 		before := "nothing"
@@ -159,8 +159,15 @@ func TestAttempts(t *testing.T) {
 			before = "entry " + stringAt(content, "data", "rev")
 		}
 		lines = append(lines, fmt.Sprintf("%s %s %s, before it %s", s.Place(), s.Key.Name, s.eventWords(), before))
+		if s.Event == Attempted {
+			what[s.Place()] = fmt.Sprintf("%s: %v", s.what(false), s.Row(false).Fields)
+		}
 	}
+	require.Equal(t, map[string]string{
+		"entry 106": "to write it: []", "entry 105": "data.rev: 104 -> 105: [data.rev: 104 -> 105]",
+	}, what, "where the state before is not known, its fields have not changed")
 	require.Equal(t, []string{
+		"entry 106 a attempted, before it nothing",
 		"entry 105 a attempted, before it entry 104", "revision 10 a updated (older changes unknown), before it nothing",
 		"revision 5 a updated (from the log), before it entry 101", "revision 4 b created (from the log), before it nothing",
 		"revision 3 a created (from the log), before it nothing",
