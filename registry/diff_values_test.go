@@ -134,6 +134,20 @@ func TestDiffOfItemsWithOneName(t *testing.T) {
 	require.Len(t, DiffFields(list(1), list(1, 1)), 1)
 }
 
+// A field without content is one all the same, and a value of another shape is one
+// change: an emptyDir that came is a volume that went.
+func TestDiffOfShapes(t *testing.T) {
+	t.Parallel()
+	empty, claim := map[string]any{}, map[string]any{"claimName": "data"}
+	change := func(a, b map[string]any) string { return fmt.Sprint(DiffFields(a, b)) }
+	require.Equal(t, "[+ emptyDir: {}]", change(map[string]any{}, map[string]any{"emptyDir": empty}))
+	require.Equal(t, "[- emptyDir: {}]", change(map[string]any{"emptyDir": empty}, map[string]any{}))
+	require.Equal(t, `[+ pvc: {"claimName":"data"}]`, change(map[string]any{}, map[string]any{"pvc": claim}))
+	require.Equal(t, `[pvc: {"claimName":"data"} -> data]`, change(map[string]any{"pvc": claim}, map[string]any{"pvc": "data"}))
+	require.Equal(t, `[args: [] -> {}]`, change(map[string]any{"args": []any{}}, map[string]any{"args": empty}))
+	require.Equal(t, `[+ args: []]`, change(map[string]any{}, map[string]any{"args": []any{}}))
+}
+
 // Nothing of a Secret is shown, wherever it stands in it, and nothing without a key
 // that nobody can guess.
 func TestMaskedSecrets(t *testing.T) {

@@ -202,11 +202,7 @@ func (t *Trash) Gone(k Key) (Gone, bool) {
 }
 
 // Registry is a view of the deleted objects.
-func (t *Trash) Registry() *Registry {
-	opts := t.registry.opts
-	opts.Revision = 0
-	return New(t, opts)
-}
+func (t *Trash) Registry() *Registry { return New(t, t.registry.opts) }
 
 // Revision meets snapshot.Reader: it is the one at which the objects are gone.
 func (t *Trash) Revision() int64 { return t.revision }
