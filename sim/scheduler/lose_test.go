@@ -66,6 +66,40 @@ func TestLosePushesOut(t *testing.T) {
 	require.ErrorIs(t, err, scheduler.ErrNoSuchNode)
 }
 
+// A Pod pushes another out and fits nowhere all the same: for preemption it would
+// help the spread that a Pod goes which the spread, as it is terminating, does not
+// count. Who had to go is told, and stands there again when the next loss begins.
+func TestLosePushesOutInVain(t *testing.T) {
+	t.Parallel()
+	spread := func(p *corev1.Pod) {
+		p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{
+			MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.DoNotSchedule,
+			LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}},
+		}}
+	}
+	terminating := func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: p.CreationTimestamp.Time} }
+	objects := scheduler.Objects{Nodes: []*corev1.Node{node("n1", "a"), node("n2", "b")}, Pods: []*corev1.Pod{
+		pod("important", 3000, on("n1"), ownedBy("ReplicaSet"), withPriority(100), labelled("web"), spread),
+		pod("stays", 100, on("n2"), ownedBy("ReplicaSet"), withPriority(100), labelled("web")),
+		pod("cheap", 3000, on("n2"), ownedBy("ReplicaSet"), withPriority(1)),
+		pod("going", 100, on("n2"), ownedBy("ReplicaSet"), withPriority(1), labelled("web"), terminating),
+	}}
+	r := scheduler.NewRehearsal(t.Context(), objects, scheduler.Options{})
+	defer r.Close()
+	loss, err := r.Lose("n1", []string{"n1"})
+	require.NoError(t, err)
+	require.Equal(t, "default/important", loss.Pods[0].Pod)
+	require.True(t, loss.Pods[0].Pending())
+	require.Equal(t, []string{"default/cheap"}, loss.Pods[0].Placement.Preemption.Victims)
+	require.Len(t, loss.Pods, 2)
+	require.Equal(t, scheduler.Preempted, loss.Pods[1].Cause)
+	require.Equal(t, "n2", loss.Pods[1].Placement.Node)
+	require.Equal(t, []int{1, 1, 1}, []int{loss.Placed, loss.Pending, loss.Preempted})
+	again, err := r.Lose("n1", []string{"n1"})
+	require.NoError(t, err)
+	require.Equal(t, loss, again)
+}
+
 // A Pod of an operator's custom resource is made again by the operator: it
 // needs its room, whatever the library knows of it. A master's room is nobody's.
 func TestLoseCountsCustomOwners(t *testing.T) {

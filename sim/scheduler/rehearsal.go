@@ -207,7 +207,7 @@ func (d *drill) replace() error {
 		kind, err := kindOf(pod), error(nil)
 		placed := refused.of(kind, pod)
 		if placed == nil {
-			placed, err = d.sim.Place(pod, false)
+			placed, err = d.sim.place(pod, kind, false)
 			refused.note(kind, placed)
 		}
 		switch {
@@ -222,16 +222,17 @@ func (d *drill) replace() error {
 		d.loss.Pods = append(d.loss.Pods, fate)
 		if fate.Pending() {
 			d.loss.Pending++
+		} else {
+			d.loss.Placed++
+			d.came = append(d.came, placed.Placed)
+		}
+		if placed == nil || len(placed.Victims) == 0 {
 			continue
 		}
-		d.loss.Placed++
-		d.came = append(d.came, placed.Placed)
-		for _, victim := range placed.Victims {
+		for _, victim := range placed.Victims { // gone, even where it helped nobody
 			d.pushOut(victim)
 		}
-		if len(placed.Victims) > 0 {
-			d.queue = ByQueue(d.queue)
-		}
+		d.queue = ByQueue(d.queue)
 	}
 	return nil
 }
