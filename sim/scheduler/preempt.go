@@ -14,6 +14,7 @@ import (
 	extenderv1 "k8s.io/kube-scheduler/extender/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/apis/config"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/defaultpreemption"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/feature"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
@@ -36,7 +37,8 @@ type pinnedPreemption struct {
 	chooser *preemption.Evaluator // picks by the plugin's own rules
 	groups  bool                  // Pods may be preempted by groups, whose priority is their own
 
-	potential int // nodes of the search that is on, with those that were left out
+	potential int                     // nodes of the search that is on, with those that were left out
+	inVain    *framework.NodeToStatus // those of the search on which nothing can be preempted, and why
 }
 
 // GetOffsetAndNumCandidates starts at the first node; the number is the plugin's,

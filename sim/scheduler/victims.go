@@ -5,10 +5,11 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
+	policyv1 "k8s.io/api/policy/v1"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 )
 
 // PostFilter is DefaultPreemption's, with the same answer. For each node the
@@ -18,38 +19,31 @@ import (
 // such a Pod are left out, and put back into the message.
 func (p *pinnedPreemption) PostFilter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, all fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	reader := &withVictims{NodeToStatusReader: all, plugin: p, priority: corev1helpers.PodPriority(pod)}
+	p.inVain = framework.NewDefaultNodeToStatus()
 	result, status := p.DefaultPreemption.PostFilter(ctx, state, pod, reader)
 	if len(reader.without) == 0 || result == nil || status.Code() != fwk.Unschedulable {
 		return result, status
 	}
-	text, err := p.inVain(ctx, state, pod, reader)
+	nodes, err := p.Evaluator.Handler.MutableSnapshotSharedLister().NodeInfos().List()
 	if err != nil {
 		return nil, fwk.AsStatus(err)
 	}
-	return result, fwk.NewStatus(fwk.Unschedulable, "preemption: "+text)
+	nobody := fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "No preemption victims found for incoming pod") // DefaultPreemption.SelectVictimsOnNode
+	for _, node := range reader.without {
+		p.inVain.Set(node.Node().Name, nobody)
+	}
+	p.inVain.SetAbsentNodesStatus(fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "Preemption is not helpful for scheduling")) // Evaluator.evaluate
+	none := &framework.FitError{Pod: pod, NumAllNodes: len(nodes), Diagnosis: framework.Diagnosis{NodeToStatus: p.inVain}}
+	return result, fwk.NewStatus(fwk.Unschedulable, "preemption: "+none.Error())
 }
 
-// inVain is the message of a search that found no candidate (Evaluator.evaluate).
-func (p *pinnedPreemption) inVain(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, reader *withVictims) (string, error) {
-	statuses := framework.NewDefaultNodeToStatus()
-	if len(reader.with) > 0 {
-		budgets, err := p.Evaluator.PdbLister.List(labels.Everything())
-		if err != nil {
-			return "", err
-		}
-		if _, statuses, err = p.Evaluator.DryRunPreemption(ctx, state, pod, reader.with, budgets, 0, int32(len(reader.with))); err != nil {
-			return "", err
-		}
+// SelectVictimsOnNode is the plugin's, and takes down why a node is no candidate.
+func (p *pinnedPreemption) SelectVictimsOnNode(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo, possible []*preemption.DomainVictim, budgets []*policyv1.PodDisruptionBudget) ([]*corev1.Pod, int, *fwk.Status) {
+	victims, violations, status := p.DefaultPreemption.SelectVictimsOnNode(ctx, state, pod, node, possible, budgets)
+	if !status.IsSuccess() {
+		p.inVain.Set(node.Node().Name, status)
 	}
-	for _, node := range reader.without { // DefaultPreemption.SelectVictimsOnNode
-		statuses.Set(node.Node().Name, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "No preemption victims found for incoming pod"))
-	}
-	statuses.SetAbsentNodesStatus(fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "Preemption is not helpful for scheduling"))
-	nodes, err := p.Evaluator.Handler.MutableSnapshotSharedLister().NodeInfos().List()
-	if err != nil {
-		return "", err
-	}
-	return (&framework.FitError{Pod: pod, NumAllNodes: len(nodes), Diagnosis: framework.Diagnosis{NodeToStatus: statuses}}).Error(), nil
+	return victims, violations, status
 }
 
 // withVictims shows preemption the nodes on which there is somebody to preempt.

@@ -9,6 +9,26 @@ import (
 	"github.com/lifeboat-dr/lifeboat/sim/scheduler"
 )
 
+// Preemption in vain says of each node why, as the plugin would: where somebody has
+// a lower priority, and where nobody has.
+func TestPreemptsInVain(t *testing.T) {
+	t.Parallel()
+	s := start(t, scheduler.Objects{Nodes: nodes(3, 3), Pods: []*corev1.Pod{
+		pod("low", 100, on("n0000")), pod("equal", 1500, on("n0000"), withPriority(9)), pod("alone", 1500, on("n0001"), withPriority(9)),
+		pod("lower", 1500, on("n0002"), withPriority(8)),
+	}}, scheduler.Options{})
+	huge := pod("huge", 3000, withPriority(9), func(p *corev1.Pod) {
+		p.Spec.NodeSelector = map[string]string{corev1.LabelTopologyZone: "zone-0"}
+	})
+	require.Equal(t, "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match Pod's node affinity/selector. "+
+		"preemption: 0/3 nodes are available: 1 Insufficient cpu, 2 Preemption is not helpful for scheduling.", place(t, s, huge).Message)
+	huge.Spec.NodeSelector = nil
+	require.Equal(t, []string{"default/lower"}, place(t, s, huge).Preemption.Victims)
+	again := pod("again", 3000, withPriority(9))
+	require.Equal(t, "0/3 nodes are available: 3 Insufficient cpu. "+
+		"preemption: 0/3 nodes are available: 1 Insufficient cpu, 2 No preemption victims found for incoming pod.", place(t, s, again).Message)
+}
+
 // Where nobody has a lower priority, looking for somebody to preempt costs
 // about as much as not looking, for no node is copied. What it says is what the
 // twins say, whose plugin is as it comes.
