@@ -105,11 +105,9 @@ func manyPods(n int) scheduler.Objects {
 // included. It does not run beside other tests: they would be counted, too.
 func TestHundredThousandPods(t *testing.T) {
 	objects := manyPods(100_000)
-	s, err := scheduler.New(t.Context(), objects, scheduler.Options{})
-	require.NoError(t, err)
-	defer s.Close()
-	require.NotEmpty(t, place(t, s, pod("one-more", 100)).Node)
-	loss, err := scheduler.Lose(t.Context(), objects, scheduler.Options{}, "node n0007", []string{"n0007"})
+	r := scheduler.NewRehearsal(t.Context(), objects, scheduler.Options{})
+	defer r.Close()
+	loss, err := r.Lose("node n0007", []string{"n0007"})
 	require.NoError(t, err)
 	require.Equal(t, 50, loss.Placed)
 	live := liveHeap()
