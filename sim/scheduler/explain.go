@@ -55,7 +55,7 @@ func rejection(status *fwk.Status) Rejection {
 // addScores puts the scores to the nodes and ranks them.
 func (c *cycle) addScores(verdicts []NodeVerdict) {
 	weights := map[string]int64{}
-	for _, plugin := range c.recorder.ListPlugins().Score.Enabled {
+	for _, plugin := range c.sim.plugins[c.result.Profile].Score.Enabled {
 		weights[plugin.Name] = int64(plugin.Weight)
 	}
 	byTotal := slices.Clone(c.recorder.scores)

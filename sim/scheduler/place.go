@@ -25,6 +25,10 @@ var ErrProfile = errors.New("no profile of that scheduler name")
 //
 // The error is ErrProfile, or what a plugin could not do.
 func (s *Simulator) Place(pod *corev1.Pod, detail bool) (*Placement, error) {
+	return s.place(pod, kindOf(pod), detail)
+}
+
+func (s *Simulator) place(pod *corev1.Pod, kind string, detail bool) (*Placement, error) {
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -36,7 +40,7 @@ func (s *Simulator) Place(pod *corev1.Pod, detail bool) (*Placement, error) {
 	if err := s.podStore.Add(pod); err != nil {
 		return nil, fmt.Errorf("placing Pod %s: %w", podName(pod), err)
 	}
-	c := &cycle{sim: s, pod: pod, detail: detail, result: &Placement{Pod: podName(pod), Profile: pod.Spec.SchedulerName, Start: -1}}
+	c := &cycle{sim: s, pod: pod, kind: kind, detail: detail, result: &Placement{Pod: podName(pod), Profile: pod.Spec.SchedulerName, Start: -1}}
 	if err := c.run(); err != nil {
 		return nil, fmt.Errorf("placing Pod %s: %w", podName(pod), err)
 	}
@@ -47,6 +51,7 @@ func (s *Simulator) Place(pod *corev1.Pod, detail bool) (*Placement, error) {
 type cycle struct {
 	sim    *Simulator
 	pod    *corev1.Pod
+	kind   string // of the Pod, see kindOf
 	detail bool
 	result *Placement
 
@@ -74,7 +79,7 @@ func (c *cycle) run() error {
 	return err
 }
 
-// attempt is one scheduling cycle: filter, score, assume, reserve. A Pod that
+// attempt is one scheduling cycle: filter, score, reserve, bind. A Pod that
 // fits nowhere is a FitError, apart from other errors.
 func (c *cycle) attempt(profile framework.Framework) (*framework.FitError, error) {
 	s := c.sim
@@ -87,7 +92,7 @@ func (c *cycle) attempt(profile framework.Framework) (*framework.FitError, error
 	}
 	c.state = framework.NewCycleState()
 	c.state.Write(framework.PodsToActivateKey, framework.NewPodsToActivate())
-	c.recorder = &recorder{Framework: profile, position: s.position, detail: c.detail}
+	c.recorder = &recorder{Framework: s.remember(profile, c.kind), position: s.position, detail: c.detail}
 	result, err := s.sched.SchedulePod(s.ctx, c.recorder, c.state, &framework.QueuedPodInfo{PodInfo: info})
 	c.result.Start = c.recorder.startOffset(c.pod.Status.NominatedNodeName)
 	c.result.Wanted = int(Threshold(int32(len(s.order)), s.config.Percentage(c.pod.Spec.SchedulerName)))
@@ -104,28 +109,25 @@ func (c *cycle) attempt(profile framework.Framework) (*framework.FitError, error
 		return nil, err
 	}
 	c.result.Feasible, c.result.Filtered = result.FeasibleNodes, result.EvaluatedNodes
-	c.result.Ties, c.result.Margin = c.contest()
+	c.result.Ties, c.result.Margin = c.recorder.ties, c.recorder.margin
 	if c.detail {
 		c.explain(nil)
 	}
 	return nil, c.bind(profile, result)
 }
 
-// bind assumes the Pod on its node and reserves what it needs there. Volumes are
+// bind reserves what the Pod needs on its node and puts it there. Volumes are
 // not bound: PreBind waits for the controllers that provision them.
 func (c *cycle) bind(profile framework.Framework, result scheduler.ScheduleResult) error {
 	s, node := c.sim, result.SuggestedHost
 	bound := c.pod.DeepCopy()
 	bound.Spec.NodeName = node
 	bound.Status.NominatedNodeName = ""
-	if err := s.sched.Cache.AssumePod(klog.Logger{}, bound); err != nil {
-		return err
-	}
 	s.sched.SchedulingQueue.Delete(klog.Logger{}, bound) // with its nomination
 	if status := profile.RunReservePluginsReserve(s.ctx, c.state, bound, node); !status.IsSuccess() {
 		profile.RunReservePluginsUnreserve(s.ctx, c.state, bound, node)
 		c.result.Message = status.Message()
-		return s.sched.Cache.ForgetPod(klog.Logger{}, bound)
+		return nil
 	}
 	if err := s.add(bound); err != nil {
 		return err
@@ -182,31 +184,4 @@ func (c *cycle) preempt(profile framework.Framework, fitErr *framework.FitError)
 	c.pod = c.pod.DeepCopy()
 	c.pod.Status.NominatedNodeName = result.NominatedNodeName
 	return true, s.podStore.Add(c.pod)
-}
-
-// contest is how close it was: the nodes with the best total when there are
-// several, and what the winner is ahead of the next.
-func (c *cycle) contest() (ties []string, margin int64) {
-	scores := c.recorder.scores
-	if len(scores) < 2 {
-		return nil, 0
-	}
-	best, second := scores[0].TotalScore, int64(-1)
-	for _, score := range scores[1:] {
-		switch {
-		case score.TotalScore > best:
-			best, second = score.TotalScore, best
-		case score.TotalScore > second:
-			second = score.TotalScore
-		}
-	}
-	if second < best {
-		return nil, best - second
-	}
-	for _, score := range scores {
-		if score.TotalScore == best {
-			ties = append(ties, score.Name)
-		}
-	}
-	return ties, 0
 }

@@ -62,6 +62,20 @@ func TestPlacePreempts(t *testing.T) {
 	require.Len(t, s.Bound(), 2)
 }
 
+// Replicas fill one node after the other, and the next fits nowhere.
+func TestPlaceReplicas(t *testing.T) {
+	t.Parallel()
+	s := start(t, scheduler.Objects{Nodes: []*corev1.Node{node("n1", "a"), node("n2", "a")}, Pods: []*corev1.Pod{pod("x", 1500, on("n1"))}}, scheduler.Options{})
+	var went []string
+	for i := range 6 {
+		went = append(went, place(t, s, pod("p"+string(rune('0'+i)), 1000)).Node)
+	}
+	require.Equal(t, []string{"n2", "n2", "n1", "n2", "n1", "n2"}, went)
+	p := place(t, s, pod("p6", 1000))
+	require.Empty(t, p.Node)
+	require.Contains(t, p.Message, "0/2 nodes are available: 2 Insufficient cpu.")
+}
+
 // The scheduler stops at the first filter that refuses; asked, all of them answer.
 func TestPlaceAllReasons(t *testing.T) {
 	t.Parallel()

@@ -22,7 +22,9 @@ type recorder struct {
 	narrowed bool                   // PreFilter named the nodes to look at
 	checked  []string               // nodes in the order in which they were filtered; without detail the first two
 	rejected map[string]*fwk.Status // what was said against a node; with detail only
-	scores   []fwk.NodePluginScores
+	scores   []fwk.NodePluginScores // with detail only
+	ties     []string
+	margin   int64
 }
 
 // RunPreFilterPlugins notes whether the candidates come out of a set.
@@ -47,7 +49,7 @@ func (r *recorder) RunFilterPluginsWithNominatedPods(ctx context.Context, state 
 	return status
 }
 
-// RunScorePlugins keeps the scores. Candidates that came out of a set are put
+// RunScorePlugins takes down the scores. Candidates that came out of a set are put
 // into the order of the nodes: the scheduler's heap breaks ties by the order
 // of this list, and the order of a set is chance.
 func (r *recorder) RunScorePlugins(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) ([]fwk.NodePluginScores, *fwk.Status) {
@@ -57,7 +59,10 @@ func (r *recorder) RunScorePlugins(ctx context.Context, state fwk.CycleState, po
 			return cmp.Compare(r.position[a.Name], r.position[b.Name])
 		})
 	}
-	r.scores = slices.Clone(scores) // the scheduler makes a heap of its own
+	r.ties, r.margin = contest(scores)
+	if r.detail {
+		r.scores = slices.Clone(scores) // the scheduler makes a heap of its own
+	}
 	return scores, status
 }
 
@@ -72,4 +77,33 @@ func (r *recorder) startOffset(nominated string) int {
 		return -1
 	}
 	return r.position[checked[0]]
+}
+
+// contest is how close it was: the nodes with the best total when there are
+// several, and what the winner is ahead of the next.
+func contest(scores []fwk.NodePluginScores) (ties []string, margin int64) {
+	if len(scores) < 2 {
+		return nil, 0
+	}
+	best, second, equal := scores[0].TotalScore, int64(-1), 1
+	for _, score := range scores[1:] {
+		switch {
+		case score.TotalScore > best:
+			best, second, equal = score.TotalScore, best, 1
+		case score.TotalScore == best:
+			equal++
+		default:
+			second = max(second, score.TotalScore)
+		}
+	}
+	if equal == 1 {
+		return nil, best - second
+	}
+	ties = make([]string, 0, equal)
+	for _, score := range scores {
+		if score.TotalScore == best {
+			ties = append(ties, score.Name)
+		}
+	}
+	return ties, 0
 }

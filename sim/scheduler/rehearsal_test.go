@@ -31,14 +31,23 @@ func spreadCluster(n, perNode, apps int, when corev1.UnsatisfiableConstraintActi
 	return objects
 }
 
-// crowded draws a small cluster in which losses push Pods out.
+// crowded draws a small cluster in which losses push Pods out. The Pods of an app
+// are alike, or each is something else.
 func crowded(t *rapid.T) scheduler.Objects {
 	objects := spreadCluster(rapid.IntRange(3, 6).Draw(t, "nodes"), 3, 3, rapid.SampledFrom([]corev1.UnsatisfiableConstraintAction{corev1.DoNotSchedule, corev1.ScheduleAnyway}).Draw(t, "when"))
+	var kinds []func(*corev1.Pod)
+	for range rapid.SampledFrom([]int{3, len(objects.Pods)}).Draw(t, "kinds") {
+		requests := pod("x", rapid.Int64Range(100, 1500).Draw(t, "cpu")).Spec.Containers[0].Resources.Requests
+		priority := withPriority(rapid.Int32Range(0, 3).Draw(t, "priority"))
+		owner := ownedBy(rapid.SampledFrom([]string{"ReplicaSet", "ReplicaSet", "StatefulSet", "DaemonSet"}).Draw(t, "owner"))
+		kinds = append(kinds, func(p *corev1.Pod) {
+			p.Spec.Containers[0].Resources.Requests = requests
+			priority(p)
+			owner(p)
+		})
+	}
 	for i, p := range objects.Pods {
-		cpu := rapid.Int64Range(100, 1500).Draw(t, "cpu")
-		p.Spec.Containers[0].Resources.Requests = pod("x", cpu).Spec.Containers[0].Resources.Requests
-		withPriority(rapid.Int32Range(0, 3).Draw(t, "priority"))(p)
-		ownedBy(rapid.SampledFrom([]string{"ReplicaSet", "ReplicaSet", "StatefulSet", "DaemonSet"}).Draw(t, "owner"))(p)
+		kinds[i%len(kinds)](p)
 		if i%5 == 0 {
 			objects.Others = append(objects.Others, &policyv1.PodDisruptionBudget{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: p.Name},

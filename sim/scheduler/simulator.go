@@ -73,6 +73,9 @@ type Simulator struct {
 
 	bound map[types.UID]*corev1.Pod // what the cache holds
 
+	plugins  map[string]*config.Plugins // by profile
+	verdicts map[string][]verdict       // of local plugins, by kind of Pod
+
 	// For a Rehearsal, which goes back to the beginning after each loss.
 	initial  scheduler.Scheduler
 	reserved []reservation
@@ -88,7 +91,7 @@ func New(ctx context.Context, objects Objects, opts Options) (*Simulator, error)
 	if err := setGates(opts.Version); err != nil {
 		return nil, err
 	}
-	s := &Simulator{config: opts.Config, objects: objects, victims: &victimLog{}, view: newPodView(), bound: map[types.UID]*corev1.Pod{}}
+	s := &Simulator{config: opts.Config, objects: objects, victims: &victimLog{}, view: newPodView(), bound: map[types.UID]*corev1.Pod{}, plugins: map[string]*config.Plugins{}, verdicts: map[string][]verdict{}}
 	if s.config == nil {
 		var err error
 		if s.config, err = DefaultConfig(opts.Version); err != nil {
@@ -140,6 +143,9 @@ func (s *Simulator) start(opts Options) error {
 	)
 	if err != nil {
 		return fmt.Errorf("starting the scheduler: %w: %w", ErrConfig, err)
+	}
+	for name, framework := range s.sched.Profiles {
+		s.plugins[name] = framework.ListPlugins()
 	}
 	s.podStore = s.informers.Core().V1().Pods().Informer().GetIndexer()
 	s.informers.Start(s.ctx.Done())

@@ -62,7 +62,8 @@ func (d *drill) evictAll() error {
 
 // terminate marks a Pod for deletion; a kubelet that is dead never confirms it.
 func (s *Simulator) terminate(pod *corev1.Pod) error {
-	old := pod.DeepCopy()
+	copied := *pod
+	old := &copied
 	old.DeletionTimestamp = &metav1.Time{Time: time.Unix(0, 0)} // any: only whether it is set is looked at
 	if err := s.sched.Cache.UpdatePod(klog.Logger{}, pod, old); err != nil {
 		return fmt.Errorf("evicting Pod %s: %w", podName(pod), err)
@@ -105,9 +106,7 @@ func (d *drill) restore() error {
 		s.sched.Profiles[r.profile].RunReservePluginsUnreserve(s.ctx, r.state, r.pod, r.pod.Spec.NodeName)
 	}
 	s.reserved = nil
-	touched := map[string]bool{}
-	for _, pod := range d.came {
-		touched[pod.Spec.NodeName] = true
+	for _, pod := range d.came { // they stand behind those who were there first
 		if err := s.Remove(pod); err != nil {
 			return err
 		}
@@ -117,10 +116,11 @@ func (d *drill) restore() error {
 			return fmt.Errorf("removing Pod %s: %w", podName(pod), err)
 		}
 	}
+	emptier := map[string]bool{}
 	for _, pod := range d.left {
-		touched[pod.Spec.NodeName] = true
+		emptier[pod.Spec.NodeName] = true
 	}
-	for node := range touched {
+	for node := range emptier {
 		if err := s.refill(d.onNode[node]); err != nil {
 			return err
 		}

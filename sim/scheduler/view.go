@@ -115,13 +115,13 @@ func (l viewNodeInfos) List() ([]fwk.NodeInfo, error) {
 	return l.view.over(nodes), err
 }
 
-// viewedNode is a node with some of its Pods.
+// viewedNode is a node with those of its Pods that are looked at.
 type viewedNode struct {
 	fwk.NodeInfo
-	pods []fwk.PodInfo
+	view *podView
 }
 
-func (n viewedNode) GetPods() []fwk.PodInfo { return n.pods }
+func (n *viewedNode) GetPods() []fwk.PodInfo { return n.view.current.onNode[n.Node().Name] }
 
 // podView knows which Pods the constraints of others can match. Pods are those
 // that have a node and are not on their way out.
@@ -132,6 +132,9 @@ type podView struct {
 	byName   map[string][]*viewGroup // by namespace
 	matches  map[string][]*viewGroup // by namespace and labels of a Pod
 	current  *viewGroup
+
+	nodes, shown []fwk.NodeInfo // the scheduler's list, and the same viewed
+	scored       viewedNode
 }
 
 // viewGroup is the Pods that one set of selectors matches.
@@ -187,24 +190,27 @@ func (g *viewGroup) add(pod *corev1.Pod) {
 	g.onNode[pod.Spec.NodeName] = append(g.onNode[pod.Spec.NodeName], &framework.PodInfo{Pod: pod})
 }
 
-// over shows all nodes.
+// over shows all nodes. The scheduler makes a new list when nodes come or go.
 func (v *podView) over(nodes []fwk.NodeInfo) []fwk.NodeInfo {
-	if v.current == nil {
+	if v.current == nil || len(nodes) == 0 {
 		return nodes
 	}
-	shown, viewed := make([]fwk.NodeInfo, len(nodes)), make([]viewedNode, len(nodes))
-	for i, node := range nodes {
-		viewed[i] = viewedNode{node, v.current.onNode[node.Node().Name]}
-		shown[i] = &viewed[i]
+	if len(v.nodes) != len(nodes) || &v.nodes[0] != &nodes[0] {
+		v.nodes, v.shown = nodes, make([]fwk.NodeInfo, len(nodes))
+		for i, node := range nodes {
+			v.shown[i] = &viewedNode{node, v}
+		}
 	}
-	return shown
+	return v.shown
 }
 
+// node shows one node until the next is asked for.
 func (v *podView) node(node fwk.NodeInfo) fwk.NodeInfo {
 	if v.current == nil {
 		return node
 	}
-	return &viewedNode{node, v.current.onNode[node.Node().Name]}
+	v.scored = viewedNode{node, v}
+	return &v.scored
 }
 
 // groupsOf are the groups that a Pod belongs to.
