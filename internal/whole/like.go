@@ -16,7 +16,7 @@ import (
 func (b *build) dress() error {
 	switch {
 	case b.exists:
-		info, err := like(b.Final, b.built)
+		info, err := b.like(b.Final)
 		if err != nil {
 			return err
 		}
@@ -24,18 +24,22 @@ func (b *build) dress() error {
 			return err
 		}
 	case b.inside:
-		if _, err := like(filepath.Dir(b.Final), b.built); err != nil {
+		if _, err := b.like(filepath.Dir(b.Final)); err != nil {
 			return err
 		}
 	}
 	if o := b.opts.Owner; o != nil {
-		return walk(b.built, func(path string) error { return os.Lchown(path, o.UID, o.GID) })
+		return walk(b.built, func(path string) error { return b.chown(path, o.UID, o.GID) })
 	}
 	return nil
 }
 
-// like gives a tree the owner and the label of an old file or folder.
-func like(old, built string) (fs.FileInfo, error) {
+func (b *build) chown(path string, uid, gid int) error {
+	return b.call("chown", func() error { return os.Lchown(path, uid, gid) })
+}
+
+// like gives what was built the owner and the label of an old file or folder.
+func (b *build) like(old string) (fs.FileInfo, error) {
 	info, err := os.Stat(old)
 	if err != nil {
 		return nil, err
@@ -49,8 +53,8 @@ func like(old, built string) (fs.FileInfo, error) {
 	if err != nil {
 		n = 0 // no such label, or a system without any
 	}
-	return info, walk(built, func(path string) error {
-		if err := os.Lchown(path, int(stat.Uid), int(stat.Gid)); err != nil {
+	return info, walk(b.built, func(path string) error {
+		if err := b.chown(path, int(stat.Uid), int(stat.Gid)); err != nil {
 			return err
 		}
 		if n == 0 {

@@ -115,6 +115,26 @@ func TestInUse(t *testing.T) {
 	require.ErrorIs(t, WriteFile(target, []byte("new"), Options{}), ErrExists)
 }
 
+// A marker that somebody removed, or put another one in the place of, while its
+// lock was waited for is not the folder's.
+func TestLockOfAMarkerThatIsGone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), marker)
+	create := func() *os.File {
+		file, err := os.Create(path)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = file.Close() })
+		return file
+	}
+	old := create()
+	require.NoError(t, lock(old))
+	require.NoError(t, os.Remove(path))
+	require.ErrorIs(t, lock(old), ErrInUse)
+	next := create()
+	require.ErrorIs(t, lock(old), ErrInUse)
+	require.NoError(t, lock(next))
+}
+
 // What is to be read is no leftover, however it is named.
 func TestSourceIsNotRemoved(t *testing.T) {
 	t.Parallel()
