@@ -179,6 +179,9 @@ type Pulled struct {
 // killed has left a part beside the file, which is gone on with as long as the
 // archive in the place is the same.
 func Pull(ctx context.Context, source, target string, opts Options) (*Pulled, error) {
+	if _, err := os.Lstat(target); err == nil { // not first when all of it has come
+		return nil, fmt.Errorf("pulling %q: %q: %w", source, target, fs.ErrExist)
+	}
 	store, e, err := findInPlace(ctx, source)
 	if err != nil {
 		return nil, fmt.Errorf("finding %q: %w", source, err)

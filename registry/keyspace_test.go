@@ -148,6 +148,15 @@ func TestKeyspaceWithoutLiveObjects(t *testing.T) {
 	}
 }
 
+// At an older revision it counts what was deleted by then.
+func TestKeyspaceOfAnOlderRevision(t *testing.T) {
+	t.Parallel()
+	gone := map[string]int64{"/registry/pods/shop/web": 7, "/registry/configmaps/shop/settings": 9}
+	space, err := registry.New(pastOf{nil, gone}, registry.Options{Revision: 7}).Keyspace(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, [2]int64{1, 7}, [2]int64{space.Deleted, space.LastDeleted})
+}
+
 // Calico keeps JSON with kind and apiVersion beside Kubernetes' objects.
 func TestKeyspaceOfOtherProgramsHasNoObjects(t *testing.T) {
 	t.Parallel()

@@ -89,3 +89,24 @@ func TestBeyond(t *testing.T) {
 		})
 	}
 }
+
+// Of two files the one that shrinks while they are compared is damaged, with a place
+// in it: the fault is in one's memory, and both are watched.
+func TestCutShortWhileCompared(t *testing.T) {
+	t.Parallel()
+	path := generate(t, 600)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, cut := range []string{"copy", "base"} {
+		files := map[string]string{"copy": write(t, data), "base": write(t, data)}
+		db, base := open(t, files["copy"]), open(t, files["base"])
+		require.NoError(t, os.Truncate(files[cut], 2*4096))
+		_, err := db.Beyond(t.Context(), base)
+		var at *snapshot.DamagedError
+		require.ErrorAs(t, err, &at, cut)
+		require.ErrorContains(t, err, "the file ended or its disk failed")
+		require.GreaterOrEqual(t, at.Offset, int64(2*4096), cut)
+		require.Less(t, at.Offset, int64(len(data)), cut)
+		require.Equal(t, at.Offset/4096, at.Page, cut)
+	}
+}

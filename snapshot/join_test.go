@@ -262,3 +262,44 @@ func TestForkBehindAHole(t *testing.T) {
 	require.True(t, errors.As(err, &forkErr), "%v", err)
 	require.EqualValues(t, 5, forkErr.Revision)
 }
+
+// A database that ends while it is compared proves nothing: whatever was compared by
+// then, it is damaged.
+func TestJoinOfWhatIsCutShort(t *testing.T) {
+	t.Parallel()
+	var many []string // bbolt copies a small bucket when it is opened
+	for i := range 200 {
+		many = append(many, fmt.Sprintf("key-%03d", i))
+	}
+	for name, between := range map[string]func(*timeline){
+		"a hole":    func(l *timeline) { l.put("c"); l.compact() },
+		"an hour":   func(l *timeline) { l.put("c") },
+		"no change": func(*timeline) {},
+	} {
+		for _, cut := range []string{"older", "newer"} {
+			live := newTimeline(t)
+			live.put(many...)
+			live.compact()
+			live.put("b")
+			older := live.save("older")
+			between(live)
+			newer := live.save("newer")
+			require.NoError(t, os.Truncate(filepath.Join(live.dir, cut), 2*4096))
+			_, err := snapshot.Join(t.Context(), older, newer)
+			require.ErrorIs(t, err, snapshot.ErrDamaged, "%s, %s", name, cut)
+		}
+	}
+}
+
+// The order in which databases were given is the caller's.
+func TestJoinLeavesItsArguments(t *testing.T) {
+	t.Parallel()
+	live := newTimeline(t)
+	live.put("a")
+	older := live.save("older")
+	live.put("b")
+	parts := []snapshot.Part{older, live.save("newer")}
+	_, err := snapshot.Join(t.Context(), parts...)
+	require.NoError(t, err)
+	require.Equal(t, "older", parts[0].Name)
+}

@@ -163,3 +163,19 @@ func TestReadNestedOfAnotherKind(t *testing.T) {
 	_, err = readNested(t, path)
 	require.ErrorIs(t, err, snapshot.ErrDamaged)
 }
+
+// A small bucket stands in the value of its element: a page of another kind there is
+// damage, and not a bucket without content.
+func TestReadNestedDamagedInline(t *testing.T) {
+	t.Parallel()
+	path := nestedDB(t)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	const leaf, branch = "\x02\x00", "\x01\x00"
+	inline := "few" + strings.Repeat("\x00", 24) // its bucket's root and sequence, its page's id
+	require.Contains(t, string(data), inline+leaf)
+	require.NoError(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(data), inline+leaf, inline+branch)), 0o600))
+	_, err = readNested(t, path)
+	require.ErrorIs(t, err, snapshot.ErrDamaged)
+	require.ErrorContains(t, err, "inline page of kind 0x1")
+}
