@@ -136,6 +136,23 @@ func TestRecordWithTwoKeys(t *testing.T) {
 	require.ErrorIs(t, failure, snapshot.ErrDamaged)
 }
 
+// A record that is none ends whatever reads all of them: a hash or a count of those
+// before it would pass for that of the whole.
+func TestRecordThatIsNone(t *testing.T) {
+	t.Parallel()
+	path := generate(t, 50)
+	edit(t, path, func(tx *bolt.Tx) error {
+		return errors.Join(tx.Bucket([]byte("key")).Put(revisionKey(5000), []byte("\xff\xff")),
+			tx.Bucket([]byte("meta")).Put([]byte("finishedCompactRev"), revisionKey(20)))
+	})
+	db := open(t, path)
+	_, err := db.HashKV(t.Context(), 0)
+	require.ErrorIs(t, err, snapshot.ErrDamaged)
+	require.ErrorContains(t, err, "revision 5000.0")
+	_, err = db.Info(t.Context())
+	require.ErrorIs(t, err, snapshot.ErrDamaged)
+}
+
 // The root page may not reach beyond the last page either.
 func TestOverflowBeyondTheEnd(t *testing.T) {
 	t.Parallel()

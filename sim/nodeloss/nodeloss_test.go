@@ -253,25 +253,67 @@ func TestRefuses(t *testing.T) {
 }
 
 // Two tunings side by side, byte for byte; open testdata/tunings.html.
-func TestHTML(t *testing.T) {
+func TestReports(t *testing.T) {
 	t.Parallel()
 	tuned := nodeloss.Default(37)
-	tuned.Name, tuned.Grace, tuned.Period, tuned.Unreachable = "grace 10 s, toleration 50 s", 10*time.Second, time.Second, 50*time.Second
+	tuned.Period = time.Second
 	places := map[string]nodeloss.Place{"ns/web": {Node: "z1-n01"}, "ns/job": {Message: "0/6 nodes are available: 6 <Insufficient> cpu."}}
 	var reports []*nodeloss.Report
-	for _, tuning := range []nodeloss.Tuning{nodeloss.Default(37), tuned} {
+	for _, tuning := range []nodeloss.Tuning{nodeloss.Default(37), tuned.Compared(10*time.Second, 50*time.Second, 0)[1]} {
 		r, err := tuning.Forecast(comebackCluster(), nodeloss.Power, []string{"z0-n00"}, places)
 		require.NoError(t, err)
 		reports = append(reports, r)
 	}
-	var got bytes.Buffer
-	require.NoError(t, nodeloss.WriteHTML(&got, "node loss", reports...))
-	require.NotContains(t, got.String(), "http", "the page asks nothing of a network")
-	require.NotContains(t, got.String(), "<Insufficient>", "names out of a file are escaped")
-	if *update {
-		require.NoError(t, os.WriteFile("testdata/tunings.html", got.Bytes(), 0o644))
+	var page, text bytes.Buffer
+	require.NoError(t, nodeloss.WriteHTML(&page, "node loss", reports...))
+	require.NotContains(t, page.String(), "http", "the page asks nothing of a network")
+	require.NotContains(t, page.String(), "<Insufficient>", "names out of a file are escaped")
+	require.NoError(t, nodeloss.WriteText(&text, reports...))
+	for golden, got := range map[string]string{"testdata/tunings.html": page.String(), "testdata/tunings.txt": text.String()} {
+		if *update {
+			require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+		}
+		want, err := os.ReadFile(golden)
+		require.NoError(t, err)
+		require.Equal(t, string(want), got)
 	}
-	want, err := os.ReadFile("testdata/tunings.html")
-	require.NoError(t, err)
-	require.Equal(t, string(want), got.String())
+}
+
+// The tuning to compare with has what was asked for, and of the rest what was there;
+// a report of status is both tunings'.
+func TestCompared(t *testing.T) {
+	t.Parallel()
+	own := nodeloss.Default(31)
+	require.Equal(t, 40*time.Second, own.Grace)
+	require.Equal(t, 50*time.Second, nodeloss.Default(32).Grace)
+	require.Equal(t, []nodeloss.Tuning{own}, own.Compared(0, 0, 0))
+	reports := own.Compared(0, 0, 10*time.Second)
+	require.Len(t, reports, 1)
+	require.Equal(t, 10*time.Second, reports[0].StatusReport)
+
+	grace := own.Compared(20*time.Second, 0, 0)
+	require.Equal(t, own, grace[0])
+	require.Equal(t, "grace 20 s", grace[1].Name)
+	require.Equal(t, [3]time.Duration{20 * time.Second, 5 * time.Second, 0}, [3]time.Duration{grace[1].Grace, grace[1].Period, grace[1].Unreachable})
+	toleration := own.Compared(0, 30*time.Second, 0)
+	require.Equal(t, "toleration 30 s", toleration[1].Name)
+	require.Equal(t, [2]time.Duration{own.Grace, 30 * time.Second}, [2]time.Duration{toleration[1].Grace, toleration[1].Unreachable})
+
+	deckhouse := own.LikeDeckhouse(40*time.Second).Compared(16*time.Second, 30*time.Second, 20*time.Second)
+	require.Equal(t, "grace 16 s, toleration 30 s", deckhouse[1].Name)
+	require.Equal(t, 2*time.Second, deckhouse[1].Period, "the rest follows the grace period")
+	require.Equal(t, [2]time.Duration{20 * time.Second, 20 * time.Second}, [2]time.Duration{deckhouse[0].StatusReport, deckhouse[1].StatusReport})
+	require.Contains(t, deckhouse[1].ModuleConfig(), "nodeMonitorGracePeriodSeconds: 16\n    failedNodePodEvictionTimeoutSeconds: 30\n")
+	require.Empty(t, grace[1].ModuleConfig())
+}
+
+// A time is said in tenths below ten seconds, and in minutes from one on.
+func TestSeconds(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0 s", 400 * time.Millisecond: "0.4 s", -400 * time.Millisecond: "-0.4 s", 9 * time.Second: "9 s", 9900 * time.Millisecond: "9.9 s",
+		10400 * time.Millisecond: "10 s", 59600 * time.Millisecond: "1 min 0 s", 343 * time.Second: "5 min 43 s",
+	} {
+		require.Equal(t, want, nodeloss.Seconds(d))
+	}
 }
