@@ -186,4 +186,5 @@ func TestPolicyIsChecked(t *testing.T) {
 	require.Error(t, place.Policy{}.Validate(), "everything would go")
 	require.Error(t, place.Policy{Last: -2}.Validate())
 	require.NoError(t, place.Policy{Last: 1}.Validate())
+	require.NoError(t, place.Policy{Yearly: -1}.Validate(), "all of them")
 }
