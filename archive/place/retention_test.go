@@ -163,6 +163,7 @@ func TestDurations(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]place.Duration{
 		"1y5mo7d2h": {Years: 1, Months: 5, Days: 7, Hours: 2}, "30d": {Days: 30}, "26h": {Hours: 26}, "90min": {Minutes: 90}, "2w": {Days: 14},
+		"1y0mo": {Years: 1}, "100000h": {Hours: 100_000},
 	} {
 		got, err := place.ParseDuration(text)
 		require.NoError(t, err, text)
@@ -171,7 +172,7 @@ func TestDurations(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, got, again)
 	}
-	for _, text := range []string{"", "5m", "1y5m", "d", "-3d", "3", "3d3d", "3 d", "0d", "99999999999999999999d", "1s"} {
+	for _, text := range []string{"", "5m", "1y5m", "d", "-3d", "3", "3d3d", "3 d", "0d", "99999999999999999999d", "100001h", "1s"} {
 		_, err := place.ParseDuration(text)
 		require.Error(t, err, text)
 	}
