@@ -48,7 +48,8 @@ func TestSampleOfACount(t *testing.T) {
 		for round := range (n + count - 1) / count * 2 { // twice: a round may begin anywhere
 			chosen := place.Sample{Count: count}.Choose(names, seed+uint64(round))
 			require.Len(t, chosen, min(n, count))
-			for name := range chosen {
+			for name, yes := range chosen {
+				require.True(t, yes)
 				all[name] = true
 			}
 		}
@@ -68,5 +69,5 @@ func TestParseSample(t *testing.T) {
 		require.Error(t, err, text)
 	}
 	require.Empty(t, place.Sample{}.Choose(nil, 7))
-	require.Len(t, place.Sample{}.Choose([]string{"a", "b"}, 7), 2)
+	require.Equal(t, map[string]bool{"a": true, "b": true}, place.Sample{}.Choose([]string{"a", "b"}, 7))
 }

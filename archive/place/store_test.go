@@ -34,6 +34,11 @@ func TestPutAndRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{".lifeboat/x/y.json"}, below)
 
+	_, err = f.Entry(".lifeboat")
+	require.ErrorIs(t, err, fs.ErrInvalid, "a folder")
+	_, err = f.Entry("gone.tar")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+
 	require.Error(t, f.Put(t.Context(), "half.tar", io.MultiReader(strings.NewReader("half"), failing{})))
 	require.NoFileExists(t, filepath.Join(f.Root(), "half.tar"))
 	for _, name := range []string{"", "../x.tar", "/x.tar", "a/../b.tar", "a\x1b[2J.tar", "a\n.tar", `..\x.tar`} {
