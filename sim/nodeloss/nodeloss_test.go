@@ -43,6 +43,13 @@ func uncounted(name, zone string) *corev1.Node {
 	return n
 }
 
+// silent is not ready, and has other conditions that are true.
+func silent(name, zone string) *corev1.Node {
+	n := node(name, zone)
+	n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}, {Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue}}
+	return n
+}
+
 // pod is on z0-n00 and tolerates both taints for 300 s, as admission makes it.
 func pod(name, owner string, change ...func(*corev1.Pod)) *corev1.Pod {
 	seconds, controls := int64(300), true
@@ -169,12 +176,13 @@ func TestZones(t *testing.T) {
 		{"28 of 50", zoned(50, 3), 28, nodeloss.PartialDisruption, false, -1}, // no large zone yet
 		{"29 of 51", zoned(51, 3), 29, nodeloss.PartialDisruption, false, 2800 * time.Second},
 		{"three of five, two that do not count", append(zoned(5, 3), uncounted("z0-x0", "z0"), uncounted("z0-x1", "z0")), 3, nodeloss.PartialDisruption, false, -1},
+		{"one of two, and two that were down", append(zoned(2, 3), silent("z0-x0", "z0"), silent("z0-x1", "z0")), 1, nodeloss.PartialDisruption, false, -1},
 		{"a whole zone", zoned(4, 2), 4, nodeloss.FullDisruption, false, 30 * time.Second},
 		{"all there is", zoned(3), 3, nodeloss.FullDisruption, true, -1},
 	} {
 		cluster := nodeloss.Cluster{Nodes: tc.nodes, Pods: []*corev1.Pod{pod("last", "ReplicaSet", onNode(tc.lost-1))}}
 		r := forecast(t, nodeloss.Default(37), cluster, nodeloss.Power, names(tc.lost)...)
-		require.Equal(t, tc.state, r.Zones[0].State, tc.name)
+		require.Equal(t, []nodeloss.Zone{{Name: "z0", State: tc.state}}, r.Zones, tc.name)
 		require.Equal(t, tc.master, r.Master, tc.name)
 		if tc.last < 0 {
 			require.Nil(t, r.Pods[0].Evicted, tc.name)
@@ -186,6 +194,30 @@ func TestZones(t *testing.T) {
 			continue
 		}
 		require.Equal(t, r.Detected.Plus(tc.last+300*time.Second).Median, r.Pods[0].Evicted.Median, tc.name)
+	}
+}
+
+// Without a toleration a Pod goes at once; of several the first one that fits counts.
+func TestToleration(t *testing.T) {
+	t.Parallel()
+	seconds := func(n int64) *int64 { return &n }
+	const key = corev1.TaintNodeUnreachable
+	all := corev1.Toleration{Operator: corev1.TolerationOpExists}
+	for name, tc := range map[string]struct {
+		has     []corev1.Toleration
+		limit   time.Duration
+		evicted bool
+	}{
+		"none":             {nil, 0, true},
+		"of another taint": {[]corev1.Toleration{{Key: corev1.TaintNodeNotReady, Operator: corev1.TolerationOpExists}}, 0, true},
+		"for ever":         {[]corev1.Toleration{all}, 0, false},
+		"the first":        {[]corev1.Toleration{{Key: key, Operator: corev1.TolerationOpExists, TolerationSeconds: seconds(7)}, all}, 7 * time.Second, true},
+		"less than none":   {[]corev1.Toleration{{Key: key, Operator: corev1.TolerationOpExists, TolerationSeconds: seconds(-7)}}, 0, true},
+		"scheduling alone": {[]corev1.Toleration{{Key: key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}}, 0, true},
+	} {
+		limit, evicted := nodeloss.Toleration(&corev1.Pod{Spec: corev1.PodSpec{Tolerations: tc.has}}, key)
+		require.Equal(t, tc.evicted, evicted, name)
+		require.Equal(t, tc.limit, limit, name)
 	}
 }
 
