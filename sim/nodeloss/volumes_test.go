@@ -111,6 +111,8 @@ func TestHeadlineOfNothing(t *testing.T) {
 	t.Parallel()
 	r := forecast(t, nodeloss.Default(37), nodeloss.Cluster{Nodes: zoned(4, 2)}, nodeloss.Power, "z0-n00")
 	require.Equal(t, "no Pod stood there: not checked", r.Headline())
+	r = forecast(t, nodeloss.Default(37), nodeloss.Cluster{Nodes: zoned(4, 2), Pods: []*corev1.Pod{pod("web", "ReplicaSet")}}, nodeloss.Power, "z0-n00")
+	require.Equal(t, "noticed after 48 s; 1 back by 5 min 48 s", r.Headline(), "and nothing of those that there are none of")
 }
 
 // A grace period that is no multiple of the monitor period ends with the pass
@@ -137,6 +139,8 @@ func TestVolumesOfThePodItself(t *testing.T) {
 		pod("b-ephemeral", "ReplicaSet", volume(ephemeral, false)),
 		pod("c-folder", "ReplicaSet", volume(folder, false)),
 		pod("d-read-folder", "ReplicaSet", volume(folder, true)),
+		pod("e-read-disk", "ReplicaSet", volume(corev1.VolumeSource{GCEPersistentDisk: &corev1.GCEPersistentDiskVolumeSource{PDName: "d", ReadOnly: true}}, false)),
+		pod("f-disk", "ReplicaSet", volume(corev1.VolumeSource{GCEPersistentDisk: &corev1.GCEPersistentDiskVolumeSource{PDName: "d"}}, false)),
 	}}
 	r := forecast(t, nodeloss.Default(37), cluster, nodeloss.Power, "z0-n00")
 	require.Nil(t, r.Pods[0].Back, "an inline disk is attached as any other")
@@ -145,6 +149,8 @@ func TestVolumesOfThePodItself(t *testing.T) {
 	require.NotNil(t, r.Pods[2].Back)
 	require.Equal(t, "what it wrote to its node's /var/data stays there", r.Pods[2].Data)
 	require.Empty(t, r.Pods[3].Data)
+	require.NotNil(t, r.Pods[4].Back, "any number of nodes may read it")
+	require.Nil(t, r.Pods[5].Back)
 }
 
 // Another grace period changes nothing else, but where Deckhouse derives the rest.
