@@ -120,6 +120,12 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	if opts.Deleted {
 		withoutLiving(selected, trash)
 	}
+	if !opts.Deleted && isEmpty(selected, what) {
+		return nil, &Error{
+			Class: Failed, Err: errors.New("no object in the backup is of these kinds, labels and namespaces: nothing is written"),
+			Hint: "lifeboat get shows what there is, and --deleted looks for what was",
+		}
+	}
 	closure, err := closureOf(ctx, reg, selected, what, opts)
 	if err != nil {
 		return nil, err
@@ -143,6 +149,15 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	}
 	report.Closure = closure.Report(opts.WithDeps)
 	return &Extraction{Plan: plan, Closure: closure, Report: report, along: selected.Along}, nil
+}
+
+// isEmpty tells a selection that found nothing but what would have come along. A
+// namespace that was asked for by itself may be empty.
+func isEmpty(s *registry.Selected, what registry.Selection) bool {
+	if what.Words == "" && what.Labels == nil {
+		return len(s.Objects) == 0
+	}
+	return len(s.Objects) == len(s.Along)
 }
 
 // converterOf brings objects into versions that can be created, in a release or,

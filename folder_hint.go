@@ -35,6 +35,9 @@ func hintFolder(path string, err error) error {
 	if !errors.Is(err, datadir.ErrNotDataDir) {
 		return err
 	}
+	if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() {
+		return withHint(err, "it takes a member's data dir, or its evidence (lifeboat etcd collect): a snapshot or an archive says nothing of what a member held last")
+	}
 	entries, _ := os.ReadDir(path)
 	has := func(name string) bool {
 		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })

@@ -68,6 +68,10 @@ func (o *opener) read(ctx context.Context) error {
 		o.src.modTime = info.ModTime()
 		return o.dataDir(ctx)
 	}
+	if err == nil && info.Mode().IsRegular() && datadir.IsCollected(o.src.path) {
+		return withHint(fmt.Errorf("the evidence of a member, which has no data in it: %w", archive.ErrOtherFormat),
+			"it takes the place of the member's dir: lifeboat etcd compare "+words.ShellQuote(o.src.path)+" OTHER..., or --peer-dir "+words.ShellQuote(o.src.path))
+	}
 	if o.src.path == "-" || err == nil && !info.IsDir() {
 		if err := o.opts.refuseDirOptions(); err != nil {
 			return err
@@ -130,10 +134,6 @@ func (o *opener) regular(ctx context.Context, file *os.File, size int64) error {
 		return o.databaseFile(ctx, file)
 	}
 	defer file.Close()
-	if datadir.IsCollected(o.src.path) {
-		return withHint(fmt.Errorf("the evidence of a member, which has no data in it: %w", archive.ErrNotArchive),
-			"it takes the place of the member's dir: lifeboat etcd compare "+words.ShellQuote(o.src.path)+" OTHER..., or --peer-dir "+words.ShellQuote(o.src.path))
-	}
 	return o.stream(ctx, file)
 }
 

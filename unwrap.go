@@ -102,6 +102,10 @@ func hintFormat(err error) error {
 			command = not.Outer.Unwrap() + " > FILE.unpacked, and of that " + command
 		}
 		switch {
+		case not.Format == archive.Age && not.Outer != "":
+			return withHint(err, not.Outer.Unwrap()+" > FILE.age, and give lifeboat that: what is encrypted is not looked for in a package")
+		case not.Format == archive.Age:
+			return withHint(err, "it was encrypted twice: lifeboat archive decrypt FILE --to INNER takes off one layer; give lifeboat INNER")
 		case not.Format == archive.Delta:
 			return withHint(err, "give the Full-* snapshot that it follows: lifeboat reads that; what came after it only etcdbrctl restore applies")
 		case not.Format == archive.SQLite:

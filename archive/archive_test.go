@@ -110,7 +110,7 @@ func TestNotOneSnapshot(t *testing.T) {
 		"none":                   {[]item{{name: "kubernetes/x", content: "y"}}, archive.ErrNoSnapshot, []string{"no etcd snapshot in the archive"}},
 		"help text":              {[]item{{name: "etcd-backup.snapshot", content: help}}, archive.ErrNoSnapshot, []string{`"etcd-backup.snapshot" is etcdctl's help text, no etcd database`}},
 		"empty":                  {[]item{{name: "etcd.db"}}, archive.ErrNoSnapshot, []string{`"etcd.db" is an empty file`}},
-		"packed by another tool": {[]item{{name: "my-snapshot.xz", content: "\xfd7zXZ\x00 and so on"}}, archive.ErrOtherFormat, []string{`"my-snapshot.xz" is a xz file`}},
+		"packed by another tool": {[]item{{name: "my-snapshot.xz", content: "\xfd7zXZ\x00 and so on"}}, archive.ErrOtherFormat, []string{`"my-snapshot.xz" is an xz file`}},
 		"an archive in it":       {[]item{{name: "inner.tar", content: string(closed(tarOf(backup()...)))}}, archive.ErrOtherFormat, []string{`"inner.tar" is a tar file`}},
 		"two, compressed": {[]item{{name: "a.gz", content: string(gz(t, []byte(database(5000))))}, {name: "b.zst", content: string(zst(t, []byte(database(5000))))}},
 			archive.ErrManySnapshots, []string{`"a.gz", "b.zst"`}},

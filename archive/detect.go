@@ -262,11 +262,11 @@ func (f Format) article() string {
 		return "bytes of no known format"
 	case Delta:
 		return "a Gardener delta snapshot: the events after a Full-* snapshot"
-	case OpenSSL, PGP, Apple:
+	case OpenSSL, PGP, Apple, Xz, Lz4, Lzip, Lzop:
 		return "an " + string(f) + " file"
 	case SQLite:
 		return "a SQLite database"
-	case Tar, Gzip, Zstd, Bzip2, Xz, Zip, Lz4, Lzip, Seven, Rar, Zlib, OldZ, Lzop, Cpio:
+	case Tar, Gzip, Zstd, Bzip2, Zip, Seven, Rar, Zlib, OldZ, Cpio:
 		return "a " + string(f) + " file"
 	}
 	return string(f)

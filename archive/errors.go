@@ -3,6 +3,7 @@ package archive
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -92,7 +93,7 @@ func (e *NotArchiveError) Error() string {
 }
 
 func (e *NotArchiveError) Is(target error) bool {
-	return target == ErrNotArchive || target == ErrOtherFormat && (e.Format.Unwrap() != "" || e.Format == Bolt || e.Format == Delta || e.Format == SQLite)
+	return target == ErrNotArchive || target == ErrOtherFormat && (e.Format.Unwrap() != "" || slices.Contains([]Format{Bolt, Delta, SQLite, Age}, e.Format))
 }
 
 // SnapshotError says that an archive does not hold exactly one snapshot.

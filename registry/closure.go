@@ -34,7 +34,11 @@ type Dangling struct {
 }
 
 func (d Dangling) String() string {
-	return fmt.Sprintf("%s names %s (%s), which is not in the backup", quoted(d.From), d.To, d.Field)
+	to := d.To
+	if builtin, ok := LookupKind(to.Kind); ok && builtin.Namespaced && to.Namespace != d.From.Namespace {
+		to.Name = to.Namespace + "/" + to.Name
+	}
+	return fmt.Sprintf("%s names %s (%s), which is not in the backup", quoted(d.From), to, d.Field)
 }
 
 // Reference names an object of a kind that Kubernetes itself has.

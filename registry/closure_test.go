@@ -206,6 +206,11 @@ apiVersion: v1
 kind: Secret
 metadata: {name: here, namespace: vault}
 ---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1.metrics}
+spec: {service: {name: metrics, namespace: monitoring}}
+---
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: copy, namespace: shop}
@@ -234,6 +239,7 @@ func TestDanglingOfEveryKind(t *testing.T) {
 	want := []string{
 		`limits: ValidatingAdmissionPolicy "limits" spec.policyName`,
 		`disk: Secret "luks" spec.csi.nodeStageSecretRef`,
+		`v1.metrics: Service "metrics" spec.service`,
 		`copy: PersistentVolumeClaim "original" spec.dataSource`,
 		`front: Service "fallback" spec.defaultBackend`,
 		`front: Service "cart" spec.rules[0].http.paths[1].backend`,
@@ -267,5 +273,6 @@ func TestDanglingOfEveryKind(t *testing.T) {
 	closure, err := r.Closure(t.Context(), some)
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, said(closure.Dangling))
+	require.Contains(t, fmt.Sprint(closure.Dangling), `apiservices.apiregistration.k8s.io v1.metrics names Service "monitoring/metrics" (spec.service), which`)
 	require.Len(t, closure.Needs, 1, "an account that is given rights is another's; the driver's Secret is needed")
 }

@@ -58,6 +58,10 @@ func referenceFinders() map[string]func(f *refFinder, content, spec map[string]a
 		"Ingress":          (*refFinder).ingress,
 		"RoleBinding":      (*refFinder).binding, "ClusterRoleBinding": (*refFinder).binding,
 		"ServiceAccount":                   (*refFinder).account,
+		"APIService":                       func(f *refFinder, _, spec map[string]any) { f.backend("spec.service", mapAt(spec, "service")) },
+		"CustomResourceDefinition": func(f *refFinder, _, spec map[string]any) {
+			f.backend("spec.conversion.webhook", mapAt(spec, "conversion", "webhook", "clientConfig", "service"))
+		},
 		"HorizontalPodAutoscaler":          (*refFinder).autoscaler,
 		"ValidatingAdmissionPolicyBinding": policy("ValidatingAdmissionPolicy"),
 		"MutatingAdmissionPolicyBinding":   policy("MutatingAdmissionPolicy"),
@@ -128,6 +132,13 @@ func (f *refFinder) binding(content, _ map[string]any) {
 			to:    Reference{kindServiceAccount, stringAt(subject, "namespace"), stringAt(subject, "name")},
 			field: fmt.Sprintf("subjects[%d]", i), foreign: true,
 		})
+	}
+}
+
+// backend adds a Service that the API server calls.
+func (f *refFinder) backend(field string, service map[string]any) {
+	if name := stringAt(service, "name"); name != "" {
+		f.found = append(f.found, reference{to: Reference{kindService, stringAt(service, "namespace"), name}, field: field, foreign: true})
 	}
 }
 

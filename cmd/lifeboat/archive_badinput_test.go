@@ -126,7 +126,7 @@ func encryptedInputs(t testing.TB, s *scene, sealed []byte) map[string]badArchiv
 		"a bit in the middle chunk":           {flipped(sealed, payload+nonce+chunk+100), open, console.ExitDamaged, "chunk 1", 0},
 		"a bit in the last byte":              {flipped(sealed, len(sealed)-1), open, console.ExitDamaged, "chunk", 0},
 		"two archives, one behind the other":  {append(bytes.Clone(sealed), sealed...), open, console.ExitDamaged, "age layer", 0},
-		"encrypted twice":                     {ageOf(t, sealed, recipientOf(t, s)), open, console.ExitDamaged, "an age file, still encrypted", 0},
+		"encrypted twice":                     {ageOf(t, sealed, recipientOf(t, s)), open, console.ExitFailed, "it was encrypted twice: lifeboat archive decrypt", 0},
 		"gpg file":                            {append([]byte("\x85\x02\x0c\x03"), make([]byte, 600)...), nil, console.ExitFailed, "an OpenPGP file", 0},
 	}
 }

@@ -147,6 +147,8 @@ func TestOpenByContent(t *testing.T) {
 		filepath.Join(dir, "member", "wal"): "--src-wal-dir",
 		filepath.Dir(dir):                   "etcd-1",
 		t.TempDir():                         "there is no member/snap/db in it",
+		filepath.Join(dir, "nothing"):       "it does not exist",
+		open(t, dir).Database():             "it is no folder",
 	} {
 		_, err := datadir.Open(path)
 		require.ErrorIs(t, err, datadir.ErrNotDataDir)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	etcddatadir "go.etcd.io/etcd/server/v3/storage/datadir"
 )
@@ -129,7 +130,7 @@ func Beside(file string) (dir *Dir, log string) {
 
 func isFile(path string) (bool, error) {
 	info, err := os.Stat(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, syscall.ENOTDIR) {
 		return false, err
 	}
 	return err == nil && info.Mode().IsRegular(), nil
@@ -150,6 +151,13 @@ func globbed(path string) string {
 
 // whatIsIn says what a folder is when it is no data dir, with the next step.
 func whatIsIn(path string) string {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "it does not exist"
+	case err == nil && !info.IsDir():
+		return "it is no folder"
+	}
 	if segments, _ := segmentsOf(path); len(segments) > 0 {
 		return "it holds a write-ahead log alone: name the member's data dir, and this folder with --src-wal-dir"
 	}
