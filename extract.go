@@ -118,7 +118,9 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 		return nil, b.hintSelection(ctx, err, opts)
 	}
 	if opts.Deleted {
-		withoutLiving(selected, trash)
+		if err := withoutLiving(selected, what, trash); err != nil {
+			return nil, err
+		}
 	}
 	if !opts.Deleted && isEmpty(selected, what) {
 		return nil, &Error{

@@ -3,6 +3,7 @@ package lifeboat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/lifeboat-dr/lifeboat/registry"
@@ -36,17 +37,26 @@ func (b *Backup) deleted(ctx context.Context, reg *registry.Registry, what regis
 	return trash, nil
 }
 
-// withoutLiving takes out the Namespaces that are not deleted themselves: they
-// are there, and kubectl create would refuse them.
-func withoutLiving(s *registry.Selected, trash *registry.Trash) {
+// withoutLiving takes out what is not deleted itself: it is there, and kubectl
+// create would refuse it. Rules look at it all the same: what a living ReplicaSet
+// had deleted is no loss.
+func withoutLiving(s *registry.Selected, what registry.Selection, trash *registry.Trash) error {
 	s.Objects = slices.DeleteFunc(s.Objects, func(o *registry.Object) bool {
 		_, gone := trash.Gone(o.Key)
-		living := !gone && o.Key.Plural == "namespaces" && o.Key.Group == ""
-		if living {
+		if !gone {
 			s.Beside = append(s.Beside, o)
 		}
-		return living
+		return !gone
 	})
+	for _, ref := range what.Refs {
+		if !slices.ContainsFunc(s.Objects, func(o *registry.Object) bool { return o.Name == ref.Name }) {
+			return &Error{Class: Failed, Err: fmt.Errorf("%q is in the backup: it was not deleted", ref.Name), Hint: "without --deleted it is extracted as it is"}
+		}
+	}
+	if len(s.Objects) == 0 {
+		return &Error{Class: Failed, Err: errors.New("nothing of what was asked for was deleted, as far back as the history in the backup goes: nothing is written")}
+	}
+	return nil
 }
 
 // hintSelection says of what is not there when it was.

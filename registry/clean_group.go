@@ -74,6 +74,9 @@ func newGroup(objects []*Object, opts CleanOptions) *group {
 		if m.uid != "" {
 			g.byUID[m.uid] = m
 		}
+		if m.readable && IsDefinition(m.object.Key) {
+			g.define(m.object, read.stored)
+		}
 	}
 	return g
 }

@@ -181,6 +181,9 @@ func foreign(key string) bool {
 
 // checkPrefix is the Check of a keyspace in which nothing was found.
 func (r *Registry) checkPrefix(ctx context.Context) error {
+	if r.partial {
+		return nil
+	}
 	space, err := r.Keyspace(ctx)
 	if err != nil {
 		return err

@@ -57,8 +57,8 @@ func referenceFinders() map[string]func(f *refFinder, content, spec map[string]a
 		"PersistentVolume": (*refFinder).volume,
 		"Ingress":          (*refFinder).ingress,
 		"RoleBinding":      (*refFinder).binding, "ClusterRoleBinding": (*refFinder).binding,
-		"ServiceAccount":                   (*refFinder).account,
-		"APIService":                       func(f *refFinder, _, spec map[string]any) { f.backend("spec.service", mapAt(spec, "service")) },
+		"ServiceAccount": (*refFinder).account,
+		"APIService":     func(f *refFinder, _, spec map[string]any) { f.backend("spec.service", mapAt(spec, "service")) },
 		"CustomResourceDefinition": func(f *refFinder, _, spec map[string]any) {
 			f.backend("spec.conversion.webhook", mapAt(spec, "conversion", "webhook", "clientConfig", "service"))
 		},

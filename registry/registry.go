@@ -42,6 +42,8 @@ type Options struct {
 type Registry struct {
 	reader snapshot.Reader
 	opts   Options
+
+	partial bool // reader holds some objects alone: that it has none says nothing of the keyspace
 }
 
 // New returns a view of r. It reads nothing yet.

@@ -30,14 +30,16 @@ type Gone struct {
 func (g Gone) Lost() bool { return g.KV.Value == nil }
 
 // Trash is what was deleted and is still in the history. It is a Reader that
-// holds the deleted objects, as they were, and beside them what Select and List
-// need to understand them: definitions and Namespaces that there still are.
+// holds the deleted objects, as they were, and beside them what there still is
+// and is needed to understand them: definitions, Namespaces, and what stands in
+// the namespaces of the deleted, the owners of Pods among it.
 type Trash struct {
 	Items []Gone // by key, lost ones too
 
-	registry *Registry
-	byPath   map[string]int
-	revision int64
+	registry   *Registry
+	byPath     map[string]int
+	namespaces map[string]bool // of the items
+	revision   int64
 }
 
 var _ snapshot.Reader = (*Trash)(nil)
@@ -101,7 +103,7 @@ func (b *trashBuilder) add(r snapshot.Record) {
 }
 
 func (b *trashBuilder) trash(clock *Clock, want func(Key) bool) (*Trash, error) {
-	t := &Trash{registry: b.registry, byPath: map[string]int{}, revision: b.last}
+	t := &Trash{registry: b.registry, byPath: map[string]int{}, namespaces: map[string]bool{}, revision: b.last}
 	if t.revision == 0 {
 		t.revision = b.registry.reader.Revision()
 	}
@@ -133,6 +135,7 @@ func (b *trashBuilder) trash(clock *Clock, want func(Key) bool) (*Trash, error) 
 	slices.SortFunc(t.Items, func(a, b Gone) int { return strings.Compare(a.Key.Path, b.Key.Path) })
 	for i, item := range t.Items {
 		t.byPath[item.Key.Path] = i
+		t.namespaces[item.Key.Namespace] = true
 	}
 	return t, nil
 }
@@ -202,7 +205,20 @@ func (t *Trash) Gone(k Key) (Gone, bool) {
 }
 
 // Registry is a view of the deleted objects.
-func (t *Trash) Registry() *Registry { return New(t, t.registry.opts) }
+func (t *Trash) Registry() *Registry {
+	r := New(t, t.registry.opts)
+	r.partial = true
+	return r
+}
+
+// beside tells the keys of objects that there still are and that rules look at.
+func (t *Trash) beside(k Key) bool {
+	if _, gone := t.Gone(k); gone {
+		return false
+	}
+	return IsDefinition(k) || k.GroupResource() == namespaceResource ||
+		k.Namespace != "" && t.namespaces[k.Namespace] && k.Plural != "events" && k.GroupResource() != leaseResource
+}
 
 // Revision meets snapshot.Reader: it is the one at which the objects are gone.
 func (t *Trash) Revision() int64 { return t.revision }
@@ -219,10 +235,7 @@ func (t *Trash) At(ctx context.Context, rev int64, match func(key []byte) bool) 
 				return
 			}
 		}
-		beside := t.registry.matcher(func(k Key) bool {
-			_, gone := t.byPath[k.Path]
-			return !gone && (IsDefinition(k) || k.GroupResource() == namespaceResource)
-		})
+		beside := t.registry.matcher(t.beside)
 		for kv, err := range t.registry.reader.At(ctx, t.revision, func(key []byte) bool {
 			return beside(key) && (match == nil || match(key))
 		}) {
