@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	schedutil "k8s.io/kubernetes/pkg/scheduler/util"
 )
 
 // refusals are the Pods that fitted nowhere since the cluster changed last, one
@@ -45,13 +44,6 @@ func kindOf(pod *corev1.Pod) string {
 	own := func(v corev1.Volume) bool { return v.PersistentVolumeClaim != nil || v.Ephemeral != nil }
 	if len(pod.Spec.ResourceClaims) > 0 || pod.Status.NominatedNodeName != "" || slices.ContainsFunc(pod.Spec.Volumes, own) {
 		return ""
-	}
-	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		for name := range container.Resources.Requests {
-			if schedutil.IsDRAExtendedResourceName(name) { // a claim is made for what a device class stands behind
-				return ""
-			}
-		}
 	}
 	kind := corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Labels: pod.Labels, Annotations: pod.Annotations, OwnerReferences: pod.OwnerReferences},

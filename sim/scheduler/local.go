@@ -12,34 +12,32 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 )
 
-// localPlugins look at what a Pod asks for and at one node, at nothing else: those
-// for volumes and devices where the Pod has a kind, and so no claims of its own.
-func localPlugins() sets.Set[string] {
-	return sets.New(names.NodeName, names.NodeUnschedulable, names.TaintToleration, names.NodeAffinity, names.NodePorts,
-		names.NodeResourcesFit, names.NodeResourcesBalancedAllocation, names.ImageLocality, names.VolumeBinding, names.DynamicResources)
+// localFilters look at what a Pod asks for and at one node, at nothing else.
+func localFilters() sets.Set[string] {
+	return sets.New(names.NodeName, names.NodeUnschedulable, names.TaintToleration, names.NodeAffinity, names.NodePorts, names.NodeResourcesFit)
 }
 
-// mostVerdicts bounds what is kept: some 200 bytes each.
-const mostVerdicts = 1 << 18
+// mostVerdicts bounds what is kept: 16 bytes each.
+const mostVerdicts = 1 << 20
 
-// verdict is what local plugins said about a node as it was then: the scheduler
+// verdict is what local filters said about a node as it was then: the scheduler
 // gives it a new generation with each change.
 type verdict struct {
 	generation int64
-	status     *fwk.Status       // of the filters
-	scores     []fwk.PluginScore // raw; nil before they are asked for
+	status     *fwk.Status
 }
 
-// localMemory is a profile whose local plugins are asked once about Pods of a kind
+// localMemory is a profile whose local filters are asked once about Pods of a kind
 // and a node, as long as that does not change: for one replica after the other,
 // that is most of what a search among many nodes does.
 type localMemory struct {
 	framework.Framework
 	sim      *Simulator
-	local    sets.Set[string]
 	verdicts []verdict // about Pods of this kind, by the position of the node
 
 	skipped, notLocal, notOthers sets.Set[string] // filters: by the profile, and to ask one part of them
+	others                       []string         // neither local nor skipped
+	spread                       *viewedSpread    // where it alone is left
 }
 
 // remember is a profile for a Pod of a kind.
@@ -53,7 +51,7 @@ func (s *Simulator) remember(profile framework.Framework, kind string) framework
 		}
 		s.verdicts[kind] = make([]verdict, len(s.order))
 	}
-	return &localMemory{Framework: profile, sim: s, local: localPlugins(), verdicts: s.verdicts[kind]}
+	return &localMemory{Framework: profile, sim: s, verdicts: s.verdicts[kind]}
 }
 
 // RunPreFilterPlugins also parts the filters: those at the head of the list that
@@ -62,15 +60,22 @@ func (s *Simulator) remember(profile framework.Framework, kind string) framework
 func (m *localMemory) RunPreFilterPlugins(ctx context.Context, state fwk.CycleState, pod *corev1.Pod) (*fwk.PreFilterResult, *fwk.Status, sets.Set[string]) {
 	result, status, plugins := m.Framework.RunPreFilterPlugins(ctx, state, pod)
 	m.skipped = state.GetSkipFilterPlugins()
-	m.notLocal, m.notOthers = m.skipped.Clone(), m.skipped.Clone()
+	m.notLocal, m.notOthers, m.others = m.skipped.Clone(), m.skipped.Clone(), nil
 	filters := m.sim.plugins[m.ProfileName()].Filter.Enabled
-	head := slices.IndexFunc(filters, func(p config.Plugin) bool { return !m.local.Has(p.Name) })
+	local := localFilters()
+	head := slices.IndexFunc(filters, func(p config.Plugin) bool { return !local.Has(p.Name) })
 	for i, p := range filters {
 		if head < 0 || i < head {
 			m.notOthers.Insert(p.Name)
-		} else {
-			m.notLocal.Insert(p.Name)
+			continue
 		}
+		m.notLocal.Insert(p.Name)
+		if !m.skipped.Has(p.Name) {
+			m.others = append(m.others, p.Name)
+		}
+	}
+	if len(m.others) == 1 {
+		m.spread = m.sim.view.plugins[m.others[0]]
 	}
 	return result, status, plugins
 }
@@ -82,37 +87,26 @@ func (m *localMemory) RunFilterPluginsWithNominatedPods(ctx context.Context, sta
 	if len(m.NominatedPodsForNode(name)) > 0 {
 		return m.Framework.RunFilterPluginsWithNominatedPods(ctx, state, pod, node)
 	}
-	defer state.SetSkipFilterPlugins(m.skipped)
 	known := &m.verdicts[m.sim.position[name]]
 	if known.generation != node.GetGeneration() {
-		state.SetSkipFilterPlugins(m.notLocal)
-		*known = verdict{generation: node.GetGeneration(), status: m.RunFilterPlugins(ctx, state, pod, node)}
+		*known = verdict{node.GetGeneration(), m.askBut(ctx, m.notLocal, state, pod, node)}
 	}
-	if !known.status.IsSuccess() {
+	switch {
+	case !known.status.IsSuccess() || len(m.others) == 0:
 		return known.status
+	case m.spread == nil:
+		return m.askBut(ctx, m.notOthers, state, pod, node)
 	}
-	state.SetSkipFilterPlugins(m.notOthers)
-	return m.RunFilterPlugins(ctx, state, pod, node)
+	status := m.spread.Filter(ctx, state, pod, node) // as RunFilterPlugins asks it, past a dozen that are skipped
+	if status.IsRejected() {
+		status.SetPlugin(m.spread.Name())
+	}
+	return status
 }
 
-// RunScorePlugins is the profile's, in its two halves.
-func (m *localMemory) RunScorePlugins(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) ([]fwk.NodePluginScores, *fwk.Status) {
-	for _, p := range m.sim.plugins[m.ProfileName()].Score.Enabled {
-		if !m.local.Has(p.Name) && !state.GetSkipScorePlugins().Has(p.Name) {
-			return m.Framework.RunScorePlugins(ctx, state, pod, nodes)
-		}
-	}
-	scores := make([]fwk.NodePluginScores, len(nodes))
-	for i, node := range nodes {
-		known := &m.verdicts[m.sim.position[node.Node().Name]]
-		if known.generation != node.GetGeneration() || known.scores == nil {
-			raw, status := m.RunRawScorePlugins(ctx, state, pod, node)
-			if !status.IsSuccess() {
-				return nil, status
-			}
-			*known = verdict{known.generation, known.status, raw}
-		}
-		scores[i] = fwk.NodePluginScores{Name: node.Node().Name, RawScores: known.scores}
-	}
-	return scores, m.NormalizeScores(ctx, state, pod, scores)
+// askBut runs the filters without some of them.
+func (m *localMemory) askBut(ctx context.Context, skip sets.Set[string], state fwk.CycleState, pod *corev1.Pod, node fwk.NodeInfo) *fwk.Status {
+	defer state.SetSkipFilterPlugins(m.skipped)
+	state.SetSkipFilterPlugins(skip)
+	return m.RunFilterPlugins(ctx, state, pod, node)
 }

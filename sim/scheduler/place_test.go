@@ -38,6 +38,16 @@ func TestPlaceExplains(t *testing.T) {
 		require.LessOrEqual(t, score.Normalized, int64(100))
 	}
 	require.Equal(t, byName["n2"].Total, total, "the plugins' scores add up")
+
+	strict := spreadCluster(1, 1, 1, corev1.DoNotSchedule).Pods[0]
+	strict.Name, strict.Spec.TopologySpreadConstraints[0].MaxSkew, strict.Spec.NodeSelector = "strict", 1, map[string]string{corev1.LabelHostname: "n2"}
+	require.Equal(t, "n2", place(t, s, strict).Node)
+	again := strict.DeepCopy()
+	again.Name, again.UID = "again", "again"
+	again.Spec.NodeSelector = nil
+	again.Spec.TopologySpreadConstraints[0].TopologyKey = corev1.LabelTopologyZone
+	spreadAgain := place(t, s, again)
+	require.Equal(t, []scheduler.Rejection{{Plugin: "PodTopologySpread", Reasons: []string{"node(s) didn't match pod topology spread constraints"}}}, spreadAgain.Nodes[1].Against)
 }
 
 func TestPlacePending(t *testing.T) {

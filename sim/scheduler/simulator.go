@@ -74,7 +74,7 @@ type Simulator struct {
 	bound map[types.UID]*corev1.Pod // what the cache holds
 
 	plugins  map[string]*config.Plugins // by profile
-	verdicts map[string][]verdict       // of local plugins, by kind of Pod
+	verdicts map[string][]verdict       // of local filters, by kind of Pod
 
 	// For a Rehearsal, which goes back to the beginning after each loss.
 	initial  scheduler.Scheduler

@@ -62,7 +62,8 @@ func (v *podView) spreadFactory(name string, args runtime.Object) frameworkrunti
 		if err != nil {
 			return nil, err
 		}
-		return &viewedSpread{plugin.(*podtopologyspread.PodTopologySpread), name, v}, nil
+		v.plugins[name] = &viewedSpread{plugin.(*podtopologyspread.PodTopologySpread), name, v}
+		return v.plugins[name], nil
 	}
 }
 
@@ -132,6 +133,7 @@ type podView struct {
 	byName   map[string][]*viewGroup // by namespace
 	matches  map[string][]*viewGroup // by namespace and labels of a Pod
 	current  *viewGroup
+	plugins  map[string]*viewedSpread // by name
 
 	nodes, shown []fwk.NodeInfo // the scheduler's list, and the same viewed
 	scored       viewedNode
@@ -144,7 +146,7 @@ type viewGroup struct {
 }
 
 func newPodView() *podView {
-	return &podView{pods: map[string]map[string]map[string]*corev1.Pod{}, groups: map[string]*viewGroup{}, byName: map[string][]*viewGroup{}, matches: map[string][]*viewGroup{}}
+	return &podView{pods: map[string]map[string]map[string]*corev1.Pod{}, groups: map[string]*viewGroup{}, byName: map[string][]*viewGroup{}, matches: map[string][]*viewGroup{}, plugins: map[string]*viewedSpread{}}
 }
 
 // look turns the view to what a Pod's constraints can match.
