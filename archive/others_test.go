@@ -73,6 +73,10 @@ func TestNamesThatComeAgain(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(dir, "kubernetes", "a"))
 	require.NoError(t, err)
 	require.Equal(t, "new", string(content))
+
+	_, r, err = read(closed(tarOf(item{name: "kubernetes/a", content: "old"}, item{name: "kubernetes/a", content: "new"})))
+	require.NoError(t, err)
+	require.Equal(t, "comes more than once: the last one counts", r.Facts()[0].Detail)
 }
 
 // A hard link is another name of a file: it is unpacked as one.
