@@ -183,6 +183,40 @@ func TestRestoreToARevision(t *testing.T) {
 	}
 }
 
+// A key whose lease is gone stays until somebody deletes it: a plan counts them, and
+// what was written since.
+func TestCutCountsWhatItLeaves(t *testing.T) {
+	t.Parallel()
+	w := newWitness(t, 4)
+	ctx, leases := t.Context(), map[string]clientv3.LeaseID{}
+	for _, key := range []string{"/gone", "/held"} {
+		lease, err := w.c.Grant(ctx, 3600)
+		require.NoError(t, err)
+		_, err = w.c.Put(ctx, key, "x", clientv3.WithLease(lease.ID))
+		require.NoError(t, err)
+		leases[key] = lease.ID
+	}
+	_, err := w.c.Put(ctx, "/gone-as-well", "x", clientv3.WithLease(leases["/gone"]))
+	require.NoError(t, err)
+	plain, err := w.c.Put(ctx, "/plain", "x")
+	require.NoError(t, err)
+	_, err = w.c.Revoke(ctx, leases["/gone"])
+	require.NoError(t, err)
+	last, err := w.c.Put(ctx, "/later", "x")
+	require.NoError(t, err)
+	db, file := w.save("saved")
+	opts := one(filepath.Join(t.TempDir(), "etcd"), loopback(t))
+	opts.Revision = plain.Header.Revision
+	plan, err := datadir.PlanRestore(ctx, db, file, opts)
+	require.NoError(t, err)
+	require.Equal(t, &datadir.Cut{Newest: last.Header.Revision, Records: 3, Leaseless: 2}, plan.Cut)
+	require.EqualValues(t, 4, plan.Keys)
+	opts.Revision = 0
+	plan, err = datadir.PlanRestore(ctx, db, file, opts)
+	require.NoError(t, err)
+	require.Nil(t, plan.Cut)
+}
+
 // TestBridge: an old snapshot and the log of a data dir give every revision in
 // between, compactions or not.
 func TestBridge(t *testing.T) {
