@@ -3,12 +3,14 @@ package lifeboat
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	batchv1beta1 "k8s.io/api/batch/v1beta1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
 
 	"github.com/lifeboat-dr/lifeboat/registry"
 )
@@ -98,19 +100,14 @@ func (a *Awakening) pod(p *corev1.Pod) {
 	if p.Spec.NodeName == "" || p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 		return
 	}
-	after, forEver := time.Duration(0), false
-	for _, t := range p.Spec.Tolerations {
-		if t.Key != corev1.TaintNodeUnreachable && (t.Key != "" || t.Operator != corev1.TolerationOpExists) || t.Effect != "" && t.Effect != corev1.TaintEffectNoExecute {
-			continue
+	taint, after := &corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoExecute}, time.Duration(0)
+	fits := func(t corev1.Toleration) bool { return t.ToleratesTaint(klog.Logger{}, taint, false) }
+	if i := slices.IndexFunc(p.Spec.Tolerations, fits); i >= 0 { // the first counts (helper.GetMatchingTolerations)
+		seconds := p.Spec.Tolerations[i].TolerationSeconds
+		if seconds == nil {
+			return
 		}
-		if t.TolerationSeconds == nil {
-			forEver = true
-			continue
-		}
-		after = max(after, time.Duration(*t.TolerationSeconds)*time.Second)
-	}
-	if forEver {
-		return
+		after = time.Duration(max(*seconds, 0)) * time.Second
 	}
 	if a.Pods == 0 || after < a.After {
 		a.After = after

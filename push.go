@@ -191,7 +191,7 @@ func Pull(ctx context.Context, source, target string, opts Options) (*Pulled, er
 	if err != nil {
 		return nil, err
 	}
-	defer filelock.Release(part)
+	defer filelock.Release(part) //nolint:errcheck // whoever wants it next asks for it
 	if err := fetch(ctx, store, e, part, opts.Observer); err != nil {
 		return nil, fmt.Errorf("pulling %q: %w", source, err)
 	}
