@@ -70,8 +70,9 @@ func (b *Backup) Awakening(ctx context.Context, rev int64) (*Awakening, error) {
 	return a, nil
 }
 
-// AwakeningBeside looks for it while something else is done. The function that it returns waits for the end, and has to be called
-// before Close; nil is what could not be read.
+// AwakeningBeside looks for it while something else is done. The function that it
+// returns waits for the end, and has to be called before Close; nil is what could
+// not be read.
 func (b *Backup) AwakeningBeside(ctx context.Context, rev int64) func() *Awakening {
 	var found *Awakening
 	done := make(chan struct{})
