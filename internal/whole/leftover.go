@@ -74,7 +74,7 @@ func (s steps) removeLeftover(part string, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("%q %w: %w", part, ErrForeign, err)
 	}
-	defer filelock.Release(held)
+	defer filelock.Release(held) //nolint:errcheck // nobody else works in what is gone
 	if int(stat.Uid) != os.Geteuid() {
 		return fmt.Errorf("%q was left by a run of another user (%d): %w", part, stat.Uid, ErrExists)
 	}
