@@ -132,7 +132,7 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	if err != nil {
 		return nil, err
 	}
-	whole := slices.Concat(selected.Objects, selected.Beside)
+	cleaning.Whole = what.All && !opts.Deleted
 	cleaning.Convert, cleaning.Beside = converterOf(selected.Resources, target), selected.Beside
 	plan, err := registry.Clean(selected.Objects, cleaning)
 	if err != nil {
@@ -146,8 +146,10 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	report := registry.NewReport(plan, registry.ReportSource{
 		Path: b.path, Form: string(b.kind), Revision: cmp.Or(opts.Revision, b.db.Revision()), Engine: string(cmp.Or(opts.Engine, Direct)),
 	})
-	if closure = ofWritten(closure, plan); what.All && !opts.Deleted {
-		closure = &registry.Closure{Dangling: reg.DanglingIn(writtenOf(plan), whole)}
+	if cleaning.Whole {
+		closure = &registry.Closure{Dangling: plan.Dangling}
+	} else if closure != nil {
+		ofWritten(closure, plan)
 	}
 	report.Closure = closure.Report(opts.WithDeps)
 	return &Extraction{Plan: plan, Closure: closure, Report: report, along: selected.Along}, nil
@@ -192,24 +194,12 @@ func closureOf(ctx context.Context, reg *registry.Registry, s *registry.Selected
 
 // ofWritten leaves out what the children of workloads name in vain: they get no
 // manifest, and their owners name the same.
-func ofWritten(closure *registry.Closure, plan *registry.Plan) *registry.Closure {
-	if closure == nil {
-		return nil
-	}
+func ofWritten(closure *registry.Closure, plan *registry.Plan) {
 	written := map[*registry.Object]bool{}
-	for _, o := range writtenOf(plan) {
-		written[o] = true
+	for _, m := range plan.Manifests {
+		written[m.Object] = true
 	}
 	closure.Dangling = slices.DeleteFunc(closure.Dangling, func(d registry.Dangling) bool { return !written[d.From] })
-	return closure
-}
-
-func writtenOf(plan *registry.Plan) []*registry.Object {
-	objects := make([]*registry.Object, 0, len(plan.Manifests))
-	for _, m := range plan.Manifests {
-		objects = append(objects, m.Object)
-	}
-	return objects
 }
 
 // reader is the engine that was asked for.

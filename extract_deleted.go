@@ -49,8 +49,8 @@ func withoutLiving(s *registry.Selected, what registry.Selection, trash *registr
 		return !gone
 	})
 	for _, ref := range what.Refs {
-		if !slices.ContainsFunc(s.Objects, func(o *registry.Object) bool { return o.Name == ref.Name }) {
-			return &Error{Class: Failed, Err: fmt.Errorf("%q is in the backup: it was not deleted", ref.Name), Hint: "without --deleted it is extracted as it is"}
+		if !slices.ContainsFunc(s.Objects, func(o *registry.Object) bool { return s.Resources.Names(ref, o.Key) }) {
+			return &Error{Class: Failed, Err: fmt.Errorf("%s is in the backup: it was not deleted", ref), Hint: "without --deleted it is extracted as it is"}
 		}
 	}
 	if len(s.Objects) == 0 {

@@ -43,6 +43,10 @@ type CleanOptions struct {
 	// may look at: a Pod asked for by its label is left out if its StatefulSet,
 	// which has no such label, is here.
 	Beside []*Object
+
+	// Whole says that the objects and those beside them are all that the backup
+	// has: what they name in vain is told then, see Plan.Dangling.
+	Whole bool
 }
 
 // Plan is what Clean made of the objects of a backup. The order of both lists
@@ -51,6 +55,7 @@ type Plan struct {
 	Profile   Profile
 	Manifests []*Manifest // in the order of creation
 	LeftOut   []LeftOut   // by name
+	Dangling  []Dangling  // what manifests name and the whole backup has not; by name
 }
 
 // Manifest is an object as it is to be created again.
@@ -195,7 +200,7 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 		if err != nil {
 			return cleaned{err: err}
 		}
-		return cleaned{leftOut: e.leftOut, manifest: &Manifest{
+		return cleaned{leftOut: e.leftOut, dangling: group.inVain(e), manifest: &Manifest{
 			Object: m.object, Exists: e.exists, Collides: e.collides, Wake: e.wake, Changes: e.changes, Notes: e.notes, behind: e.behind, group: group, rules: rules,
 		}}
 	}) {
@@ -205,9 +210,10 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 		case c.leftOut != nil:
 			plan.LeftOut = append(plan.LeftOut, *c.leftOut)
 		default:
-			plan.Manifests = append(plan.Manifests, c.manifest)
+			plan.Manifests, plan.Dangling = append(plan.Manifests, c.manifest), append(plan.Dangling, c.dangling...)
 		}
 	}
+	sortDangling(plan.Dangling)
 	arrange(plan, opts.Clone)
 	return plan, nil
 }
@@ -216,6 +222,7 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 type cleaned struct {
 	manifest *Manifest
 	leftOut  *LeftOut
+	dangling []Dangling
 	err      error
 }
 

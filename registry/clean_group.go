@@ -23,6 +23,8 @@ type group struct {
 	embedded    map[schema.GroupKind]map[string][][]string // where their objects hold others, by version
 	converters  map[schema.GroupKind]identity              // the Services of their conversion webhooks
 
+	whole map[place]bool // all of the backup; nil where the group is not
+
 	keepNodePorts bool
 }
 
@@ -52,6 +54,12 @@ func newGroup(objects []*Object, opts CleanOptions) *group {
 		byUID: map[string]*member{}, byID: map[identity]*member{}, beside: map[identity]*member{},
 		definitions: map[schema.GroupKind]CustomResource{},
 		embedded:    map[schema.GroupKind]map[string][][]string{}, converters: map[schema.GroupKind]identity{},
+	}
+	if opts.Whole {
+		g.whole = make(map[place]bool, len(objects)+len(opts.Beside))
+		for _, o := range slices.Concat(objects, opts.Beside) {
+			g.whole[place{o.Key.GroupResource(), o.Key.Namespace, o.Key.Name}] = true
+		}
 	}
 	for o, read := range inOrder(slices.Values(objects), func(o *Object) memberRead { return readMember(o, opts.Convert) }) {
 		m, stored := read.member, read.stored

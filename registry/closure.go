@@ -141,11 +141,11 @@ func (w *closureWalk) take(path, reason string) {
 
 // follow takes what an object names.
 func (w *closureWalk) follow(o *Object) {
-	refs, err := referencesOf(o)
+	content, err := o.Content()
 	if err != nil {
 		return // its problems say it
 	}
-	for _, ref := range refs {
+	for _, ref := range referencesIn(o.GVK.GroupKind(), o.Key.Namespace, content) {
 		path := ref.to.path(w.registry.opts.Prefix)
 		switch {
 		case path == "" || w.taken[path] || ref.foreign && w.all[path] != nil:
@@ -160,27 +160,34 @@ func (w *closureWalk) follow(o *Object) {
 // mustBeThere tells what is missing where the backup does not have it.
 func (r reference) mustBeThere() bool { return !r.optional && !madeByItself(r.to) }
 
-// DanglingIn lists what objects name and is not among all, which are those of a
-// whole backup.
-func (r *Registry) DanglingIn(objects, all []*Object) []Dangling {
-	known := make(map[string]bool, len(all))
-	for _, o := range all {
-		known[o.Key.Path] = true
+// inVain lists what an object that gets a manifest names and the backup, of which
+// the group is all, does not have.
+func (g *group) inVain(e *edit) (found []Dangling) {
+	if g.whole == nil || e.leftOut != nil {
+		return nil
 	}
-	var found []Dangling
-	for _, o := range objects {
-		refs, err := referencesOf(o)
-		if err != nil {
-			continue // its problems say it
-		}
-		for _, ref := range refs {
-			if path := ref.to.path(r.opts.Prefix); path != "" && !known[path] && ref.mustBeThere() {
-				found = append(found, Dangling{From: o, To: ref.to, Field: ref.field})
-			}
+	for _, ref := range referencesIn(e.id.kind, e.id.namespace, e.stored) {
+		if to, ok := ref.to.place(); ok && !g.whole[to] && ref.mustBeThere() {
+			found = append(found, Dangling{From: e.object, To: ref.to, Field: ref.field})
 		}
 	}
-	sortDangling(found)
 	return found
+}
+
+// place is where an object stands in a keyspace, whatever its prefix is and be the
+// object readable or not.
+type place struct {
+	resource        schema.GroupResource
+	namespace, name string
+}
+
+func (r Reference) place() (place, bool) {
+	resource, ok := LookupKind(r.Kind)
+	p := place{resource.GroupResource(), r.Namespace, r.Name}
+	if !resource.Namespaced {
+		p.namespace = ""
+	}
+	return p, ok
 }
 
 func sortDangling(all []Dangling) {

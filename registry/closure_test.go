@@ -156,7 +156,12 @@ func TestClosureFollowsEveryNeed(t *testing.T) {
 	require.Contains(t, closure.Webhooks[1], `webhook "of-ours"`)
 }
 
-const namesInVain = `apiVersion: v1
+const namesInVain = `apiVersion: networking.internal.example.dev/v1
+kind: Ingress
+metadata: {name: foreign, namespace: shop}
+spec: {defaultBackend: {service: {name: nowhere}}}
+---
+apiVersion: v1
 kind: Pod
 metadata: {name: web, namespace: shop}
 spec:
@@ -269,10 +274,23 @@ func TestDanglingOfEveryKind(t *testing.T) {
 			some = append(some, o)
 		}
 	}
-	require.ElementsMatch(t, want, said(r.DanglingIn(all, all)))
+	plan, err := Clean(all, CleanOptions{Whole: true})
+	require.NoError(t, err)
+	require.ElementsMatch(t, want, said(plan.Dangling))
 	closure, err := r.Closure(t.Context(), some)
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, said(closure.Dangling))
 	require.Contains(t, fmt.Sprint(closure.Dangling), `apiservices.apiregistration.k8s.io v1.metrics names Service "monitoring/metrics" (spec.service), which`)
 	require.Len(t, closure.Needs, 1, "an account that is given rights is another's; the driver's Secret is needed")
+}
+
+// A reference names an object of its kind, and no namesake of another one.
+func TestRefNames(t *testing.T) {
+	t.Parallel()
+	resources, ref := NewResources(nil), Ref{"cm", "web"}
+	for path, want := range map[string]bool{"/registry/configmaps/n/web": true, "/registry/secrets/n/web": false, "/registry/configmaps/n/other": false} {
+		key, err := ParseKey(DefaultPrefix, path)
+		require.NoError(t, err)
+		require.Equal(t, want, resources.Names(ref, key), path)
+	}
 }

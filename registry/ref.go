@@ -72,6 +72,12 @@ func (rs *Resources) resolveRefs(refs []Ref) (refSet, error) {
 	return set, nil
 }
 
+// Names reports whether a reference, whose kind is known, names a key.
+func (rs *Resources) Names(ref Ref, k Key) bool {
+	set, err := rs.resolveRefs([]Ref{ref})
+	return err == nil && set.has(k)
+}
+
 func (s refSet) has(k Key) bool { return s == nil || s[k.GroupResource()][k.Name] }
 
 // NotFoundError says which objects that were asked for by name are not there.

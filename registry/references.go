@@ -15,23 +15,20 @@ type reference struct {
 	foreign  bool // it is another's, and not brought along: an account that is given rights
 }
 
-// referencesOf lists what an object of a built-in kind names.
-func referencesOf(o *Object) ([]reference, error) {
-	find := referenceFinders()[o.GVK.Kind]
-	if find == nil {
-		return nil, nil
+// referencesIn lists what an object names; other kinds than Kubernetes' own name
+// nothing that is known.
+func referencesIn(kind schema.GroupKind, namespace string, content map[string]any) []reference {
+	find := referenceFinders[kind.Kind]
+	if _, builtin := LookupKind(kind); find == nil || !builtin || content == nil {
+		return nil
 	}
-	content, err := o.Content()
-	if err != nil || content == nil {
-		return nil, err
-	}
-	f := refFinder{namespace: o.Key.Namespace}
+	f := refFinder{namespace: namespace}
 	find(&f, content, mapAt(content, "spec"))
-	return f.found, nil
+	return f.found
 }
 
 // referenceFinders are the kinds that name others.
-func referenceFinders() map[string]func(f *refFinder, content, spec map[string]any) {
+var referenceFinders = func() map[string]func(f *refFinder, content, spec map[string]any) {
 	template := func(f *refFinder, _, spec map[string]any) {
 		f.pod("spec.template.spec", mapAt(spec, "template", "spec"))
 	}
@@ -68,7 +65,7 @@ func referenceFinders() map[string]func(f *refFinder, content, spec map[string]a
 		"ResourceClaim":                    func(f *refFinder, _, spec map[string]any) { f.devices("spec", spec) },
 		"ResourceClaimTemplate":            func(f *refFinder, _, spec map[string]any) { f.devices("spec.spec", mapAt(spec, "spec")) },
 	}
-}
+}()
 
 type refFinder struct {
 	namespace string
