@@ -213,6 +213,7 @@ func Clean(objects []*Object, opts CleanOptions) (*Plan, error) {
 			plan.Manifests, plan.Dangling = append(plan.Manifests, c.manifest), append(plan.Dangling, c.dangling...)
 		}
 	}
+	group.whole = nil // manifests keep their group
 	sortDangling(plan.Dangling)
 	arrange(plan, opts.Clone)
 	return plan, nil
