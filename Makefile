@@ -51,7 +51,8 @@ test: ## all tests; needs nothing but Go
 	go test -timeout 30m ./...
 
 repeat: ## all tests REPEAT=20 times in a row, on a busy machine: another program keeps each core at work
-	@for core in $$(seq $$(nproc)); do nice sha256sum /dev/zero & busy="$$busy $$!"; done; trap "kill $$busy" EXIT; \
+	@for core in $$(seq $$(nproc)); do nice sha256sum /dev/zero & busy="$$busy $$!"; done; \
+	trap "kill $$busy" EXIT; trap 'exit 130' INT TERM; \
 	for run in $$(seq $(REPEAT)); do echo "run $$run of $(REPEAT)"; go test -count=1 -timeout 1h ./... || exit 1; done
 
 short: ## the quick tests only
@@ -92,10 +93,10 @@ bench: bin/kube-apiserver ## whole commands beside the floor and the peers, then
 	cd testdata/oracle && LIFEBOAT_BENCH_KEYS=$(BENCH_KEYS) LIFEBOAT_KUBE_APISERVER=$(CURDIR)/bin/kube-apiserver go test -count=1 -run TestServeBesideKubeAPIServer -v -timeout 1h .
 
 # LIFEBOAT_SOAK is the one variable that the loop counts of random tests hang on.
-soak: interop-tools ## random tests 20 times as long, race, cross builds, interop, mutants; needs a C compiler
+soak: interop-tools ## random tests 20 times as long, all tests REPEAT=20 times, race, cross builds, interop, mutants; needs a C compiler
 	LIFEBOAT_SOAK=20 go test -timeout 3h ./...
 	set -e; for etcd in oldetcd etcd35 etcd36; do (cd testdata/$$etcd && LIFEBOAT_SOAK=20 go test -count=1 -run /rounds -timeout 2h ./...); done
-	$(MAKE) race cross interop mutate release-check
+	$(MAKE) repeat race cross interop mutate release-check
 
 mutate: ## break the code in small ways, one at a time: tests have to notice
 	go run ./testdata/mutants
