@@ -220,7 +220,7 @@ func memberNames(members []*member) []string {
 // stop is SIGTERM: a leader hands over first (etcdserver/server.go,
 // TryTransferLeadershipOnShutdown), to whom it has been connected to longest.
 func (c *Cluster) stop(ctx context.Context, m *member) error {
-	if m.running() && m.role == raft.StateLeader {
+	if m.role == raft.StateLeader {
 		var heir *member
 		oldest := time.Duration(1<<63 - 1)
 		for _, id := range m.state.voters() {

@@ -271,9 +271,7 @@ func (c *Cluster) applyAll(m *member, entries []*pb.Entry) error {
 			return err
 		}
 	}
-	if len(entries) > 0 {
-		c.readsApplied(m)
-	}
+	c.readsApplied(m)
 	if m.running() && m.state.applied >= m.disk.base.state.applied+snapshotEvery && m.state.applied <= m.disk.last() {
 		return c.snapshot(m)
 	}
