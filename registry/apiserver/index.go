@@ -50,11 +50,8 @@ func (s *Server) buildIndex(ctx context.Context, revision int64) (*index, error)
 }
 
 // momentOf is the newest renewal of a Lease, which kubelets write every ten
-// seconds.
+// seconds; without one, what the objects' own times tell of the revision.
 func (s *Server) momentOf(idx *index) time.Time {
-	if idx.revision == s.revision && !s.opts.Moment.IsZero() {
-		return s.opts.Moment
-	}
 	newest := time.Time{}
 	for _, record := range idx.records[schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}] {
 		lease, ok := s.decode(context.Background(), idx, record).Typed.(*coordinationv1.Lease)
@@ -63,7 +60,9 @@ func (s *Server) momentOf(idx *index) time.Time {
 		}
 	}
 	if newest.IsZero() {
-		return s.opts.Moment
+		if clock := s.clock(); clock != nil {
+			newest = clock.Time(idx.revision).Time()
+		}
 	}
 	return newest.UTC()
 }

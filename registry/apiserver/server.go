@@ -32,10 +32,6 @@ type Options struct {
 	// recommend: "kube-backup.tar.gz".
 	Source string
 
-	// Moment is the time of the newest revision, to which ages count; the zero
-	// time takes the newest renewal of a Lease.
-	Moment time.Time
-
 	// RedactSecrets serves digests in place of the values of Secrets.
 	RedactSecrets bool
 }
@@ -55,6 +51,7 @@ type Server struct {
 	buffer   int64            // mostBuffered, but in tests
 
 	openAPIV2 func() (documentV2, error) // made when it is asked for
+	clock     func() *registry.Clock     // of a backup without Leases; nil where nothing tells the time
 }
 
 // mostBusy bounds the requests that decode at the same time; the others wait.
@@ -79,6 +76,13 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s.indexes = newIndexes(s.revision, s.buildIndex)
 	s.openAPIV2 = sync.OnceValues(s.makeOpenAPIV2)
+	s.clock = sync.OnceValue(func() *registry.Clock {
+		clock, err := registry.New(s.opts.Reader, s.opts.Registry).Clock(context.Background())
+		if err != nil {
+			return nil
+		}
+		return clock
+	})
 	if err := s.load(ctx); err != nil {
 		s.Close()
 		return nil, err
