@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -238,11 +239,13 @@ func TestForceFlag(t *testing.T) {
 	plan, err := look(t, root).PlanForceFlag(true, noon)
 	require.NoError(t, err)
 	require.Equal(t, "34: +    - --force-new-cluster\n", plan.Steps[0].Diff)
+	require.True(t, plan.Severe)
 	carryOut(t, root, plan, nil)
 	_, err = look(t, root).PlanForceFlag(true, noon)
 	require.ErrorIs(t, err, ErrNothing)
 	plan, err = look(t, root).PlanForceFlag(false, noon)
 	require.NoError(t, err)
+	require.False(t, plan.Severe)
 	carryOut(t, root, plan, nil)
 	_, err = look(t, root).PlanForceFlag(false, noon)
 	require.ErrorIs(t, err, ErrNothing)
@@ -269,6 +272,9 @@ func TestQuota(t *testing.T) {
 	plan, err = look(t, root).PlanQuota(noon, QuotaOptions{Set: 16 << 30})
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(plan.Notes, "\n"), "16 GiB is beyond the 8 GiB")
+	_, err = look(t, root).PlanQuota(noon, QuotaOptions{Set: 8 << 20})
+	require.ErrorIs(t, err, ErrRefused)
+	require.ErrorContains(t, err, "is a unit missing")
 	back(t, root)
 	require.Equal(t, before, tree(t, dir, true))
 }
@@ -300,9 +306,11 @@ func TestDismiss(t *testing.T) {
 	t.Parallel()
 	dir := master(t, "etcd-0")
 	before := tree(t, dir, true)
+	manifest, err := os.ReadFile(filepath.Join(dir, "etc/kubernetes/manifests/etcd.yaml"))
+	require.NoError(t, err)
 	root := openRoot(t, dir)
 	s := look(t, root)
-	_, err := s.PlanDismiss(noon, nil)
+	_, err = s.PlanDismiss(noon, nil)
 	require.ErrorIs(t, err, ErrRefused)
 	require.ErrorContains(t, err, `"master-0"`)
 	others := []snapshot.Member{{ID: 1, Name: "master-1", PeerURLs: []string{"https://192.168.199.81:2380"}}}
@@ -329,6 +337,67 @@ func TestDismiss(t *testing.T) {
 	require.NoError(t, err, string(output))
 	was = slices.DeleteFunc(was, func(line string) bool { return strings.Contains(line, ".old-ID") })
 	require.Equal(t, was, left(t, dir, plan.ID))
+
+	a, err := look(t, root).Assess(noon, "")
+	require.NoError(t, err)
+	require.Equal(t, "this node was dismissed as a master", a.Case)
+	require.Contains(t, a.Next[0], "undo "+plan.ID)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "etc/kubernetes/manifests/etcd.yaml"), manifest, 0o600))
+	a, err = look(t, root).Assess(noon, "")
+	require.NoError(t, err)
+	require.Equal(t, "complete loss of the data", a.Case, "it was made a master again")
+}
+
+// What etcd writes to its data before kubelet has stopped it does not stand in the
+// way of a plan; what changes where nothing runs does. A manifest behind a link is
+// edited where it stands.
+func TestPlanHoldsToWhatStands(t *testing.T) {
+	t.Parallel()
+	dir := master(t, "etcd-0")
+	root := openRoot(t, dir)
+	manifests := filepath.Join(dir, "etc/kubernetes/manifests")
+	member := filepath.Join(dir, "mnt/kubernetes-data/var-lib-etcd/member/snap/new")
+	begin := func() error {
+		plan, err := look(t, root).PlanRestore(noon, harbourArchive, RestoreOptions{Name: "master-0", PeerURLs: []string{"https://192.168.199.80:2380"}})
+		require.NoError(t, err)
+		require.True(t, plan.Severe)
+		require.Contains(t, strings.Join(plan.Next, "\n"), "kubectl delete node master-1 master-2")
+		require.NoError(t, os.WriteFile(member, nil, 0o600))
+		run, err := Begin(root, plan)
+		require.NoError(t, os.Remove(member))
+		if err == nil {
+			require.NoError(t, errors.Join(run.Abandon(), run.Close()))
+		}
+		return err
+	}
+	require.NoError(t, begin())
+	aside := filepath.Join(dir, "etcd.yaml")
+	require.NoError(t, os.Rename(filepath.Join(manifests, "etcd.yaml"), aside))
+	require.ErrorIs(t, begin(), ErrChanged)
+	a, err := look(t, root).Assess(noon, harbourArchive)
+	require.NoError(t, err)
+	require.NotContains(t, strings.Join(a.Next, "\n"), "--with-kubernetes", "the rest of it is there")
+	_, err = look(t, root).PlanRestore(noon, harbourArchive, RestoreOptions{Name: "m", PeerURLs: []string{"http://x:2380"}, Kubernetes: true})
+	require.ErrorIs(t, err, ErrRefused)
+	require.ErrorContains(t, err, "is not empty")
+
+	require.NoError(t, os.Symlink("/etcd.yaml", filepath.Join(manifests, "etcd.yaml")))
+	data, err := os.ReadFile(aside)
+	require.NoError(t, err)
+	twice := strings.Replace(string(data), "    - etcd\n", "    - etcd\n    - --quota-backend-bytes=1073741824\n    - --quota-backend-bytes=2147483648\n", 1)
+	require.NoError(t, os.WriteFile(aside, []byte(twice), 0o600))
+	plan, err := look(t, root).PlanQuota(noon, QuotaOptions{Double: true})
+	require.NoError(t, err)
+	notes := strings.Join(plan.Notes, "\n")
+	require.Contains(t, notes, "--quota-backend-bytes stands 2 times: the last one, 2147483648, counts")
+	require.Contains(t, notes, "/etc/kubernetes/manifests/etcd.yaml is a symbolic link: /etcd.yaml is edited")
+	carryOut(t, root, plan, nil)
+	to, err := os.Readlink(filepath.Join(manifests, "etcd.yaml"))
+	require.NoError(t, err)
+	require.Equal(t, "/etcd.yaml", to)
+	data, err = os.ReadFile(aside)
+	require.NoError(t, err)
+	require.Contains(t, string(data), "--quota-backend-bytes=4294967296\n")
 }
 
 // What a person reads of a run is short; nothing is named twice.
