@@ -163,6 +163,11 @@ func TestCatalogByBoth(t *testing.T) {
 	require.Equal(t, lifeboat.ToldByNobody, list[0].Told)
 	require.Contains(t, list[0].Problem, "its signature tells of revision 9999")
 	require.Equal(t, lifeboat.ToldBySignature, list[1].Told)
+	stranger := lifeboat.Options{PubKey: newFleet(t, 1, 0).pubkey}
+	list, err = lifeboat.Catalog(t.Context(), f.store(t), stranger)
+	require.NoError(t, err)
+	require.Equal(t, 2, lifeboat.Unread(list))
+	require.NotEmpty(t, list[0].Problem, "another key has signed it")
 }
 
 // Holdings name the nights of a cluster that are missing.

@@ -81,3 +81,20 @@ func compacted(rev int64) func(tx *bolt.Tx) error {
 		return errors.Join(err, meta.Put([]byte("scheduledCompactRev"), at), meta.Put([]byte("finishedCompactRev"), at))
 	}
 }
+
+// illegible gives all keys values that nobody can read: nothing tells the time.
+func illegible(tx *bolt.Tx) error {
+	records, made := tx.Bucket([]byte("key")), map[string][]byte{}
+	err := records.ForEach(func(at, record []byte) (err error) {
+		kv := &mvccpb.KeyValue{}
+		err = proto.Unmarshal(record, kv)
+		kv.Value = []byte("of no kind that anybody knows")
+		data, wrong := proto.Marshal(kv)
+		made[string(at)] = data
+		return errors.Join(err, wrong)
+	})
+	for at, record := range made {
+		err = errors.Join(err, records.Put([]byte(at), record))
+	}
+	return err
+}

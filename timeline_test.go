@@ -3,7 +3,6 @@ package lifeboat_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,9 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	bolt "go.etcd.io/bbolt"
-	"go.etcd.io/etcd/api/v3/mvccpb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/lifeboat-dr/lifeboat"
 	"github.com/lifeboat-dr/lifeboat/registry"
@@ -103,21 +99,7 @@ func small(t *testing.T, cluster string, keys int) string {
 func TestTimelineWithoutAClock(t *testing.T) {
 	t.Parallel()
 	path := small(t, clusterUID(1), 20)
-	change(t, path, func(tx *bolt.Tx) error {
-		records, made := tx.Bucket([]byte("key")), map[string][]byte{}
-		err := records.ForEach(func(at, record []byte) (err error) {
-			kv := &mvccpb.KeyValue{}
-			err = proto.Unmarshal(record, kv)
-			kv.Value = []byte("of no kind that anybody knows")
-			data, wrong := proto.Marshal(kv)
-			made[string(at)] = data
-			return errors.Join(err, wrong)
-		})
-		for at, record := range made {
-			err = errors.Join(err, records.Put([]byte(at), record))
-		}
-		return err
-	})
+	change(t, path, illegible)
 	b := open(t, path, lifeboat.Options{})
 	_, err := b.Clock(t.Context())
 	require.ErrorIs(t, err, registry.ErrNoClock)

@@ -87,6 +87,12 @@ func TestOtherFormats(t *testing.T) {
 		require.ErrorAs(t, err, &e)
 		require.Contains(t, e.Hint, says)
 	}
+	path := filepath.Join(t.TempDir(), "anything")
+	require.NoError(t, os.WriteFile(path, gzipped(t, append([]byte("\xfd7zXZ\x00"), bytes.Repeat([]byte(" "), 4096)...)), 0o600))
+	_, err := lifeboat.Open(t.Context(), path, lifeboat.Options{})
+	e := (*lifeboat.Error)(nil)
+	require.ErrorAs(t, err, &e)
+	require.Contains(t, e.Hint, "gzip -dc FILE > FILE.unpacked, and of that xz -dc", "one in the other")
 }
 
 func zipped(t *testing.T, files map[string][]byte) []byte {

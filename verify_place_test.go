@@ -182,6 +182,21 @@ func TestVerifyPlaceFindsAll(t *testing.T) {
 	families, err := parser.TextToMetricFamilies(&page)
 	require.NoError(t, err)
 	require.Len(t, families["lifeboat_newest_archive_size_bytes"].GetMetric(), clusters)
+	counted := map[bool]int{}
+	for _, m := range families["lifeboat_archives"].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == "cluster" {
+				counted[l.GetValue() != ""] += int(m.GetGauge().GetValue())
+			}
+		}
+	}
+	known := 0
+	for _, finding := range report.Findings {
+		if finding.Cluster != "" {
+			known++
+		}
+	}
+	require.Equal(t, map[bool]int{true: known, false: len(report.Findings) - known}, counted, "each archive once")
 	require.Zero(t, families["lifeboat_verify_success"].GetMetric()[0].GetGauge().GetValue())
 }
 
