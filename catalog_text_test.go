@@ -2,6 +2,7 @@ package lifeboat_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ func TestWriteCatalog(t *testing.T) {
 	} {
 		require.Regexp(t, "(?m)^"+line+"$", narrow)
 	}
+	require.Equal(t, 2, strings.Count(narrow, " missing\n"))
 	require.Regexp(t, `2026-11-02 +v1.34.1 +3.6.5 +SIGNER +a,b\n`, shown(true))
 	list = list[8:]
 	require.NotContains(t, shown(false), "GAPS", "nobody tells of which cluster it is")

@@ -53,6 +53,17 @@ func valueOf(key string, change func(value []byte) []byte) func(tx *bolt.Tx) err
 	}
 }
 
+// deletion deletes a key at the next revision.
+func deletion(key string) func(tx *bolt.Tx) error {
+	return func(tx *bolt.Tx) error {
+		records := tx.Bucket([]byte("key"))
+		last, _ := records.Cursor().Last()
+		at := append(binary.BigEndian.AppendUint64(nil, binary.BigEndian.Uint64(last)+1), '_')
+		data, err := proto.Marshal(&mvccpb.KeyValue{Key: []byte(key)})
+		return errors.Join(err, records.Put(append(at, "\x00\x00\x00\x00\x00\x00\x00\x00t"...), data))
+	}
+}
+
 // compacted drops what a compaction at a revision drops.
 func compacted(rev int64) func(tx *bolt.Tx) error {
 	return func(tx *bolt.Tx) error {

@@ -2,6 +2,8 @@ package lifeboat_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,23 +67,30 @@ func TestExtractHoldsToDefinitions(t *testing.T) {
 		require.Contains(t, string(value), preserve)
 		return bytes.Replace(value, []byte(preserve), []byte(wantsACaptain), 1)
 	}))
+	gone := filepath.Join(t.TempDir(), "gone.db")
+	data, err := os.ReadFile(captain)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(gone, data, 0o600))
+	change(t, gone, deletion(shipKey))
 	undefined := edited(t, valueOf(shipsKey, func([]byte) []byte { return []byte("of no kind") }))
 	all := registry.Selection{Namespaces: ship.Namespaces}
 	for name, tc := range map[string]struct {
 		path    string
 		what    registry.Selection
-		target  string
+		target  string // "deleted" before it: of what was deleted
 		refused bool
 		note    bool
 	}{
-		"as it was":                        {harbour, ship, "1.34", false, false},
-		"its definition is in the backup":  {captain, ship, "1.34", true, false},
-		"its definition comes along":       {captain, registry.Selection{Namespaces: ship.Namespaces, Cluster: true}, "1.34", true, false},
-		"no release is named":              {captain, ship, "", false, false},
-		"its definition cannot be read":    {undefined, all, "1.34", false, true},
-		"and of no custom resource a word": {undefined, registry.Selection{Namespaces: ship.Namespaces, Words: "svc"}, "1.34", false, false},
+		"as it was":                                {harbour, ship, "1.34", false, false},
+		"its definition is in the backup":          {captain, ship, "1.34", true, false},
+		"its definition comes along":               {captain, registry.Selection{Namespaces: ship.Namespaces, Cluster: true}, "1.34", true, false},
+		"it was deleted, and its definition lives": {gone, ship, "deleted 1.34", true, false},
+		"no release is named":                      {captain, ship, "", false, false},
+		"its definition cannot be read":            {undefined, all, "1.34", false, true},
+		"and of no custom resource a word":         {undefined, registry.Selection{Namespaces: ship.Namespaces, Words: "svc"}, "1.34", false, false},
 	} {
-		got, err := open(t, tc.path, lifeboat.Options{}).Extract(t.Context(), tc.what, lifeboat.ExtractOptions{Target: tc.target})
+		target, deleted := strings.CutPrefix(tc.target, "deleted ")
+		got, err := open(t, tc.path, lifeboat.Options{}).Extract(t.Context(), tc.what, lifeboat.ExtractOptions{Target: target, Deleted: deleted})
 		require.NoError(t, err, name)
 		refused, noted := false, false
 		for _, m := range got.Manifests {
