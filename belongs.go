@@ -30,6 +30,9 @@ type belongings struct {
 
 	locks map[registry.Lock]*tally
 
+	server *registry.ServerEncryption // by the file that kube-apiserver's flag names; nil without one
+	reads  tally                      // values that the server would read
+
 	ca     []byte // kubernetes/pki/ca.crt, nil without one
 	key    crypto.PublicKey
 	cas    tally // ConfigMaps kube-root-ca.crt with that CA
@@ -48,6 +51,9 @@ func (b *Backup) gather(ctx context.Context) (*belongings, error) {
 			found.ca = nil
 		}
 		found.key = b.control.ServiceAccountKey()
+		if config, err := b.control.EncryptionConfig(); err == nil && config != nil && config.HostPath != "" {
+			found.server, _ = registry.ParseServerEncryption(config.Content) // that it cannot be read, its Keyring says
+		}
 	}
 	reg := registry.New(b.db, regOpts)
 	for entry, err := range reg.Entries(ctx, func(k registry.Key) bool { return !k.System }) {
@@ -59,6 +65,9 @@ func (b *Backup) gather(ctx context.Context) (*belongings, error) {
 		if locked {
 			_, err := regOpts.Keyring.Open(ctx, entry.Key.Path, entry.KV.Value)
 			found.lock(lock).add(err == nil, "")
+		}
+		if found.server != nil {
+			found.reads.add(found.server.Reads(entry.Key, entry.KV.Value), entry.Key.Path)
 		}
 		if found.wants(entry, locked) {
 			found.look(reg.Decode(ctx, entry))

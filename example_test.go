@@ -70,6 +70,7 @@ func ExampleBackup_Verify() {
 	// known flags good: 70 flags
 	// serving addresses good: 5 addresses
 	// encryption flag good: 6 values
+	// encryption config good: 618 values
 	// token keys good: 1 keys
 	// encryption keys good: 6 values
 	// etcd member good: 3 members

@@ -160,10 +160,30 @@ func (v *verification) encryptionFlag(control *controlplane.View, found *belongi
 	switch {
 	case !ok:
 		v.say(NotChecked(name, "no kube-apiserver manifest is in kubernetes/manifests"))
+	case flags["etcd-servers"] == "": // without which it does not start
+		v.say(NotChecked(name, "the flags of kube-apiserver are not in its manifest: a script or a file has them"))
 	case flags["encryption-provider-config"] == "" && locked > 0:
 		v.say(Mismatch(name, "%d values are encrypted, and the kube-apiserver manifest has no --encryption-provider-config: it would not become ready", locked))
 	case locked > 0:
 		v.say(Good(name, locked, "values", "the kube-apiserver manifest names a configuration for the %d values that are encrypted", locked))
+	}
+	if found.server != nil && found.values > 0 {
+		v.encryptionConfig(found)
+	}
+}
+
+// encryptionConfig: a key that has another name, or stands at another resource, opens
+// values here and not there.
+func (v *verification) encryptionConfig(found *belongings) {
+	const name = "encryption config"
+	switch read := found.reads; {
+	case len(found.server.Masked) > 0:
+		v.say(Mismatch(name, "kube-apiserver would end at once: in its encryption configuration a wildcard stands before %s", someOf(found.server.Masked)))
+	case read.bad > 0:
+		v.say(Mismatch(name, "kube-apiserver could not read %d of %d values (%q is one): its encryption configuration has, for their resource, no key of that name, or no identity",
+			read.bad, read.good+read.bad, read.example))
+	default:
+		v.say(Good(name, read.good, "values", "the encryption configuration has a provider for each of the %d values", read.good))
 	}
 }
 

@@ -130,6 +130,8 @@ func hintPacked(err error) error {
 		return withHint(err, fmt.Sprintf("--snapshot-name NAME chooses one, as %q", e.Found[0]))
 	case len(e.Wrapped) > 0:
 		return withHint(err, fmt.Sprintf("take it out and give it to lifeboat by itself: tar -xOf FILE %q > inside; lifeboat inspect inside", e.Wrapped[0].Entry))
+	case len(e.Suspects)+len(e.Inside) == 0 && errors.Is(err, archive.ErrNoSnapshot):
+		return withHint(err, "give the file that etcdctl snapshot save wrote; lifeboat archive create makes one archive of it and /etc/kubernetes")
 	}
 	return err
 }
