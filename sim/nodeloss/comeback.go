@@ -67,18 +67,21 @@ func (o Owners) Comeback(pod *corev1.Pod) (Comeback, string) {
 	}
 	switch owner.Kind {
 	case "ReplicaSet", "ReplicationController":
+		if pod.DeletionTimestamp != nil { // no replica any more (pkg/controller/controller_utils.go, IsPodActive)
+			return Gone, "it was being deleted already, and " + owner.Kind + " " + owner.Name + " has made another where it wants one"
+		}
 		return Recreated, owner.Kind + " " + owner.Name + " makes a new one once the old one is marked for deletion"
 	case "StatefulSet":
 		return AfterDelete, "StatefulSet " + owner.Name + " waits until the old Pod is gone, and a dead kubelet never says so"
 	case "Job":
-		return o.job(owner)
+		return o.job(owner, pod.DeletionTimestamp != nil)
 	}
 	return Unknown, fmt.Sprintf("its owner is %s %s: what that controller does is not known", owner.Kind, owner.Name)
 }
 
 // job: a deleted Pod counts as failed (pkg/controller/job/job_controller.go),
 // and podReplacementPolicy says whether a terminating one is replaced.
-func (o Owners) job(owner *metav1.OwnerReference) (Comeback, string) {
+func (o Owners) job(owner *metav1.OwnerReference, deleting bool) (Comeback, string) {
 	job := o.jobs[owner.UID]
 	if job == nil {
 		return Recreated, "Job " + owner.Name + " makes a new one as its backoffLimit allows (the Job itself is not in the backup)"
@@ -94,6 +97,8 @@ func (o Owners) job(owner *metav1.OwnerReference) (Comeback, string) {
 		return Gone, fmt.Sprintf("Job %s has used up its backoffLimit of %d", owner.Name, limit)
 	case policy != nil && *policy == batchv1.Failed:
 		return AfterDelete, "Job " + owner.Name + " has podReplacementPolicy Failed: it waits until the old Pod has ended"
+	case deleting:
+		return Gone, "it was being deleted already, and Job " + owner.Name + " has made another where it wants one"
 	}
 	return Recreated, fmt.Sprintf("Job %s makes a new one: %d of %d failures are used", owner.Name, job.Status.Failed, limit)
 }
