@@ -132,6 +132,11 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	if err != nil {
 		return nil, err
 	}
+	if what.All {
+		if err := b.tellElsewhere(ctx, reg); err != nil {
+			return nil, err
+		}
+	}
 	cleaning.Whole = what.All && !opts.Deleted
 	cleaning.Convert, cleaning.Beside = converterOf(selected.Resources, target), selected.Beside
 	plan, err := registry.Clean(selected.Objects, cleaning)
@@ -149,10 +154,20 @@ func (b *Backup) Extract(ctx context.Context, what registry.Selection, opts Extr
 	if cleaning.Whole {
 		closure = &registry.Closure{Dangling: plan.Dangling}
 	} else if closure != nil {
-		ofWritten(closure, plan)
+		closure.OfWritten(plan)
 	}
 	report.Closure = closure.Report(opts.WithDeps)
 	return &Extraction{Plan: plan, Closure: closure, Report: report, along: selected.Along}, nil
+}
+
+// tellElsewhere says what "everything" leaves out: a database may hold the objects
+// of two API servers.
+func (b *Backup) tellElsewhere(ctx context.Context, reg *registry.Registry) error {
+	elsewhere, err := reg.Elsewhere(ctx)
+	for _, n := range elsewhere {
+		b.opts.Observer.warn("%d objects stand under %q and are left out: --etcd-prefix %s reads those", n.Objects, n.Prefix, n.Prefix)
+	}
+	return err
 }
 
 // isEmpty tells a selection that found nothing but what would have come along. A
@@ -190,16 +205,6 @@ func closureOf(ctx context.Context, reg *registry.Registry, s *registry.Selected
 		s.Beside = slices.DeleteFunc(s.Beside, func(o *registry.Object) bool { return o.Key.Path == need.Object.Key.Path })
 	}
 	return closure, nil
-}
-
-// ofWritten leaves out what the children of workloads name in vain: they get no
-// manifest, and their owners name the same.
-func ofWritten(closure *registry.Closure, plan *registry.Plan) {
-	written := map[*registry.Object]bool{}
-	for _, m := range plan.Manifests {
-		written[m.Object] = true
-	}
-	closure.Dangling = slices.DeleteFunc(closure.Dangling, func(d registry.Dangling) bool { return !written[d.From] })
 }
 
 // reader is the engine that was asked for.

@@ -45,7 +45,8 @@ type CleanOptions struct {
 	Beside []*Object
 
 	// Whole says that the objects and those beside them are all that the backup
-	// has: what they name in vain is told then, see Plan.Dangling.
+	// has: what they name and is not among them is in Plan.Dangling then, beside
+	// what was being deleted.
 	Whole bool
 }
 
@@ -55,7 +56,7 @@ type Plan struct {
 	Profile   Profile
 	Manifests []*Manifest // in the order of creation
 	LeftOut   []LeftOut   // by name
-	Dangling  []Dangling  // what manifests name and the whole backup has not; by name
+	Dangling  []Dangling  // what manifests name in vain, see CleanOptions.Whole; by name
 }
 
 // Manifest is an object as it is to be created again.

@@ -31,6 +31,8 @@ type Dangling struct {
 	From  *Object
 	To    Reference
 	Field string // spec.template.spec.volumes[config].configMap
+
+	Deleting bool // it is there, and was being deleted
 }
 
 func (d Dangling) String() string {
@@ -38,7 +40,11 @@ func (d Dangling) String() string {
 	if builtin, ok := LookupKind(to.Kind); ok && builtin.Namespaced && to.Namespace != d.From.Namespace {
 		to.Name = to.Namespace + "/" + to.Name
 	}
-	return fmt.Sprintf("%s names %s (%s), which is not in the backup", quoted(d.From), to, d.Field)
+	gone := "is not in the backup"
+	if d.Deleting {
+		gone = "was being deleted when the backup was made"
+	}
+	return fmt.Sprintf("%s names %s (%s), which %s", quoted(d.From), to, d.Field, gone)
 }
 
 // Reference names an object of a kind that Kubernetes itself has.
@@ -160,18 +166,46 @@ func (w *closureWalk) follow(o *Object) {
 // mustBeThere tells what is missing where the backup does not have it.
 func (r reference) mustBeThere() bool { return !r.optional && !madeByItself(r.to) }
 
-// inVain lists what an object that gets a manifest names and the backup, of which
-// the group is all, does not have.
+// inVain lists what a manifest names in vain: what was being deleted and gets none
+// itself, and, where the group is all of the backup, what that does not have.
 func (g *group) inVain(e *edit) (found []Dangling) {
-	if g.whole == nil || e.leftOut != nil {
+	if e.leftOut != nil {
 		return nil
 	}
-	for _, ref := range referencesIn(e.id.kind, e.id.namespace, e.stored) {
-		if to, ok := ref.to.place(); ok && !g.whole[to] && ref.mustBeThere() {
-			found = append(found, Dangling{From: e.object, To: ref.to, Field: ref.field})
+	for _, ref := range referencesIn(e.id.kind, e.id.namespace, e.content) {
+		to, ok := ref.to.place()
+		if !ok || !ref.mustBeThere() {
+			continue
+		}
+		id := identity{ref.to.Kind, to.namespace, to.name}
+		m := cmp.Or(g.byID[id], g.beside[id])
+		if going := m != nil && m.deleting; going || g.whole != nil && !g.whole[to] {
+			found = append(found, Dangling{From: e.object, To: ref.to, Field: ref.field, Deleting: going})
 		}
 	}
 	return found
+}
+
+// OfWritten leaves what the manifests of a plan name in vain, as they are written:
+// a rule may have dropped the reference, and the children of workloads get no
+// manifest, whose owners name the same.
+func (c *Closure) OfWritten(plan *Plan) {
+	written := map[*Object]*Manifest{}
+	for _, m := range plan.Manifests {
+		written[m.Object] = m
+	}
+	c.Dangling = slices.DeleteFunc(c.Dangling, func(d Dangling) bool {
+		m := written[d.From]
+		if m == nil || m.Raw != nil {
+			return m == nil
+		}
+		content, err := m.Content()
+		return err == nil && !slices.ContainsFunc(referencesIn(d.From.GVK.GroupKind(), d.From.Key.Namespace, content), func(r reference) bool {
+			return r.to.Kind == d.To.Kind && r.to.Name == d.To.Name
+		})
+	})
+	c.Dangling = append(c.Dangling, plan.Dangling...)
+	sortDangling(c.Dangling)
 }
 
 // place is where an object stands in a keyspace, whatever its prefix is and be the

@@ -75,6 +75,8 @@ func ParseKey(prefix, path string) (Key, error) {
 	case strings.Contains(first, "."):
 		k.Group = first
 		k.Plural, tail, _ = strings.Cut(tail, "/")
+	case first == "oauth": // OpenShift's accesstokens, clients
+		k.Plural, tail, _ = strings.Cut(tail, "/")
 	case first == "services":
 		second, rest, ok := strings.Cut(tail, "/")
 		if !ok {

@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
@@ -54,6 +56,18 @@ func (r *Registry) Keyspace(ctx context.Context) (*Keyspace, error) {
 		}
 	}
 	return space, nil
+}
+
+// Elsewhere counts the objects that do not stand under the prefix, by theirs.
+func (r *Registry) Elsewhere(ctx context.Context) ([]PrefixCount, error) {
+	t, under := newPrefixTally(r.opts.Prefix), []byte(r.opts.Prefix+"/")
+	for kv, err := range r.reader.At(ctx, r.opts.Revision, func(key []byte) bool { return !bytes.HasPrefix(key, under) }) {
+		if err != nil {
+			return nil, err
+		}
+		t.add(string(kv.Key), kv.Value)
+	}
+	return slices.DeleteFunc(t.done().Elsewhere, func(n PrefixCount) bool { return n.Objects == 0 }), nil
 }
 
 // countDeleted looks for what stood under the prefix once. An engine without a

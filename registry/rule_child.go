@@ -2,6 +2,7 @@ package registry
 
 import (
 	"cmp"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -40,10 +41,10 @@ func childRules() []Rule {
 		},
 		{
 			ID: "controller-revision", Kinds: kinds("ControllerRevision.apps"),
-			Why:    "it is the history of its StatefulSet or DaemonSet, which starts a new one",
-			Source: "kubernetes pkg/controller/history",
+			Why:    "it is the history of its StatefulSet or DaemonSet, which starts a new one. Others keep in it what they need: KubeVirt the size of a machine",
+			Source: "kubernetes pkg/controller/history; kubevirt.io pkg/instancetype/revision",
 			apply: func(e *edit) {
-				if controllerOf(e.stored) != nil {
+				if ref := controllerOf(e.stored); ref != nil && strings.HasPrefix(stringAt(ref, "apiVersion"), "apps/") {
 					e.leave("its owner starts a new history")
 				}
 			},

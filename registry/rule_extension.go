@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -128,6 +129,10 @@ func serveCustom(e *edit) {
 	if !ok {
 		e.note("its CustomResourceDefinition is not among the objects")
 		return
+	}
+	id := identity{crdKind, "", definition.Plural + "." + definition.Group}
+	if m := cmp.Or(e.byID[id], e.beside[id]); m != nil && m.deleting {
+		e.note("its CustomResourceDefinition was being deleted, and all its objects with it")
 	}
 	group, version, _ := strings.Cut(stringAt(e.stored, "apiVersion"), "/")
 	if v, found := definition.Version(version); found && v.Served {

@@ -169,6 +169,7 @@ func refusedName(e *edit) string {
 	}
 	why := content.IsPathSegmentName(name)
 	switch {
+	case e.custom() && e.object.Key.Group == "": // an aggregated API server's, which has rules of its own: images of OpenShift are sha256:…
 	case e.custom(), isSubdomainKind(e.id.kind):
 		why = append(why, validation.IsDNS1123Subdomain(name)...)
 	case e.id.kind == kindNamespace, e.id.kind == kindService:

@@ -72,11 +72,10 @@ func serviceRules() []Rule {
 		},
 		{
 			ID: "service-ip-families", Kinds: kinds("Service"),
-			Why:    "the one family was the old cluster's; a cluster of the other refuses it (\"not configured on this cluster\")",
+			Why:    "the families were the old cluster's; one without them refuses them (\"not configured on this cluster\"). Who requires both is refused there in any case",
 			Source: "kubernetes pkg/registry/core/service/storage/alloc.go, initIPFamilyFields",
 			apply: func(e *edit) {
-				single := stringAt(e.stored, "spec", "ipFamilyPolicy")
-				if (single == "" || single == "SingleStack") && !e.userSet(func(applied map[string]any) bool {
+				if stringAt(e.stored, "spec", "ipFamilyPolicy") != "RequireDualStack" && !e.userSet(func(applied map[string]any) bool {
 					return valueAt(applied, "spec", "ipFamilies") != nil
 				}, "spec", "ipFamilies") && !e.keepsClusterIP() {
 					e.drop("spec", "ipFamilies")

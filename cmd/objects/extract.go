@@ -176,7 +176,7 @@ func (x *extraction) write(ctx context.Context, found *lifeboat.Extraction) erro
 	plan, report := found.Plan, found.Report
 	if x.dryRun {
 		err := x.printPlan(report)
-		x.tellClosure(found.Closure)
+		x.summarize(found)
 		return err
 	}
 	if x.to == "-" {
@@ -256,7 +256,9 @@ func (x *extraction) summarize(found *lifeboat.Extraction) {
 	for _, line := range found.Summary() {
 		switch line.Severity {
 		case registry.Info:
-			x.env.Note("%s", line.Text)
+			if !x.dryRun { // nothing is written
+				x.env.Note("%s", line.Text)
+			}
 		case registry.Detail:
 			if x.verbose {
 				x.env.Note("%s", line.Text)
