@@ -82,7 +82,7 @@ func TestArchiveAndKeyWithoutSockets(t *testing.T) {
 			strace, err := exec.LookPath("strace")
 			traced := err == nil
 			if traced {
-				cmd.Args = append([]string{"strace", "-f", "-qq", "-e", "trace=socket,socketpair", "-e", "signal=none", "-o", trace}, cmd.Args...)
+				cmd.Args = append([]string{"strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=socket,socketpair", "-e", "signal=none", "-o", trace}, cmd.Args...)
 				cmd.Path = strace
 			}
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
