@@ -87,6 +87,34 @@ func TestRekeyedTellsTheClock(t *testing.T) {
 	require.Equal(t, append([]string{"former"}, how.Change.Add[0].Fingerprint()), after[0].Recipients)
 }
 
+// What is rotated is under a fresh key, which the former ones do not open; what is
+// not encrypted has none to change.
+func TestRekeyRotates(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1, 1)
+	require.NoError(t, os.WriteFile(f.path("plain.tar"), ours(t), 0o600))
+	opts := lifeboat.Options{Identities: []string{f.key}}
+	second := filepath.Join(t.TempDir(), "second")
+	only := crypto.Change{Only: []crypto.Recipient{newKey(t, second)}}
+	for _, rotate := range []bool{true, false} {
+		copies := &fleet{dir: t.TempDir(), key: second}
+		done, err := lifeboat.RekeyPlace(t.Context(), f.store(t), copies.dir, opts, lifeboat.RekeyOptions{Change: only, Rotate: rotate})
+		require.NoError(t, err)
+		require.Equal(t, []string{"re-keyed", "failed"}, []string{done[0].Action, done[1].Action})
+		require.Contains(t, done[1].Reason, crypto.ErrNotEncrypted.Error())
+		require.Error(t, lifeboat.RekeyVerdict(done))
+		require.NoFileExists(t, copies.path("plain.tar"))
+		require.Equal(t, int64(9), open(t, copies.path(f.names[0]), lifeboat.Options{Identities: []string{second}}).DB().Revision())
+		_, err = lifeboat.Open(t.Context(), copies.path(f.names[0]), opts)
+		require.ErrorIs(t, err, crypto.ErrNoKey)
+		was, err := os.ReadFile(f.path(f.names[0]))
+		require.NoError(t, err)
+		now, err := os.ReadFile(copies.path(f.names[0]))
+		require.NoError(t, err)
+		require.Equal(t, !rotate, bytes.Equal(was[len(was)-200:], now[len(now)-200:]), "the payload is the same where only its header is written anew")
+	}
+}
+
 // Who can encrypt is not who has made it: without a key for signatures that is said,
 // and whether there would be one to check.
 func TestUnsignedIsSaid(t *testing.T) {

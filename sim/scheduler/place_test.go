@@ -56,6 +56,12 @@ func TestPlacePending(t *testing.T) {
 	p := place(t, s, pod("huge", 5000))
 	require.Empty(t, p.Node)
 	require.Equal(t, "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.", p.Message)
+
+	config, err := scheduler.ParseConfig([]byte("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nprofiles:\n"+
+		"- plugins: {multiPoint: {disabled: [{name: DefaultPreemption}]}, postFilter: {disabled: [{name: '*'}]}}\n"), "", false)
+	require.NoError(t, err)
+	s = start(t, scheduler.Objects{Nodes: []*corev1.Node{node("n1", "a")}}, scheduler.Options{Config: config})
+	require.Equal(t, "0/1 nodes are available: 1 Insufficient cpu.", place(t, s, pod("huge", 5000)).Message, "without preemption")
 }
 
 // A Pod of higher priority takes the place of the one that costs least.
