@@ -57,6 +57,15 @@ func TestPlacePending(t *testing.T) {
 	require.Empty(t, p.Node)
 	require.Equal(t, "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.", p.Message)
 
+	p = place(t, s, pod("claims", 100, func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "none"}}}}
+	}))
+	for _, v := range p.Nodes { // what is wrong with the Pod is so on every node
+		require.Len(t, v.Against, 1)
+		require.Equal(t, []string{`persistentvolumeclaim "none" not found`}, v.Against[0].Reasons)
+		require.False(t, v.Skipped)
+	}
+
 	config, err := scheduler.ParseConfig([]byte("apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nprofiles:\n"+
 		"- plugins: {multiPoint: {disabled: [{name: DefaultPreemption}]}, postFilter: {disabled: [{name: '*'}]}}\n"), "", false)
 	require.NoError(t, err)
