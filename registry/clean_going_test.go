@@ -138,3 +138,27 @@ func TestKeysOfAggregatedServers(t *testing.T) {
 	require.NoError(t, err)
 	require.NotNil(t, written(plan, "images sha256:abc"))
 }
+
+// What ended in words of its own is not run again either.
+func TestEndedInTheirOwnWords(t *testing.T) {
+	t.Parallel()
+	for kind, left := range map[string]struct{ ended, runs string }{
+		"cert-manager.io/v1 CertificateRequest":              {"{conditions: [{type: Ready, status: 'True', reason: Issued}]}", "{conditions: [{type: Ready, status: 'False', reason: Pending}]}"},
+		"cert-manager.io/v1beta1 CertificateRequest":         {"{conditions: [{type: Ready, status: 'False', reason: Denied}]}", "{conditions: [{type: Approved, status: 'True'}]}"},
+		"acme.cert-manager.io/v1 Order":                      {"{state: valid}", "{state: pending}"},
+		"acme.cert-manager.io/v1 Challenge":                  {"{state: errored}", "{state: processing}"},
+		"snapshot.kubevirt.io/v1beta1 VirtualMachineRestore": {"{complete: true}", "{complete: false}"},
+		"argoproj.io/v1alpha1 AnalysisRun":                   {"{phase: Inconclusive}", "{phase: Running}"},
+		"cert-manager.io/v1 Certificate":                     {"", "{conditions: [{type: Ready, status: 'True'}]}"},
+	} {
+		version, kind, _ := strings.Cut(kind, " ")
+		for status, want := range map[string]bool{left.ended: true, left.runs: false} {
+			if status == "" {
+				continue
+			}
+			plan, err := registry.Clean(objectsOfYAML(t, fmt.Appendf(nil, "apiVersion: %s\nkind: %s\nmetadata: {name: a, namespace: n}\nstatus: %s\n", version, kind, status)), registry.CleanOptions{})
+			require.NoError(t, err)
+			require.Equal(t, want, len(plan.LeftOut) == 1 && plan.LeftOut[0].Rule == "run-finished", "%s %s %s", version, kind, status)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ func runRules() []Rule {
 		{
 			ID:     "run-finished",
 			Why:    "its status says that it has ended, and the API server drops the status at creation: it would run again",
-			Source: "apiextensions-apiserver pkg/registry/customresource/strategy.go, PrepareForCreate; tektoncd/pipeline, argoproj/argo-workflows, vmware-tanzu/velero",
+			Source: "apiextensions-apiserver pkg/registry/customresource/strategy.go, PrepareForCreate; tektoncd/pipeline, argoproj/argo-workflows, vmware-tanzu/velero, cert-manager pkg/apis/acme/v1, kubevirt.io/api/snapshot/v1beta1",
 			apply:  leaveFinishedRun,
 		},
 		{
@@ -49,7 +50,7 @@ func leaveFinishedRun(e *edit) {
 		return
 	}
 	status := mapAt(e.stored, "status")
-	result, ended := resultOf(status), hasEndTime(status)
+	result, ended := cmp.Or(resultOf(status), issued(e.id.kind, status)), hasEndTime(status)
 	switch {
 	case result != "" && (ended || isRun(e.id.kind)):
 		e.leave("it has ended (%s)", result)
@@ -84,6 +85,8 @@ func isRun(gk schema.GroupKind) bool {
 		return gk.Kind != "Schedule" && gk.Kind != "PreBackupPod"
 	case "kubevirt.io":
 		return gk.Kind == "VirtualMachineInstanceMigration"
+	case "snapshot.kubevirt.io":
+		return gk.Kind == "VirtualMachineRestore"
 	case "cert-manager.io", "acme.cert-manager.io":
 		return slices.Contains([]string{"CertificateRequest", "Order", "Challenge"}, gk.Kind)
 	}
@@ -93,7 +96,7 @@ func isRun(gk schema.GroupKind) bool {
 // resultOf is what a status says of an end, in its own words as far as those
 // are known ("Succeeded", "phase Completed"); "" when it says nothing.
 func resultOf(status map[string]any) string {
-	final := []string{"succeeded", "success", "successful", "complete", "completed", "failed", "failure", "error", "finished", "done", "partiallyfailed", "failedvalidation", "cancelled", "canceled", "stopped"}
+	final := []string{"succeeded", "success", "successful", "complete", "completed", "failed", "failure", "error", "finished", "done", "partiallyfailed", "failedvalidation", "inconclusive", "cancelled", "canceled", "stopped"}
 	for _, c := range listAt(status, "conditions") {
 		kind, is := stringAt(c, "type"), stringAt(c, "status")
 		switch {
@@ -108,8 +111,27 @@ func resultOf(status map[string]any) string {
 			return path[0] + " " + strings.ToLower(word)
 		}
 	}
-	if boolAt(status, "finished") {
-		return "finished"
+	for _, word := range []string{"finished", "complete", "completed"} {
+		if boolAt(status, word) {
+			return word
+		}
+	}
+	return ""
+}
+
+// issued is the end of a request to an issuer, in cert-manager's words. Made again, an
+// Order asks its CA for one more certificate, of which it gives a few a week.
+func issued(gk schema.GroupKind, status map[string]any) string {
+	if !isRun(gk) || !strings.HasSuffix(gk.Group, "cert-manager.io") {
+		return ""
+	}
+	if state := stringAt(status, "state"); slices.Contains([]string{"valid", "invalid", "expired", "errored"}, state) {
+		return "state " + state
+	}
+	for _, c := range listAt(status, "conditions") {
+		if stringAt(c, "type") == "Ready" && (stringAt(c, "status") == "True" || slices.Contains([]string{"Failed", "Denied"}, stringAt(c, "reason"))) {
+			return "Ready " + stringAt(c, "status")
+		}
 	}
 	return ""
 }
