@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
@@ -31,6 +32,9 @@ func inUse(dir string) error {
 	if err != nil {
 		return err
 	}
+	// Between fork and exec a child of this process has open what this one has.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
 		return err

@@ -3,7 +3,9 @@ package datadir_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -344,6 +346,38 @@ func TestInUse(t *testing.T) {
 	require.ErrorIs(t, err, snapshot.ErrInUse)
 	require.NoError(t, db.Close())
 	survey(t, dir)
+}
+
+// What this process itself has open is not in use by the programs that it starts:
+// for a moment each of them has it open, too.
+func TestNotInUseByOwnChildren(t *testing.T) {
+	t.Parallel()
+	dir := harbour(t)["etcd-1"]
+	file, err := os.OpenFile(open(t, dir).Database(), os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer file.Close()
+	done := make(chan struct{})
+	var starting sync.WaitGroup
+	for range 2 {
+		starting.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					_ = exec.CommandContext(t.Context(), "/bin/true").Run()
+				}
+			}
+		})
+	}
+	for range 10 {
+		if err = open(t, dir).InUse(); err != nil {
+			break
+		}
+	}
+	close(done)
+	starting.Wait()
+	require.NoError(t, err)
 }
 
 func TestOtherCluster(t *testing.T) {
