@@ -149,3 +149,32 @@ func TestRepair(t *testing.T) {
 		})
 	}
 }
+
+// Alarms are cleared where that was asked for, and nowhere else.
+func TestDisarm(t *testing.T) {
+	t.Parallel()
+	dir := harbour(t)["etcd-1"]
+	editDatabase(t, dir, func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("alarm")).Put([]byte{0x08, 0x01, 0x10, 0x01}, nil) // member 1, NOSPACE
+	})
+	file, err := os.Open(open(t, dir).Database())
+	require.NoError(t, err)
+	db, err := snapshot.OpenFile(t.Context(), file)
+	require.NoError(t, err)
+	defer db.Close()
+	for _, opts := range []datadir.RepairOptions{{Disarm: true}, {Disarm: true, Defrag: true}, {Defrag: true}, {Compact: true}} {
+		r, err := datadir.Repair(t.Context(), db, file, opts)
+		require.NoError(t, err)
+		defer r.File.Close()
+		require.Len(t, r.Alarms, 1, "it is said what was there")
+		result, err := os.Open(procPath(r.File))
+		require.NoError(t, err)
+		repaired, err := snapshot.OpenFile(t.Context(), result)
+		require.NoError(t, err)
+		defer repaired.Close()
+		left, err := repaired.Alarms()
+		require.NoError(t, err)
+		require.Equal(t, opts.Disarm, len(left) == 0, opts)
+		require.Equal(t, keys(t, db), keys(t, repaired))
+	}
+}

@@ -25,6 +25,23 @@ func TestTailOfKilledMember(t *testing.T) {
 	require.Less(t, tail.LastIndex, uint64(1612))
 }
 
+// What etcd leaves beside the segments of a log is no part of it.
+func TestSegmentsOfALog(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{
+		"0000000000000001-0000000000000009.wal", "0000000000000000-0000000000000000.wal",
+		"0000000000000002-0000000000000020.wal.broken", "0.tmp", "2-20.wal", "0000000000000002.wal", "note",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "0000000000000002-0000000000000020.wal"), 0o700))
+	log, err := datadir.LogAt(dir).Log(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, log.Segments)
+	require.Empty(t, log.End)
+}
+
 // flip changes one byte of the first segment of the log.
 func flip(t testing.TB, d *datadir.Dir, offset int) {
 	t.Helper()

@@ -131,7 +131,10 @@ func TestLogElsewhere(t *testing.T) {
 
 	// A database of another name is no database, and is named.
 	require.NoError(t, os.Rename(wal+".old", wal))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "member", "snap", "db.bak"), nil, 0o600))
+	for _, name := range []string{"db.bak", "0000000000000002-0000000000000005.snap"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "member", "snap", name), nil, 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "member", "snap", "folder"), 0o700))
 	require.ErrorContains(t, survey(t, dir).DatabaseErr, `["db.bak"]`)
 }
 

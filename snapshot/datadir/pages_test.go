@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -76,6 +77,39 @@ func TestRewrite(whole *testing.T) {
 		dump(t, dst)
 		require.NoError(t, os.RemoveAll(dir))
 	})
+}
+
+// A disk that is full, and a bucket in a bucket, which etcd never writes, are
+// errors and no smaller database.
+func TestRewriteRefuses(t *testing.T) {
+	t.Parallel()
+	from := filepath.Join(t.TempDir(), "db")
+	src, err := bolt.Open(from, 0o600, &bolt.Options{NoSync: true})
+	require.NoError(t, err)
+	defer src.Close()
+	for _, size := range []int{10, 3 << 20} { // as the pages are flushed, and before
+		require.NoError(t, src.Update(func(tx *bolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte("meta"))
+			require.NoError(t, err)
+			return b.Put([]byte("key"), make([]byte, size))
+		}))
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip("there is no /dev/full here")
+		}
+		require.ErrorIs(t, src.View(func(tx *bolt.Tx) error { return rewrite(full, tx) }), syscall.ENOSPC, size)
+		require.NoError(t, full.Close())
+	}
+	require.NoError(t, src.Update(func(tx *bolt.Tx) error {
+		_, err := tx.Bucket([]byte("meta")).CreateBucket([]byte("inner"))
+		return err
+	}))
+	out, err := os.Create(filepath.Join(t.TempDir(), "to"))
+	require.NoError(t, err)
+	defer out.Close()
+	require.ErrorContains(t, src.View(func(tx *bolt.Tx) error { return rewrite(out, tx) }), `bucket "inner" in bucket "meta"`)
+	require.NoError(t, src.Close())
+	require.ErrorContains(t, makeMiniature(filepath.Join(t.TempDir(), "mini"), from, 0), `bucket "inner" in bucket "meta"`)
 }
 
 // dump is what a database holds, which bbolt has checked.

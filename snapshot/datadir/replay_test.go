@@ -95,4 +95,15 @@ func TestReplayWithPeers(t *testing.T) {
 	require.Equal(t, []datadir.Span{{First: 1612, Last: 1612, Standing: datadir.HeldByMajority}}, r.Spans)
 	require.Empty(t, r.Unproven)
 	require.EqualValues(t, 1486, r.ProvenRevision)
+
+	// And no more than they hold.
+	extend(t, dirs["etcd-0"], 1613, 2, 1611, put(t, "/own"))
+	r, err = survey(t, dirs["etcd-0"]).Replay(t.Context(), datadir.ReplayOptions{Peers: []*datadir.Survivor{peer}})
+	require.NoError(t, err)
+	defer r.File.Close()
+	require.Equal(t, []datadir.Span{
+		{First: 1612, Last: 1612, Standing: datadir.HeldByMajority}, {First: 1613, Last: 1613, Standing: datadir.InThisLogOnly},
+	}, r.Spans)
+	require.Equal(t, []datadir.Change{{Revision: 1487, Key: "/own"}}, r.Unproven)
+	require.EqualValues(t, 1486, r.ProvenRevision)
 }

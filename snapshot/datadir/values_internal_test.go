@@ -6,7 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os/user"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
+	"github.com/lifeboat-dr/lifeboat/snapshot/snapshottest"
 )
 
 // The decisions over values: what real data dirs show in seconds, these show at
@@ -132,6 +136,72 @@ func TestRecordsOfALog(t *testing.T) {
 	}
 	b.finish()
 	require.EqualValues(t, 8, b.log.Snapshot, "one beyond the commit was never held")
+
+	for index, kind := range []raftpb.ConfChangeType{raftpb.ConfChangeAddNode, raftpb.ConfChangeAddLearnerNode, raftpb.ConfChangeRemoveNode, raftpb.ConfChangeUpdateNode} {
+		id := uint64(11 + index)
+		change, err := proto.Marshal(&raftpb.ConfChange{Type: kind.Enum(), NodeId: &id})
+		require.NoError(t, err)
+		require.NoError(t, take(wal.EntryType, &raftpb.Entry{Type: raftpb.EntryConfChange.Enum(), Index: new(uint64(1 + index)), Term: new(uint64(3)), Data: change}))
+	}
+	require.Equal(t, map[uint64]uint64{11: 1, 12: 2}, b.log.added)
+	require.Subset(t, slices.Collect(maps.Keys(b.log.named)), []uint64{11, 12, 13, 14})
+	kind := int64(77)
+	require.ErrorContains(t, b.take(nil, &walpb.Record{Type: &kind}), "unknown type 77")
+}
+
+// Members that raft's snapshot does not know are zombies, unless the log added them
+// behind it; a learner that is a voter there was never promoted in the database.
+func TestDifferencesOfValues(t *testing.T) {
+	t.Parallel()
+	s := member(1, 10, 2, 10)
+	members := []snapshot.Member{{ID: 1}, {ID: 2, IsLearner: true}, {ID: 3}, {ID: 4}, {ID: 5}, {ID: 6, IsLearner: true}}
+	zombies, unpromoted := s.Differences(members)
+	require.Empty(t, append(zombies, unpromoted...), "there is no such file")
+	s.V2 = V2Membership{
+		File: "5.snap", Index: 5, Members: map[uint64]bool{1: true, 2: true, 6: true},
+		Learner: map[uint64]bool{6: true}, Removed: map[uint64]bool{4: true},
+	}
+	s.Log.added = map[uint64]uint64{3: 6, 4: 6, 5: 5}
+	zombies, unpromoted = s.Differences(members)
+	require.Equal(t, []uint64{4, 5}, zombies)
+	require.Equal(t, []uint64{2}, unpromoted)
+}
+
+// A log by itself is refused for an older backup of another cluster.
+func TestBridgeOfAnotherClusterOfValues(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "db")
+	_, err := snapshottest.Generate(path, snapshottest.Spec{Keys: 1})
+	require.NoError(t, err)
+	base, err := snapshot.Open(t.Context(), path)
+	require.NoError(t, err)
+	defer base.Close()
+	s := member(1, 200, 2, 200)
+	s.Members = []snapshot.Member{{ID: 9}}
+	require.ErrorIs(t, s.continues(t.Context(), base), ErrForeignLog)
+	s.Log.named = map[uint64]struct{}{9: {}}
+	require.NoError(t, s.continues(t.Context(), base))
+	require.Equal(t, NotProvable, s.Belongs.Verdict)
+	for name, c := range map[string]struct {
+		index, term uint64
+		refused     bool
+	}{
+		"its last entry":    {200, 2, false},
+		"one before":        {199, 2, false},
+		"one with no term":  {150, 0, false},
+		"just before it":    {0, 0, false},
+		"beyond it":         {201, 2, true},
+		"of another term":   {150, 3, true},
+		"far before it all": {3, 2, true},
+	} {
+		s := member(1, 200, 2, 200)
+		if name == "far before it all" {
+			s.Log.Stretches[0].First = 5
+		}
+		require.Equal(t, c.refused, errors.Is(s.meets(c.index, c.term), ErrNoBridge), name)
+	}
+	s.Log.Stretches = nil
+	require.ErrorContains(t, s.meets(5, 2), "it has no entries")
 }
 
 // Who counts as a voter that speaks for the survivor.
@@ -263,6 +333,9 @@ func TestTwoClustersOfValues(t *testing.T) {
 	restored.Info.Revision = 1_000_000
 	_, err = Best([]*Survivor{a, restored})
 	require.NoError(t, err)
+	restored.Info.Revision, restored.DatabaseErr = 2_000_000, snapshot.ErrDamaged
+	_, err = Best([]*Survivor{a, restored})
+	require.NoError(t, err, "what a damaged database says of itself tells nothing")
 
 	// Entry 9 of the second was never committed: the first one has another there.
 	replaced := member(2, 9, 2, 5)
@@ -323,6 +396,70 @@ func TestSameMarkOfValues(t *testing.T) {
 		s := member(1, 200, 2, 200)
 		s.Info.RaftIndex, s.Info.RaftTerm, s.Log.End = c.index, c.term, c.end
 		require.Equal(t, c.want, s.sameMark().Verdict, name)
+	}
+}
+
+// Ids and content are weighed together: what either disproves is disproved, and
+// where neither tells, both reasons are given.
+func TestBelongsOfValues(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(s *Survivor)
+		want   Verdict
+		says   []string
+	}{
+		"nothing tells": {func(*Survivor) {}, NotProvable, []string{"the database names no member, and ", "do not tell"}},
+		"the ids say no": {func(s *Survivor) {
+			s.Members, s.Info.RaftTerm = []snapshot.Member{{ID: 9}}, 2 // the entry is the same
+		}, Disproved, []string{"are none of this cluster's"}},
+		"the entry says no":  {func(s *Survivor) { s.Info.RaftTerm = 3 }, Disproved, []string{"entry 200 is of term 2 in the log"}},
+		"the entry says yes": {func(s *Survivor) { s.Info.RaftTerm = 2 }, Proved, []string{"entry 200 is of term 2 in both"}},
+		"it ends before its own": {func(s *Survivor) {
+			s.Log.Stretches[0].Last, s.Log.Snapshot = 300, 300
+		}, Disproved, []string{"its own went to entry 300"}},
+	} {
+		s := member(1, 200, 2, 200)
+		s.Info.RaftTerm = 0
+		c.change(s)
+		b, err := s.belongs(t.Context())
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, b.Verdict, "%s: %s", name, b.Reason)
+		for _, says := range c.says {
+			require.Contains(t, b.Reason, says, name)
+		}
+	}
+}
+
+// A dir that was built is held against what etcd asks of one that it starts on.
+func TestInvariantsOfValues(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(s *Survivor)
+		want   string // "" for none
+	}{
+		"as it should be":                {func(*Survivor) {}, ""},
+		"its log is damaged":             {func(s *Survivor) { s.Log.End = "offset 9" }, "the log cannot be read offset 9"},
+		"a snapshot behind the database": {func(s *Survivor) { s.Log.Snapshot = 9 }, ""},
+		"one beyond the database":        {func(s *Survivor) { s.Log.Snapshot = 11 }, "do not fit"},
+		"a database beyond the log":      {func(s *Survivor) { s.Info.RaftIndex = 11 }, "do not fit"},
+		"a database of a later term":     {func(s *Survivor) { s.Info.RaftTerm = 3 }, "do not fit"},
+		"an entry of a later term":       {func(s *Survivor) { s.Log.Stretches[0].terms[0].term = 3 }, "do not fit"},
+		"a log of nobody":                {func(s *Survivor) { s.Members[0].ID = 2 }, "none of the database's"},
+		"a learner":                      {func(s *Survivor) { s.Members[0].IsLearner = true }, "none of the database's"},
+		"another revision":               {func(s *Survivor) { s.Info.Revision = 6 }, "revision 6, want 5"},
+		"another cluster version":        {func(s *Survivor) { s.Info.ClusterVersion = "3.5.0" }, `"3.5.0" and "3.7.0", want "3.6.0" and "3.7.0"`},
+		"another storage version":        {func(s *Survivor) { s.Info.StorageVersion = "" }, `"3.6.0" and "", want`},
+	} {
+		s := member(1, 10, 2, 10)
+		s.Members = []snapshot.Member{{ID: 1, Name: "a"}}
+		s.Info.Revision, s.Info.ClusterVersion, s.Info.StorageVersion = 5, "3.6.0", "3.7.0"
+		c.change(s)
+		err := (&RestorePlan{NewRevision: 5, ClusterVersion: "3.6.0", StorageVersion: "3.7.0"}).invariants(s)
+		if c.want == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorContains(t, err, c.want, name)
 	}
 }
 
