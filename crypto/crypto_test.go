@@ -275,6 +275,7 @@ func TestNoKeyFits(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 			require.NotContains(t, err.Error(), secretText)
 			require.NotEmpty(t, info.Recipients)
+			require.ErrorContains(t, err, "encrypted to "+info.Recipients[0], "it says whose key would")
 		})
 	}
 }

@@ -2,12 +2,14 @@ package crypto_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"filippo.io/age"
 	"github.com/stretchr/testify/require"
@@ -148,6 +150,22 @@ func TestHostileHeaders(t *testing.T) {
 	require.ErrorIs(t, err, crypto.ErrNoKey)
 	require.ErrorContains(t, err, "piv-p256 (900)")
 	require.Less(t, len(err.Error()), 500)
+}
+
+// What others say of what went wrong may be megabytes of the file, or of a plugin.
+func TestErrorsStayShort(t *testing.T) {
+	t.Parallel()
+	short, long := strings.Repeat("x", 300), strings.Repeat("ж", 5000)
+	for _, of := range []func(err error) error{
+		func(err error) error { return &crypto.DamagedError{Layer: "age", Err: err} },
+		func(err error) error { return &crypto.NoKeyError{Recipients: []string{"X25519"}, Err: err} },
+	} {
+		require.True(t, strings.HasSuffix(of(errors.New(short)).Error(), ": "+short))
+		text := of(errors.New(long)).Error()
+		require.Less(t, len(text), 400)
+		require.True(t, strings.HasSuffix(text, "жж…"))
+		require.True(t, utf8.ValidString(text))
+	}
 }
 
 // Whatever is encrypted comes out again, read in whatever pieces.

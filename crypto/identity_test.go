@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"filippo.io/age/agessh"
+	"filippo.io/age/plugin"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
@@ -46,6 +47,7 @@ func TestBadIdentityFiles(t *testing.T) {
 		"only comments":     {"# " + secretText + "\n\n", "no identities found"},
 		"a typo":            {key[:30] + "O" + key[31:], "line 1"},
 		"cut":               {key[:40], "line 1"},
+		"a few letters":     {"abc", "line 1"},
 		"second line":       {key + "\n" + secretText, "line 2"},
 		"a plugin's":        {"# x\nAGE-PLUGIN-YUBIKEY-1" + secretText, "line 2: the key of a plugin"},
 		"a recipient":       {"age1" + strings.Repeat("q", 58), "a public key"},
@@ -53,7 +55,8 @@ func TestBadIdentityFiles(t *testing.T) {
 		"a cut ssh key":     {sshText[:len(sshText)/2], "not an SSH private key"},
 		"another PEM":       {"-----BEGIN CERTIFICATE-----\n" + secretText, "not an SSH private key"},
 		"not UTF-8":         {key + "\n\xff\xfe", "UTF-8"},
-		"too long":          {strings.Repeat("#\n", 9<<20), "longer than 16 MiB"},
+		"just short enough": {strings.Repeat("#"+strings.Repeat("x", 1022)+"\n", 16<<10), "no identities found"},
+		"too long":          {strings.Repeat("#"+strings.Repeat("x", 1022)+"\n", 16<<10) + "#", "longer than 16 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -144,4 +147,44 @@ func TestLockedKeyAndDamagedStanza(t *testing.T) {
 	sealed = bytes.Replace(sealed, append([]byte(" "), stanza[4]...), nil, 1)
 	_, _, err = open(sealed, crypto.Keys{Identities: file.Identities})
 	require.ErrorIs(t, err, crypto.ErrDamaged)
+}
+
+// A plugin that is not there is a key that is missing, and no damage; the keys beside
+// it are tried first, and what is wrong in a file is told by its line.
+func TestPluginKeys(t *testing.T) {
+	t.Parallel()
+	mine, stranger, ui := x25519(t), x25519(t), &plugin.ClientUI{}
+	key := plugin.EncodeIdentity("nosuch", []byte(secretText))
+	read, err := crypto.ReadIdentities(identityFile(t, []byte("# keys\r\n"+key+"\r\n"+mine.String()+"\r\n"), 0o600), nil, ui)
+	require.NoError(t, err)
+	require.Len(t, read.Identities, 2)
+	got, _, err := open(encrypt(t, payload(10), mine.Recipient()), crypto.Keys{Identities: read.Identities})
+	require.NoError(t, err, "the plugin is not asked")
+	require.Equal(t, payload(10), got)
+	_, _, err = open(encrypt(t, payload(10), stranger.Recipient()), crypto.Keys{Identities: read.Identities})
+	require.ErrorIs(t, err, crypto.ErrNoKey)
+	require.NotErrorIs(t, err, crypto.ErrDamaged)
+	require.ErrorContains(t, err, "nosuch")
+
+	alone, err := crypto.ReadIdentities(identityFile(t, []byte(key), 0o600), nil, ui)
+	require.NoError(t, err)
+	require.Len(t, alone.Identities, 1)
+	_, err = alone.Public()
+	require.ErrorContains(t, err, "age-plugin-nosuch --help")
+	for content, want := range map[string]string{
+		"# keys\n" + key[:len(key)-9]:                  "line 2: malformed key of a plugin",
+		"# keys\n" + key + "\n\nAGE-SECRET-KEY-1QQQQQ": "line 4",
+	} {
+		_, err := crypto.ReadIdentities(identityFile(t, []byte(content), 0o600), nil, ui)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), key[20:40])
+	}
+
+	to, err := crypto.ParseRecipient(plugin.EncodeRecipient("nosuch", []byte("public")), ui)
+	require.NoError(t, err)
+	require.Equal(t, "plugin nosuch", to.Type)
+	_, err = crypto.ParseRecipient(to.Text[:len(to.Text)-3], ui)
+	require.ErrorContains(t, err, "malformed key of a plugin")
+	_, err = crypto.ParseRecipient(to.Text, nil)
+	require.ErrorIs(t, err, crypto.ErrPlugin)
 }

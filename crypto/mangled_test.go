@@ -49,6 +49,15 @@ func utf16Of(text string) []byte {
 	return out
 }
 
+// bigEndian is UTF-16 the other way round.
+func bigEndian(text string) []byte {
+	out := utf16Of(text)
+	for i := 0; i < len(out); i += 2 {
+		out[i], out[i+1] = out[i+1], out[i]
+	}
+	return out
+}
+
 // What a shell, an editor or a mail program makes of an age file is told for
 // what it is, and never for a plain file.
 func TestMangledFile(t *testing.T) {
@@ -63,6 +72,9 @@ func TestMangledFile(t *testing.T) {
 		lost bool
 	}{
 		"PowerShell":           {utf16Of(string(file)), "UTF-16", false},
+		"UTF-16, big endian":   {bigEndian(string(file)), "UTF-16", false},
+		"without its mark":     {utf16Of(string(file))[2:], "UTF-16", false},
+		"an editor":            {[]byte("\xef\xbb\xbf" + string(binary)), "by an editor", true},
 		"PowerShell of binary": {utf16Of(string(binary)), "lost bytes", true},
 		"quoted":               {[]byte(quoted), "quoted", false},
 		"a mail":               {[]byte("From: a\nSubject: key\n\nhello\n\n" + string(file)), "other text", false},
@@ -120,7 +132,7 @@ func TestKeyFileOfAnEditor(t *testing.T) {
 	key, err := age.GenerateX25519Identity()
 	require.NoError(t, err)
 	for name, data := range map[string][]byte{
-		"bom": []byte("\xef\xbb\xbf" + key.String() + "\r\n"), "utf-16": utf16Of(key.String() + "\r\n"),
+		"bom": []byte("\xef\xbb\xbf" + key.String() + "\r\n"), "utf-16": utf16Of(key.String() + "\r\n"), "utf-16be": bigEndian(key.String() + "\r\n"),
 	} {
 		path := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.WriteFile(path, data, 0o600))

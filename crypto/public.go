@@ -39,10 +39,6 @@ func publicOf(id age.Identity) ([]Recipient, error) {
 	case *lockedFile:
 		if id.identities == nil {
 			if err := id.unlock(nil); err != nil {
-				var locked *lockedError
-				if errors.As(err, &locked) {
-					return nil, locked.Err
-				}
 				return nil, err
 			}
 		}
@@ -82,9 +78,7 @@ func Opens(head []byte, identities []age.Identity) (Info, []bool, error) {
 			err = ErrNotEncrypted
 		}
 		if err == nil {
-			if _, err = plain.Read(make([]byte, 1)); err == io.EOF {
-				err = nil
-			}
+			_, err = plain.Read(make([]byte, 1)) // of an empty file, too, age gives the end later
 		}
 		var none *NoKeyError
 		switch {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"filippo.io/age"
@@ -117,8 +119,13 @@ func TestRekeyPostQuantum(t *testing.T) {
 		require.ErrorIs(t, err, crypto.ErrRecipients, name)
 		require.Empty(t, out, name)
 	}
-	_, _, err = rekeyed(file, old, crypto.Change{Add: []crypto.Recipient{pluginLike(32, "postquantum")}})
-	require.NoError(t, err)
+	for name, change := range map[string]crypto.Change{
+		"a plugin's labelled key": {Add: []crypto.Recipient{pluginLike(32, "postquantum")}},
+		"labels in any order":     {Only: []crypto.Recipient{pluginLike(32, "postquantum", "a"), pluginLike(32, "a", "postquantum")}},
+	} {
+		_, _, err = rekeyed(file, old, change)
+		require.NoError(t, err, name)
+	}
 }
 
 // pluginLike makes stanzas with so many bytes, as plugins may.
@@ -132,7 +139,7 @@ type odd struct {
 }
 
 func (o odd) Wrap([]byte) ([]*age.Stanza, error) {
-	return []*age.Stanza{{Type: "odd", Args: []string{"x"}, Body: make([]byte, o.size)}}, nil
+	return []*age.Stanza{{Type: "odd", Args: []string{"x", "y"}, Body: payload(o.size)}}, nil
 }
 
 func (o odd) WrapWithLabels(key []byte) ([]*age.Stanza, []string, error) {
@@ -150,7 +157,20 @@ func TestRekeyStanzasOfAnyLength(t *testing.T) {
 		got, _, err := rekeyed(file, old, crypto.Change{Add: []crypto.Recipient{pluginLike(size)}})
 		require.NoError(t, err, size)
 		require.Equal(t, secretText, decryptWith(t, got, old))
+		var header asked
+		_, err = age.Decrypt(bytes.NewReader(got), &header)
+		require.Error(t, err)
+		require.Equal(t, []string{"x", "y"}, header[1].Args, size)
+		require.Equal(t, string(payload(size)), string(header[1].Body), size)
 	}
+}
+
+// asked are the stanzas that age asked an identity about.
+type asked []*age.Stanza
+
+func (a *asked) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	*a = stanzas
+	return nil, age.ErrIncorrectIdentity
 }
 
 // A key to drop that stays locked is not one that opens nothing.
@@ -175,20 +195,31 @@ func TestRekeySeesCuts(t *testing.T) {
 		_, _, err := rekeyed(file, old, change)
 		require.NoError(t, err, size)
 		for _, cut := range []int{1, 10, 16} {
-			got, _, err := rekeyed(file[:len(file)-cut], old, change)
-			if err == nil { // lengths alone do not show this one; the reader does
-				plain, err := age.Decrypt(bytes.NewReader(got), old)
-				if err == nil {
-					_, err = io.ReadAll(plain)
-				}
-				require.Error(t, err, "size %d cut %d", size, cut)
-				continue
-			}
-			require.ErrorIs(t, err, crypto.ErrDamaged)
+			_, _, err := rekeyed(file[:len(file)-cut], old, change)
+			require.ErrorIs(t, err, crypto.ErrDamaged, "size %d cut %d", size, cut)
 		}
 		for cut := range 200 {
 			_, _, err := rekeyed(file[:cut], old, change)
 			require.Error(t, err, "size %d, %d bytes", size, cut)
+		}
+	}
+}
+
+// A disk that is full, or that cannot be read, is no damage of the file.
+func TestRekeyPassesErrorsOn(t *testing.T) {
+	t.Parallel()
+	old, disk := x25519(t), errors.New("the disk")
+	keys := crypto.Keys{Identities: []age.Identity{old}}
+	change := crypto.Change{Add: []crypto.Recipient{recipient(t, x25519(t).Recipient().String())}}
+	for _, file := range [][]byte{encrypt(t, payload(3*chunk), old.Recipient()), encryptArmored(t, payload(3*chunk), old.Recipient())} {
+		for _, room := range []int{0, 10, 100, 1000, chunk, 2 * chunk} {
+			_, err := crypto.Rekey(&limited{room: room, err: disk}, bytes.NewReader(file), keys, change)
+			require.ErrorIs(t, err, disk, "room for %d", room)
+			require.NotErrorIs(t, err, crypto.ErrDamaged, "room for %d", room)
+			src := io.MultiReader(bytes.NewReader(file[:room]), iotest.ErrReader(disk))
+			_, err = crypto.Rekey(io.Discard, src, keys, change)
+			require.ErrorIs(t, err, disk, "%d bytes could be read", room)
+			require.NotErrorIs(t, err, crypto.ErrDamaged, "%d bytes could be read", room)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package crypto_test
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,10 @@ func TestSlips(t *testing.T) {
 		}
 		_, err := crypto.Combine(s.Locked, []crypto.Page{{Name: "p", Text: []byte(strings.Replace(page, mark, "  x ", 1))}})
 		require.ErrorContains(t, err, fmt.Sprintf("line %d is missing", line))
+		_, err = crypto.Combine(s.Locked, []crypto.Page{{Name: "p", Text: []byte(page[:start] + page[start+5:])}})
+		require.ErrorContains(t, err, fmt.Sprintf("line %d is not six groups", line))
+		_, err = crypto.Combine(s.Locked, []crypto.Page{{Name: "p", Text: []byte(page + page[start-len(mark):end])}})
+		require.ErrorContains(t, err, fmt.Sprintf("line %d is there twice", line))
 	}
 	careless := strings.NewReplacer("0", "o", "1", "l").Replace(strings.ToLower(page))
 	careless = strings.ReplaceAll(careless, "  l: ", " 1 :")
@@ -112,9 +117,33 @@ func TestWrongShares(t *testing.T) {
 		_, err := crypto.Combine(broken, pages(s, 0, 1, 2))
 		require.ErrorIs(t, err, crypto.ErrShares, name)
 	}
-	for _, n := range [][2]int{{1, 1}, {2, 3}, {51, 3}, {0, 0}} {
-		_, err := crypto.SplitIdentity([]byte("x"), n[0], n[1], time.Now())
-		require.Error(t, err)
+	identity, _, err := crypto.GenerateIdentity(false, time.Unix(0, 0).UTC(), nil)
+	require.NoError(t, err)
+	for _, n := range [][2]int{{1, 1}, {2, 1}, {2, 3}, {51, 3}, {0, 0}} {
+		_, err := crypto.SplitIdentity(identity, n[0], n[1], time.Now())
+		require.ErrorContains(t, err, "at least 2 have to, of at most 50", n)
+	}
+	_, err = crypto.SplitIdentity([]byte("x"), 3, 2, time.Now())
+	require.ErrorContains(t, err, "splitting a key: ", "no key at all")
+}
+
+// A page says which it is, of which key, and of when.
+func TestSharePagesSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	identity, s := split(t, 3, 2)
+	file, err := crypto.ReadIdentities(identityFile(t, identity, 0o600), nil, nil)
+	require.NoError(t, err)
+	public, err := file.Public()
+	require.NoError(t, err)
+	set := regexp.MustCompile(`(?m)^set ([0-9a-f]{8})$`).FindSubmatch(s.Locked)
+	require.NotNil(t, set)
+	for i, page := range s.Pages {
+		for _, line := range []string{
+			fmt.Sprintf("SHARE %d OF 3 OF A KEY FOR BACKUPS", i+1), "  key     " + public[0].Fingerprint(),
+			fmt.Sprintf("  set     %s", set[1]), "  made    1970-01-01", "Any 2 of the 3 shares open the key, together with the file identity.locked,",
+		} {
+			require.Contains(t, string(page), line+"\n")
+		}
 	}
 }
 
