@@ -154,6 +154,8 @@ func TestDatabaseUnderKubernetes(t *testing.T) {
 		"two, and no snapshot":   {[]item{inner, other}, nil, archive.ErrManySnapshots, other.name},
 		"beside two snapshots":   {[]item{inner, outer, {name: "b.db", content: database(5000)}}, []string{outer.name, "b.db"}, archive.ErrManySnapshots, `"b.db"`},
 		"beside a failed save":   {[]item{inner, {name: "etcd-backup.snapshot"}}, nil, archive.ErrNoSnapshot, inner.name + `", a database among the files`},
+		"beside a lost link":     {[]item{inner, {name: "latest.db", flag: tar.TypeSymlink, link: "elsewhere.db"}}, nil, archive.ErrNoSnapshot, "latest.db"},
+		"beside another's link":  {[]item{inner, {name: "kubernetes/latest.db", flag: tar.TypeSymlink, link: "elsewhere.db"}}, nil, nil, ""},
 		"beside another's file":  {[]item{inner, {name: "kubernetes/certs.db", content: "x"}}, nil, nil, ""},
 		"in a folder of no name": {[]item{{name: "kubernetes2/db", content: database(5000)}, outer}, []string{"kubernetes2/db", outer.name}, archive.ErrManySnapshots, ""},
 	} {

@@ -66,9 +66,6 @@ func (u *unpacked) Read(p []byte) (int, error) {
 	if u.err != nil {
 		return 0, u.err
 	}
-	// One byte above the bound tells an archive of just that size from a
-	// larger one.
-	p = p[:min(int64(len(p)), u.max-u.offset+1)]
 	n, err := u.r.Read(p)
 	u.offset += int64(n)
 	switch {

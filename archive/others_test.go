@@ -77,6 +77,16 @@ func TestNamesThatComeAgain(t *testing.T) {
 	_, r, err = read(closed(tarOf(item{name: "kubernetes/a", content: "old"}, item{name: "kubernetes/a", content: "new"})))
 	require.NoError(t, err)
 	require.Equal(t, "comes more than once: the last one counts", r.Facts()[0].Detail)
+
+	// What was said of the one before is forgotten, and of nothing else.
+	_, r, err = read(closed(tarOf(item{name: "a.db", content: "text"}, item{name: "b.db", content: "text"}, item{name: "b.db", content: database(5000)})))
+	require.NoError(t, err)
+	require.NoError(t, r.CheckSnapshot(""))
+	said := map[string]archive.FactCode{}
+	for _, f := range r.Facts() {
+		said[f.Entry] = f.Code
+	}
+	require.Equal(t, map[string]archive.FactCode{"a.db": archive.NotADatabase, "b.db": archive.Repeated}, said)
 }
 
 // A hard link is another name of a file: it is unpacked as one.
@@ -340,4 +350,15 @@ func TestOwnersArePacked(t *testing.T) {
 	require.Equal(t, 1000, entries[1].GID)
 	_, wrong := check(t, b.Bytes())
 	require.Empty(t, wrong)
+
+	// tar goes by the names, where there are any: only root has one everywhere.
+	b.Reset()
+	_, err = archive.Write(t.Context(), &b, items, archive.WriteOptions{Compression: archive.Compression{Format: archive.Tar}})
+	require.NoError(t, err)
+	tr := tar.NewReader(&b)
+	for _, want := range [][2]string{{"root", "root"}, {"", ""}} {
+		h, err := tr.Next()
+		require.NoError(t, err)
+		require.Equal(t, want, [2]string{h.Uname, h.Gname}, h.Name)
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -113,10 +112,8 @@ func newEntry(h *tar.Header, name string, number int, offset int64) *Entry {
 		UID: h.Uid, GID: h.Gid, Number: number, Offset: offset, Typeflag: h.Typeflag,
 	}
 	e.Sparse = h.Typeflag == tar.TypeGNUSparse || h.PAXRecords["GNU.sparse.major"] != "" || h.PAXRecords["GNU.sparse.map"] != ""
-	if year := h.ModTime.UTC().Year(); year >= 1 && year <= 9999 {
+	if year := h.ModTime.UTC().Year(); year >= 1 && year <= 9999 { // encoding/json refuses others
 		e.ModTime = h.ModTime
-	} else {
-		e.ModTime = time.Time{} // encoding/json refuses such years
 	}
 	switch {
 	case h.Typeflag == tar.TypeDir:

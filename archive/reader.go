@@ -163,7 +163,6 @@ func (r *Reader) next() (*Entry, error) {
 
 // look tells an entry by its first bytes.
 func (r *Reader) look(e *Entry) error {
-	r.content.Reset(r.tar)
 	r.entry = e
 	if e.Kind == Directory {
 		return nil

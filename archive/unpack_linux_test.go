@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,6 +13,19 @@ import (
 	"github.com/lifeboat-dr/lifeboat/archive"
 	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 )
+
+// A file that cannot be read is not left out of a backup without a word.
+func TestCollectUnreadable(t *testing.T) {
+	t.Parallel()
+	const folder = "/proc/sys/net/ipv4/route" // flush, in it, is for writing, whoever asks
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Skipf("no %s here", folder)
+	}
+	defer root.Close()
+	_, _, err = archive.Collect(t.Context(), root, "kubernetes", archive.Limits{})
+	require.ErrorIs(t, err, fs.ErrPermission)
+}
 
 // A file for which there is no room is refused before any of it is written: a disk
 // that is full to the last block is the next trouble of its host.

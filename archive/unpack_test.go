@@ -124,13 +124,14 @@ func TestUnpackLinks(t *testing.T) {
 		item{name: "out3", flag: tar.TypeSymlink, link: "/etc/shadow"},
 		item{name: "p/q/out4", flag: tar.TypeSymlink, link: "../../../x"},
 		item{name: "p/q/out5", flag: tar.TypeSymlink, link: "up/../.."}, // by name alone it would stay inside
+		item{name: "p/root", flag: tar.TypeSymlink, link: "../itself"},  // as far up as it goes
 		item{name: "itself", flag: tar.TypeSymlink, link: "itself"},
 		item{name: "dangling", flag: tar.TypeSymlink, link: "p/nothing"},
 		item{name: "hard", flag: tar.TypeLink, link: "p/q"},
 	))
 	dir, done, err := unpack(t, data, archive.UnpackOptions{Links: true})
 	require.NoError(t, err)
-	require.Equal(t, 3, done.Links)
+	require.Equal(t, 4, done.Links)
 	var left []string
 	for _, fact := range done.Left {
 		left = append(left, fact.Entry)
@@ -149,6 +150,13 @@ func TestUnpackWatchedShort(t *testing.T) {
 		return io.LimitReader(r, 1), nil
 	}})
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	_, _, err = unpack(t, data, archive.UnpackOptions{Watch: func(e *archive.Entry, r io.Reader) (io.Reader, error) {
+		if e.Name == "etcd-backup.snapshot" {
+			return nil, fs.ErrPermission
+		}
+		return r, nil
+	}})
+	require.ErrorIs(t, err, fs.ErrPermission)
 }
 
 // What stands in the folder is not written over.
