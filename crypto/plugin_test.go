@@ -28,7 +28,7 @@ func withPlugin(m *testing.M) int {
 	own, err := os.Executable()
 	dir, dirErr := os.MkdirTemp("", "plugins")
 	if err = errors.Join(err, dirErr); err == nil {
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		err = os.Symlink(own, filepath.Join(dir, "age-plugin-sealed"))
 	}
 	if err = errors.Join(err, os.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))); err != nil {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/lifeboat-dr/lifeboat/snapshot"
 )
@@ -54,4 +55,45 @@ func TestWriterOfARevision(t *testing.T) {
 		}
 		require.Equal(t, tc.want, got, name)
 	}
+}
+
+// What a request changes, and on which condition: an API server's are told, and of
+// others no more than is certain.
+func TestWritesOfARequest(t *testing.T) {
+	t.Parallel()
+	compare := func(key string, target pb.Compare_CompareTarget, result pb.Compare_CompareResult) *pb.Compare {
+		return &pb.Compare{Key: []byte(key), Target: target, Result: result, TargetUnion: &pb.Compare_ModRevision{ModRevision: 7}}
+	}
+	seen := compare("k", pb.Compare_MOD, pb.Compare_EQUAL)
+	ranged := compare("k", pb.Compare_MOD, pb.Compare_EQUAL)
+	ranged.RangeEnd = []byte("l")
+	for name, c := range map[string]struct {
+		compares  []*pb.Compare
+		condition snapshot.Condition
+		guard     int64
+	}{
+		"none":             {nil, snapshot.Always, 0},
+		"an API server's":  {[]*pb.Compare{seen}, snapshot.OnRevision, 7},
+		"two":              {[]*pb.Compare{seen, seen}, snapshot.OnOther, 0},
+		"of another key":   {[]*pb.Compare{compare("j", pb.Compare_MOD, pb.Compare_EQUAL)}, snapshot.OnOther, 0},
+		"of many keys":     {[]*pb.Compare{ranged}, snapshot.OnOther, 0},
+		"of its version":   {[]*pb.Compare{compare("k", pb.Compare_VERSION, pb.Compare_EQUAL)}, snapshot.OnOther, 0},
+		"that is no equal": {[]*pb.Compare{compare("k", pb.Compare_MOD, pb.Compare_GREATER)}, snapshot.OnOther, 0},
+	} {
+		r := within(putting("k", "v", 9), deleting("k", "l"))
+		r.Txn.Compare = c.compares
+		require.Equal(t, []snapshot.Request{
+			{Key: []byte("k"), Value: []byte("v"), Leased: true, Condition: c.condition, Guard: c.guard},
+			{Key: []byte("k"), RangeEnd: []byte("l"), Deleted: true, Condition: snapshot.OnOther},
+		}, writesOf(r), name)
+		nested := within(r, nil)
+		for _, w := range writesOf(nested) {
+			require.Equal(t, snapshot.OnOther, w.Condition, name)
+			require.Zero(t, w.Guard, name)
+		}
+		require.Len(t, writesOf(nested), 2)
+	}
+	require.Equal(t, []snapshot.Request{{Key: []byte("k"), Value: []byte("v")}}, writesOf(putting("k", "v", 0)))
+	require.Equal(t, []snapshot.Request{{Key: []byte("k"), RangeEnd: []byte("l"), Deleted: true}}, writesOf(deleting("k", "l")))
+	require.Empty(t, writesOf(&pb.InternalRaftRequest{Compaction: &pb.CompactionRequest{Revision: 5}}))
 }

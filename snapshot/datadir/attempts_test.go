@@ -78,7 +78,7 @@ func TestAttempts(t *testing.T) {
 		proved, open = proved+p, open+o
 	}
 	t.Logf("%d requests were proved, %d were not", proved, open)
-	require.Greater(t, proved, 10*soak)
+	require.Greater(t, proved, 5*soak)
 	require.Greater(t, open, soak)
 }
 
@@ -104,7 +104,9 @@ func attempts(t *testing.T, seed uint64) (proved, open int) {
 			require.Zero(t, x.Revision)
 		case x.Revision != 0:
 			require.Equal(t, truth, x.Revision, "%s", x.Value)
-			proved++
+			if !x.Retained { // else the database says it
+				proved++
+			}
 		default:
 			open++
 			told[string(x.Value)] = true

@@ -200,6 +200,7 @@ func TestBridgeOfAnotherClusterOfValues(t *testing.T) {
 		}
 		require.Equal(t, c.refused, errors.Is(s.meets(c.index, c.term), ErrNoBridge), name)
 	}
+	require.ErrorContains(t, s.meets(202, 2), "that ends with entry 202, and the log has entries 1 to 200")
 	s.Log.Stretches = nil
 	require.ErrorContains(t, s.meets(5, 2), "it has no entries")
 }
