@@ -264,6 +264,10 @@ func TestDetect(t *testing.T) {
 	} {
 		require.Equal(t, c.want, archive.Detect(c.head), name)
 	}
+	for version, want := range map[byte]archive.Format{3: archive.Unknown, 4: archive.PGP, 6: archive.PGP, 7: archive.Unknown} {
+		head := append([]byte{0x8c, 0x0d, version}, bytes.Repeat([]byte{0xfe}, 20)...)
+		require.Equal(t, want, archive.Detect(head), "a passphrase's packet of version %d", version)
+	}
 	damaged := tarOf(backup()...)
 	damaged[3] ^= 1
 	require.Equal(t, archive.Tar, archive.Detect(damaged), "a damaged header is not an unknown thing")

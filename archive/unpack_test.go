@@ -227,6 +227,11 @@ func TestCollect(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "pki"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "pki", "ca.key"), []byte("a key\n"), 0o600))
+	owner := [2]int{os.Getuid(), os.Getgid()}
+	if owner[0] == 0 {
+		owner = [2]int{1234, 5678}
+		require.NoError(t, os.Chown(filepath.Join(dir, "pki", "ca.key"), owner[0], owner[1]))
+	}
 	require.NoError(t, os.Symlink("pki/ca.key", filepath.Join(dir, "inside")))
 	require.NoError(t, os.Symlink("/var/lib/kubelet/pki/current.pem", filepath.Join(dir, "outside")))
 	root, err := os.OpenRoot(dir)
@@ -239,6 +244,7 @@ func TestCollect(t *testing.T) {
 		names = append(names, i.Name)
 	}
 	require.Equal(t, []string{"kubernetes", "kubernetes/inside", "kubernetes/outside", "kubernetes/pki", "kubernetes/pki/ca.key"}, names)
+	require.Equal(t, owner, [2]int{items[4].UID, items[4].GID})
 	require.Len(t, skipped, 1)
 	require.Contains(t, skipped[0].Reason, "/var/lib/kubelet/pki/current.pem")
 
