@@ -21,6 +21,9 @@ func TestTheLoadAddsUp(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, c.Advance(ctx, 10*time.Second))
 	require.Empty(t, c.Tally().Gaps)
+	for _, s := range c.Tally().Silences {
+		require.Positive(t, s.From, "before the first acknowledged write nothing was silent")
+	}
 	require.NoError(t, act(t, c, sim.Kill, c.leader().name))
 	require.NoError(t, c.Advance(ctx, 20*time.Second))
 	gaps := c.Tally().Gaps
@@ -45,6 +48,7 @@ func TestTheLoadAddsUp(t *testing.T) {
 		require.Equal(t, b.Acknowledged > 0, b.Slowest > 0, "second %d", second)
 	}
 	require.Equal(t, sim.Bucket{Acknowledged: tally.Acknowledged, Failed: tally.Failed}, sum)
+	require.NotEmpty(t, c.ops.history(), "it is judged at the end")
 	require.NotEmpty(t, tally.Failures)
 	for _, f := range tally.Failures {
 		require.Contains(t, []int{1, 2, 3, 4}, f.Client)
@@ -73,6 +77,9 @@ func TestLostWritesAreNamed(t *testing.T) {
 	require.True(t, tally.LostKnown)
 	require.NoError(t, act(t, c, sim.Kill, others(c)...))
 	require.False(t, c.Tally().LostKnown, "there is nobody to ask")
+	for _, verb := range []sim.Verb{sim.MoveLeader, sim.Save, sim.Remove, sim.Promote} {
+		require.EqualError(t, act(t, c, verb, "m1"), "connection refused", verb)
+	}
 	require.NoError(t, act(t, c, sim.Restore, "m1"))
 	within(t, c, 10*time.Second, func() bool { return c.Tally().LostKnown })
 	tally = c.Tally()
@@ -284,4 +291,44 @@ func TestDigestHasTheMessages(t *testing.T) {
 		digests[c.Digest()] = true
 	}
 	require.Len(t, digests, 7)
+}
+
+// A read that nobody confirms is asked for again; what a member that stood still
+// was sent, it reads when it goes on; a request ends in time, whoever is down.
+func TestWhatIsLateArrives(t *testing.T) {
+	t.Parallel()
+	c := started(t, quiet(3), 1)
+	ctx := t.Context()
+	within(t, c, 20*time.Second, func() bool { return serve(c) })
+	leader := c.leader()
+	other := c.byName(others(c, leader.name)[0])
+	require.NoError(t, act(t, c, sim.Isolate, other.name))
+	for _, m := range c.members {
+		require.Equal(t, m != other, c.links[other.id-1][m.id-1].cut)
+		require.Equal(t, m != other, c.links[m.id-1][other.id-1].cut)
+	}
+	r := &request{read: true, deadline: c.now + 5*time.Second}
+	c.submit(other, r)
+	require.NoError(t, c.Advance(ctx, c.Now()+100*time.Millisecond))
+	require.NoError(t, act(t, c, sim.Heal))
+	require.NoError(t, c.Advance(ctx, c.Now()+700*time.Millisecond))
+	require.True(t, r.done)
+	require.NoError(t, r.err)
+
+	pause := sim.Action{Verb: sim.ClockPause, Targets: []sim.Selector{sim.Selector(other.name)}, By: sim.Duration(50 * time.Millisecond)}
+	require.NoError(t, c.Do(ctx, pause))
+	for range 3 {
+		require.NoError(t, c.Write(ctx, nil, time.Second))
+	}
+	require.NoError(t, c.Advance(ctx, other.paused+10*time.Millisecond))
+	require.Equal(t, leader.state.applied, other.state.applied)
+
+	g := given(3)
+	g.Load.Reads = 0
+	c = started(t, g, 1)
+	within(t, c, 20*time.Second, func() bool { return serve(c) })
+	require.NoError(t, act(t, c, sim.Kill, "m1", "m2"))
+	failed := c.Tally().Failed
+	require.NoError(t, c.Advance(ctx, c.Now()+10*time.Second))
+	require.GreaterOrEqual(t, c.Tally().Failed-failed, 16, "each of four clients asks again every two seconds")
 }

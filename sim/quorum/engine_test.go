@@ -76,5 +76,6 @@ func TestDefragmentedFileStaysSmall(t *testing.T) {
 	require.NoError(t, act(t, c, sim.Start, "m1"))
 	require.NoError(t, c.Advance(t.Context(), c.Now()+5*time.Second))
 	require.Less(t, c.byName("m1").state.size, int64(2<<20))
+	require.Greater(t, c.byName("m1").state.size, int64(emptySize+10*writeBytes), "the newest values are left")
 	require.Greater(t, c.byName("m2").state.size, int64(18<<20))
 }

@@ -142,7 +142,10 @@ func TestPredictsGrowth(t *testing.T) {
 	require.EqualError(t, c.Read(ctx, "m3", true, time.Second), "etcdserver: rpc not supported for learner")
 	within(t, c, 15*time.Second, func() bool { return act(t, c, sim.Promote, "m3") == nil })
 	require.NoError(t, c.Advance(ctx, c.Now()+6*time.Second))
-	require.NoError(t, act(t, c, sim.Remove, others(c, c.leader().name)[0]))
+	gone := others(c, c.leader().name)[0]
+	require.NoError(t, act(t, c, sim.Remove, gone))
+	require.NoError(t, c.Advance(ctx, c.Now()+100*time.Millisecond))
+	require.Equal(t, sim.RoleRemoved, role(c, gone), "a member ends when it hears that it is removed")
 }
 
 func TestPredictsACutLeader(t *testing.T) {
@@ -189,6 +192,14 @@ func TestPredictsAFullQuota(t *testing.T) {
 	require.NoError(t, act(t, c, sim.Defrag, others(c)...))
 	require.NoError(t, act(t, c, sim.Disarm))
 	require.NoError(t, c.Write(ctx, nil, time.Second))
+	var alarms []string
+	for _, e := range c.Events() {
+		if e.Kind == sim.EventAlarm {
+			alarms = append(alarms, e.Text)
+		}
+	}
+	require.Contains(t, alarms, "NOSPACE raised")
+	require.Equal(t, "NOSPACE disarmed", alarms[len(alarms)-1])
 }
 
 func TestPredictsALearnerThatSurvives(t *testing.T) {
