@@ -1,24 +1,13 @@
-// Package mounttest mounts small file systems for tests: full, read-only, or one
-// that cannot be renamed.
 package mounttest
 
 import "syscall"
-
-// T is the part of testing.TB that is needed: what imports testing adds its flags
-// to a program.
-type T interface {
-	Helper()
-	Skip(args ...any)
-	Errorf(format string, args ...any)
-	Cleanup(f func())
-}
 
 // Tmpfs mounts a file system in memory on dir, with the options of tmpfs(5), until
 // the test ends; then nobody may hold anything in it. That takes root: anybody
 // else's test is left out.
 func Tmpfs(t T, dir string, flags uintptr, options string) {
 	t.Helper()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", flags, options); err != nil {
+	if err := syscall.Mount(Source, dir, "tmpfs", flags, options); err != nil {
 		t.Skip("mounting a file system takes root:", err)
 	}
 	t.Cleanup(func() {

@@ -89,6 +89,9 @@ func do(t *testing.T, c *cluster, verb sim.Verb, names ...string) {
 	require.NoError(t, c.try(t.Context(), verb, names...))
 }
 
+// enough bounds what answers at once where the machine is not busy.
+const enough = 20 * time.Second
+
 // within waits until the cluster is as wanted and returns how long it took.
 func within(t *testing.T, c *cluster, limit time.Duration, ok func() bool) time.Duration {
 	t.Helper()

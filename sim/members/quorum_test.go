@@ -36,7 +36,7 @@ func TestQuorumLost(t *testing.T) {
 	t.Log("no leader after", took)
 
 	ctx := t.Context()
-	require.NoError(t, c.Read(ctx, last, false, time.Second), "serializable")
+	require.NoError(t, c.Read(ctx, last, false, enough), "serializable")
 	require.EqualError(t, c.Read(ctx, last, true, time.Second), "context deadline exceeded")
 	require.EqualError(t, c.Write(ctx, nil, time.Second), "context deadline exceeded")
 	require.False(t, c.Tally().LostKnown, "nobody can be asked")

@@ -79,7 +79,7 @@ func TestIsolatedLeader(t *testing.T) {
 	took := within(t, c, 10*time.Second, func() bool { return role(c, old) != sim.RoleLeader })
 	t.Log("stepped down after the others had elected, by", took)
 	require.EqualError(t, c.Write(t.Context(), []string{old}, time.Second), "context deadline exceeded")
-	require.NoError(t, c.Write(t.Context(), []string{next}, 2*time.Second))
+	require.NoError(t, c.Write(t.Context(), []string{next}, enough))
 	for _, m := range c.Members() {
 		if m.Name == old {
 			require.Equal(t, 1, m.Reachable)
@@ -136,7 +136,7 @@ func TestOneWay(t *testing.T) {
 	require.NoError(t, c.Do(t.Context(), far))
 	lead := leader(t, c)
 	began := c.Now()
-	require.NoError(t, c.Write(t.Context(), []string{lead}, 5*time.Second))
+	require.NoError(t, c.Write(t.Context(), []string{lead}, enough))
 	require.Greater(t, c.Now()-began, 200*time.Millisecond, "there and back")
 }
 
@@ -151,8 +151,8 @@ func TestNoSpace(t *testing.T) {
 	ctx := t.Context()
 	writes(t, c, 15*time.Second)
 	do(t, c, sim.Fill)
-	require.EqualError(t, c.Write(ctx, nil, time.Second), "etcdserver: mvcc: database space exceeded")
-	require.NoError(t, c.Read(ctx, "m1", true, time.Second))
+	require.EqualError(t, c.Write(ctx, nil, enough), "etcdserver: mvcc: database space exceeded")
+	require.NoError(t, c.Read(ctx, "m1", true, enough))
 	s, err := c.Status(ctx, "m1")
 	require.NoError(t, err)
 	require.Equal(t, []string{"NOSPACE"}, s.Alarms)
@@ -172,7 +172,7 @@ func TestNoSpace(t *testing.T) {
 	do(t, c, sim.Compact)
 	do(t, c, sim.Defrag, "m1")
 	do(t, c, sim.Disarm)
-	require.NoError(t, c.Write(ctx, nil, time.Second))
+	require.NoError(t, c.Write(ctx, nil, enough))
 	require.NoError(t, c.Do(ctx, sim.Action{Verb: sim.RaiseQuota, Targets: []sim.Selector{"m1"}, Bytes: 16 << 20}))
 	writes(t, c, 15*time.Second)
 }

@@ -3,6 +3,7 @@
 package sandboxtest
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/lifeboat-dr/lifeboat/internal/mounttest"
 )
 
 // T is what is needed of a testing.T.
@@ -37,6 +40,8 @@ func Host(t T) string {
 		}
 		if strings.HasPrefix(file, "/proc/net") {
 			data = withoutCounts(data)
+		} else {
+			data = withoutTests(data)
 		}
 		all.Write(data)
 	}
@@ -57,6 +62,18 @@ func Host(t T) string {
 		fmt.Fprintln(&all)
 	}
 	return all.String()
+}
+
+// withoutTests leaves the mounts that are not of other packages' tests, which run
+// at the same time.
+func withoutTests(mounts []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(mounts) {
+		if !bytes.Contains(line, []byte(mounttest.Source)) {
+			out = append(out, line...)
+		}
+	}
+	return out
 }
 
 // withoutCounts leaves of a table of routes where they lead: the kernel counts
