@@ -50,6 +50,11 @@ func TestEndpointStatus(t *testing.T) {
 	page = shown(s)
 	require.Contains(t, page, "compacted to 1450;")
 	require.Contains(t, page, "authentication is enabled")
+	inspected, err := bare.Inspect(t.Context())
+	require.NoError(t, err)
+	var report bytes.Buffer
+	require.NoError(t, inspected.WriteText(&report))
+	require.Contains(t, report.String(), "authentication is enabled: ")
 	require.Contains(t, page, "alarm CORRUPT of member 5")
 
 	alarms, err := bare.AlarmList()

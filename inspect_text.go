@@ -77,6 +77,9 @@ func (f *Inspection) writeEtcd(out *text.Section) {
 	default:
 		out.Line("  nothing was compacted: the whole history is here")
 	}
+	if e.AuthEnabled {
+		out.Line("  authentication is enabled: what is restored from it asks its clients for a user")
+	}
 	for _, a := range f.Alarms {
 		out.Line("  ALARM %s of member %x", a.Alarm, a.MemberID)
 	}

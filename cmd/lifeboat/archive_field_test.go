@@ -90,6 +90,14 @@ func TestClusterWithKMS(t *testing.T) {
 	db = bytes.ReplaceAll(db, old, sealed)
 	sum := sha256.Sum256(db)
 	require.NoError(t, os.WriteFile(s.snapshot, append(db, sum[:]...), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(s.kubernetes, "encryption.yaml"), []byte(`apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources: [secrets]
+  providers:
+  - kms: {name: vault-2026, endpoint: unix:///run/kms.sock}
+  - identity: {}
+`), 0o600))
 	r := lifeboat("archive", "verify", s.create(t, "kms.tar.gz"))
 	require.Equal(t, console.ExitDone, r.code, "%s%s", r.stdout, r.stderr)
 	require.Regexp(t, `encryption keys +not checked +6 values are locked by kms v1 provider "vault-2026": only that KMS opens them`, r.stdout)
